@@ -1,0 +1,180 @@
+//! Delivery: one message to one contact; Attempt: one API call for it; Outcome: what that call told us.
+
+use crate::message::{Form, Message};
+use serde::{Deserialize, Serialize};
+
+/// Our state of a delivery (`semantics.md` §7.1). `uncertain` is never resent by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    Queued,
+    Held,
+    Sending,
+    Accepted,
+    Uncertain,
+    Rejected,
+    Skipped,
+    Cancelled,
+}
+
+impl DeliveryState {
+    pub const ALL: [Self; 8] = [
+        Self::Queued,
+        Self::Held,
+        Self::Sending,
+        Self::Accepted,
+        Self::Uncertain,
+        Self::Rejected,
+        Self::Skipped,
+        Self::Cancelled,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Held => "held",
+            Self::Sending => "sending",
+            Self::Accepted => "accepted",
+            Self::Uncertain => "uncertain",
+            Self::Rejected => "rejected",
+            Self::Skipped => "skipped",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Reads what [`DeliveryState::as_str`] wrote; `None` for any other word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+/// One message to one contact, with everything the gate and the wire need.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    pub id: String,
+    pub run: String,
+    pub workflow: String,
+    /// Path of the step that planned it.
+    pub step: String,
+    /// The person who gets it.
+    pub contact: String,
+    /// Name of the channel it leaves by.
+    pub channel: String,
+    pub purpose: Purpose,
+    pub outside_window: OutsideWindow,
+    pub message: Message,
+    pub state: DeliveryState,
+    /// Why it is held, skipped, rejected, cancelled.
+    pub reason: String,
+    /// The form of the last attempt.
+    pub form: Option<Form>,
+    /// When it is to be looked at next: dispatch, end of a hold, deadline of an uncertain one. Unix milliseconds.
+    pub due_at_ms: i64,
+    pub expires_at_ms: i64,
+    /// Place in the person's line: when it became dispatchable.
+    pub line_at_ms: i64,
+    /// The plain form was refused for the closed window once; only the template may follow.
+    pub fallback_used: bool,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// Attempts after a refusal of the transient class, and how many are allowed.
+    pub retries: u32,
+    pub retry_limit: u32,
+    pub seed: i64,
+    pub planned_at_ms: i64,
+}
+
+/// One API call. The row is committed before the first byte is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
+    /// A ULID; with its MAC it is the `relance_id` of the wire.
+    pub id: String,
+    pub delivery: String,
+    pub n: u32,
+    pub form: Form,
+    pub started_at_ms: i64,
+}
+
+/// What a call told us. Data, not an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// No connection took the request, or it was refused unread (425, 429): safe to send again.
+    NotSent { error: String, status: Option<u16>, retry_after_ms: Option<i64> },
+    /// The API said no.
+    Refused { status: u16, code: Option<i64>, error: String },
+    /// The API enqueued it. The uuid is missing when the answer's body was cut or unreadable.
+    Accepted { status: u16, message_uuid: Option<String>, contact_uuid: Option<String> },
+    /// Nobody can tell whether it was taken.
+    Uncertain { status: Option<u16>, error: String },
+}
+
+impl Outcome {
+    /// The word kept with the attempt.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::NotSent { .. } => "not_sent",
+            Self::Refused { .. } => "refused",
+            Self::Accepted { .. } => "accepted",
+            Self::Uncertain { .. } => "uncertain",
+        }
+    }
+}
+
+/// Why a message is sent: decides which compliance rules apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    Marketing,
+    Utility,
+    Service,
+}
+
+/// What becomes of a plain message that meets a closed window and has no template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutsideWindow {
+    #[default]
+    Fail,
+    Skip,
+    Hold,
+}
+
+/// The vendor's word for where a message is. Only moves forward, by [`VendorStatus::rank`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VendorStatus {
+    Enqueued,
+    Sent,
+    Failed,
+    Delivered,
+    Read,
+}
+
+impl VendorStatus {
+    const ALL: [Self; 5] = [Self::Enqueued, Self::Sent, Self::Failed, Self::Delivered, Self::Read];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enqueued => "enqueued",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Delivered => "delivered",
+            Self::Read => "read",
+        }
+    }
+
+    /// `None` for words without a rank (`mismatch`, `deleted`, unknown ones): stored, never shown.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+
+    /// Higher wins: `failed` beats `sent`, `delivered` beats `failed`.
+    pub fn rank(self) -> u8 {
+        self as u8 + 1
+    }
+
+    /// The status to show for a set of events, whatever their order and number.
+    pub fn displayed(events: impl IntoIterator<Item = Self>) -> Option<Self> {
+        events.into_iter().max_by_key(|status| status.rank())
+    }
+}

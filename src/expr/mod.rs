@@ -1,0 +1,59 @@
+//! Expressions: questions (CEL) and text (Handlebars). Parsed and checked once, evaluated against a [`Scope`].
+//!
+//! The crates parse; evaluation is ours, because its rules are the language's promise: an unknown field is null,
+//! a comparison with null is undecidable and never a yes, a hole in a text stops the message
+//! (`language.md` §7, §8). Invariant: evaluation neither panics nor asks a clock; same scope, same result.
+
+pub mod question;
+pub mod text;
+
+pub use question::{Question, Undecidable};
+pub use text::{Hole, Text};
+
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+/// What questions and texts can see. Each root is a JSON value; a missing field is null.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    pub event: &'a Value,
+    pub contact: &'a Value,
+    /// By step id.
+    pub steps: &'a Value,
+    pub vars: &'a Value,
+    /// `id`, `version`, `run_id`, `started_at`.
+    pub workflow: &'a Value,
+    /// The instant the step runs, Unix milliseconds: `now`.
+    pub now_ms: i64,
+    /// The workflow's zone.
+    pub zone: &'a TimeZone,
+    /// Language of dates, numbers and money: the contact's, else the project's (`en`, `fr`, `es-MX`).
+    pub language: &'a str,
+}
+
+/// A mistake found while parsing or checking, with its place inside the expression or text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Code of `language.md` §13: `R302`, `R304`, `R310` …
+    pub code: &'static str,
+    /// Byte offset and length inside the source given to `parse`.
+    pub offset: usize,
+    pub len: usize,
+    /// One sentence: lower case start, backticks around literals, no final dot.
+    pub message: String,
+    /// The way out, with the exact replacement when there is one.
+    pub hint: String,
+}
+
+/// A path mentioned by an expression or text: `event.customer.phone`, for checks against samples.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathUse {
+    /// `event`, `contact`, `steps`, `vars`, `workflow`, `now`, `secret`.
+    pub root: String,
+    pub fields: Vec<String>,
+    /// Byte offset and length inside the source.
+    pub offset: usize,
+    pub len: usize,
+    /// Absence is expected there: inside `has`, `default`, `#if`, or compared with null.
+    pub optional: bool,
+}

@@ -1,0 +1,104 @@
+//! Run: one workflow under way for exactly one contact: where it stands, what its steps left, and its trace.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Our state of a run. `queued`, `running` and `paused` come with the steps that call out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    Waiting,
+    NeedsAttention,
+    Done,
+    Stopped,
+    Skipped,
+}
+
+impl RunState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::NeedsAttention => "needs_attention",
+            Self::Done => "done",
+            Self::Stopped => "stopped",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    /// Reads what [`RunState::as_str`] wrote; `None` for any other word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Waiting, Self::NeedsAttention, Self::Done, Self::Stopped, Self::Skipped]
+            .into_iter()
+            .find(|state| state.as_str() == word)
+    }
+
+    /// A run in such a state never changes again.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Done | Self::Stopped | Self::Skipped)
+    }
+}
+
+/// Everything of a run that `advance` reads and changes. The store keeps it as one row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    pub id: String,
+    pub workflow: String,
+    /// Hash of the definition it began with and ends with.
+    pub definition: String,
+    pub contact: String,
+    /// The event that started it; `None` for a run of an audience, whose row is in `data`.
+    pub event: Option<String>,
+    /// The firing that started it, when a schedule did.
+    pub firing: Option<String>,
+    pub state: RunState,
+    /// Why it ended, or what it waits for, in one of the words of `language.md` §10.3 or a sentence.
+    pub reason: String,
+    pub progress: Progress,
+    /// When the wait that it stands in is over. Unix milliseconds.
+    pub wake_at_ms: Option<i64>,
+    /// Draws of this run derive from it.
+    pub seed: i64,
+    /// Grows with each change of owner; a stale owner's writes fail.
+    pub fence: i64,
+    pub started_at_ms: i64,
+    pub ended_at_ms: Option<i64>,
+}
+
+/// The part of a run that only the interpreter understands; one JSON text in the store.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// Path of the step it stands at (`2.cases.0.do.1`); empty before the first and after the last.
+    pub cursor: String,
+    /// What that step waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<WaitingFor>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub vars: Map<String, Value>,
+    /// `steps.<id>`: what each step with an id left.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub steps: Map<String, Value>,
+    /// What the workflow's `contact` map gave for this run only (name, first_name, email, language, timezone).
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub contact: Map<String, Value>,
+    /// What happened, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trace: Vec<TraceEntry>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitingFor {
+    Timer,
+    Delivery,
+}
+
+/// One line of the story of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TraceEntry {
+    pub at_ms: i64,
+    /// Path of the step; empty for the run itself.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub step: String,
+    /// A sentence: `waits until 2026-03-02 12:00`, `sent as text`, `branch 2: event.total > 100 is yes`.
+    pub what: String,
+}

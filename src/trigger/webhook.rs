@@ -1,0 +1,1 @@
+//! Webhooks from outside: who may call, and how a second delivery is recognised.

@@ -1,0 +1,238 @@
+//! Workflow: the checked model of one file. What is here can run: `check` refused everything else.
+//!
+//! `yaml` reads files into a tree with positions, `check` lowers that tree to this model and reports every mistake.
+//! Invariant: the same sources give the same model, so a stored definition can be read again years later.
+
+pub mod diagnostic;
+
+use crate::condition::Condition;
+use crate::delivery::{OutsideWindow, Purpose};
+use crate::expr::{Question, Text};
+use crate::message::{Bot, Category, MediaKind, TemplateKind};
+use crate::trigger::Trigger;
+use jiff::tz::TimeZone;
+
+/// One workflow, from one file; the file's name is its id.
+#[derive(Debug, Clone)]
+pub struct Workflow {
+    pub id: String,
+    pub name: String,
+    pub description: String,
+    /// False: nothing starts; live runs finish.
+    pub enabled: bool,
+    pub purpose: Purpose,
+    /// What starts it: any of them.
+    pub triggers: Vec<Trigger>,
+    /// CSV file, relative to `workflows/`: one run per row, with schedule triggers only.
+    pub audience: Option<String>,
+    pub contact: ContactMap,
+    pub condition: Condition,
+    /// In the order of the file: a later one sees the earlier ones.
+    pub vars: Vec<(String, Value)>,
+    pub settings: Settings,
+    pub steps: Vec<Step>,
+}
+
+/// A value of `vars` or `set`: a text to fill, or a number as written.
+#[derive(Debug, Clone)]
+pub enum Value {
+    Text(Text),
+    Number(serde_json::Number),
+}
+
+/// Who the run is about: each part of `contact:` as a text to fill. All empty = known otherwise (message sender).
+#[derive(Debug, Clone, Default)]
+pub struct ContactMap {
+    pub phone: Option<Text>,
+    pub bsuid: Option<Text>,
+    pub uuid: Option<Text>,
+    pub name: Option<Text>,
+    pub first_name: Option<Text>,
+    pub email: Option<Text>,
+    pub language: Option<Text>,
+    pub timezone: Option<Text>,
+    /// Yes = this event itself proves that the person agreed to receive messages.
+    pub consent: Option<Question>,
+}
+
+/// `settings`, the project's defaults already merged in.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub timezone: TimeZone,
+    /// Identity of what the run is about; `None` = the event's own id.
+    pub once_per: Option<Question>,
+    pub again: Again,
+    /// Further attempts after a refusal of the transient class.
+    pub retry: u32,
+    /// A message not sent this long after its step was reached is skipped.
+    pub expires: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Again {
+    #[default]
+    Never,
+    Restart,
+    Skip,
+}
+
+/// A duration as authors write it: `1d` is a calendar day in the workflow's zone, `24h` is 24 elapsed hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Duration {
+    pub days: i32,
+    /// Elapsed part, milliseconds.
+    pub ms: i64,
+}
+
+/// One step of `do`, with its place in the tree.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Its address: `0`, `2.cases.0.do.1`, `2.otherwise.0`.
+    pub path: String,
+    /// To refer to it as `steps.<id>`.
+    pub id: Option<String>,
+    /// For people.
+    pub name: Option<String>,
+    pub condition: Condition,
+    /// Overrides `settings.retry`.
+    pub retry: Option<u32>,
+    pub action: Action,
+}
+
+#[derive(Debug, Clone)]
+pub enum Action {
+    SendMessage(Box<SendMessage>),
+    Wait(Wait),
+    Branch {
+        cases: Vec<Case>,
+        otherwise: Vec<Step>,
+    },
+    Set(Vec<(String, Value)>),
+    /// Ends the run, *stopped*, with this reason.
+    Stop(Text),
+}
+
+#[derive(Debug, Clone)]
+pub struct Case {
+    pub condition: Condition,
+    pub steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Wait {
+    For(Duration),
+    Until {
+        time: Question,
+        /// Added to the time; negative for `before`.
+        shift: Shift,
+        if_past: IfPast,
+    },
+    /// `{next: monday at 09:00}`: the next instant of the phrase, in the workflow's zone.
+    Next(crate::trigger::schedule::Schedule),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shift {
+    #[default]
+    None,
+    Before(Duration),
+    After(Duration),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IfPast {
+    #[default]
+    Stop,
+    Continue,
+}
+
+/// `send_message`: the texts to fill for both forms.
+#[derive(Debug, Clone, Default)]
+pub struct SendMessage {
+    /// Plain text by language; the empty key is a text without languages. Empty = no text.
+    pub text: Vec<(String, Text)>,
+    pub template: Option<TemplateChoice>,
+    pub media: Option<(MediaKind, Text)>,
+    /// A colleague's or other phone; `None` = the run's contact.
+    pub to: Option<Text>,
+    /// Name of a channel of the project.
+    pub channel: Option<String>,
+    pub outside_window: OutsideWindow,
+    /// Overrides `settings.expires`.
+    pub expires: Option<Duration>,
+    pub assign_to: Option<Text>,
+    pub team: Option<Text>,
+    pub bot: Option<Bot>,
+    pub metadata: Vec<(String, Text)>,
+}
+
+/// An approved template, resolved through `templates.yaml` and the lock; values in the order of the placeholders.
+#[derive(Debug, Clone)]
+pub struct TemplateChoice {
+    /// Name in the catalogue; the uuid for one given in place.
+    pub name: String,
+    /// By language of the contact; the empty key is the default and always there, last.
+    pub variants: Vec<(String, TemplateVariant)>,
+    pub values: Vec<Text>,
+}
+
+/// What the account approved, in one language.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TemplateVariant {
+    pub uuid: String,
+    pub title: String,
+    pub kind: TemplateKind,
+    pub category: Option<Category>,
+    /// The approved body, with `{{1}}` …; empty when the lock does not hold it.
+    pub text: String,
+}
+
+impl Workflow {
+    /// The step at an address of [`Step::path`].
+    pub fn step(&self, path: &str) -> Option<&Step> {
+        find_step(&self.steps, path)
+    }
+
+    /// Address of the step that follows `path` when that step is done: the next in its list, else what follows the
+    /// branch around it; `None` at the end of the workflow.
+    pub fn next_after(&self, path: &str) -> Option<String> {
+        let mut address = path;
+        loop {
+            let (list, index) = address.rsplit_once('.').map_or(("", address), |(list, index)| (list, index));
+            let index: usize = index.parse().ok()?;
+            let sibling = match list {
+                "" => (index + 1).to_string(),
+                list => format!("{list}.{}", index + 1),
+            };
+            if self.step(&sibling).is_some() {
+                return Some(sibling);
+            }
+            address = enclosing_step(list)?;
+        }
+    }
+}
+
+/// `2.cases.0.do` and `2.otherwise` belong to the step `2`.
+fn enclosing_step(list: &str) -> Option<&str> {
+    let list = list.strip_suffix(".otherwise").or_else(|| {
+        let case = list.strip_suffix(".do")?;
+        let (cases, _) = case.rsplit_once('.')?;
+        cases.strip_suffix(".cases")
+    })?;
+    Some(list)
+}
+
+fn find_step<'a>(steps: &'a [Step], path: &str) -> Option<&'a Step> {
+    steps.iter().find_map(|step| {
+        if step.path == path {
+            return Some(step);
+        }
+        let inside = path.strip_prefix(step.path.as_str()).is_some_and(|rest| rest.starts_with('.'));
+        match &step.action {
+            Action::Branch { cases, otherwise } if inside => {
+                cases.iter().find_map(|case| find_step(&case.steps, path)).or_else(|| find_step(otherwise, path))
+            }
+            _ => None,
+        }
+    })
+}
