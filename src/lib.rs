@@ -11,5 +11,6 @@ pub mod event;
 pub mod expr;
 pub mod message;
 pub mod run;
+pub mod store;
 pub mod trigger;
 pub mod workflow;
