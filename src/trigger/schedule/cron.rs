@@ -37,7 +37,9 @@ pub(super) fn parse(source: &str) -> Result<Plan, String> {
 /// Whether the weekday field names days by number; a step (`*/2`) is none.
 pub(super) fn has_weekday_numbers(source: &str) -> bool {
     let weekday = source.split_whitespace().nth(4).unwrap_or_default();
-    weekday.split(',').any(|item| item.split('/').next().is_some_and(|base| base.contains(|c: char| c.is_ascii_digit())))
+    weekday
+        .split(',')
+        .any(|item| item.split('/').next().is_some_and(|base| base.contains(|c: char| c.is_ascii_digit())))
 }
 
 const SHAPE: &str = "five fields, minute hour day month weekday, like `0 9 * * MON-FRI`";
@@ -102,10 +104,13 @@ impl Field {
         let only = |sign: &str| upper.contains(sign) && upper.chars().all(|c| c.is_ascii_digit() || "LW".contains(c));
         let special = ["#", "?"].into_iter().find(|sign| upper.contains(sign));
         match special.or_else(|| ["L", "W"].into_iter().find(|sign| only(sign))) {
-            Some("L") if self.most == 31 => "`L` is not understood: write `schedule: every month on the last day at …`".into(),
+            Some("L") if self.most == 31 => {
+                "`L` is not understood: write `schedule: every month on the last day at …`".into()
+            }
             Some("?") => "`?` is not understood: write `*`".into(),
             Some("#" | "L") if self.most == 7 => {
-                "the first or last such day of a month is a phrase: `schedule: every month on the first monday at …`".into()
+                "the first or last such day of a month is a phrase: `schedule: every month on the first monday at …`"
+                    .into()
             }
             Some(sign) => format!("`{sign}` is not understood: {}, `*`, `,` `-` `/`", self.range),
             None => format!("{}, `*`, `,` `-` `/`", self.range),

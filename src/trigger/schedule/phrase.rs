@@ -104,8 +104,7 @@ fn interval(text: &str) -> Result<Plan, String> {
 }
 
 fn divisors(whole: u16) -> String {
-    let fitting: Vec<String> =
-        (1..=whole).filter(|n| whole.is_multiple_of(*n)).map(|n| format!("`{n}`")).collect();
+    let fitting: Vec<String> = (1..=whole).filter(|n| whole.is_multiple_of(*n)).map(|n| format!("`{n}`")).collect();
     fitting.join(" ")
 }
 
@@ -142,7 +141,9 @@ fn weekday(name: &str) -> Result<Weekday, String> {
         }
         None => match near {
             Some((full, _)) => Err(format!("`{name}` is no day: did you mean `{full}`?")),
-            None => Err(format!("`{name}` is no day: `day`, `weekday`, `weekend`, `month on the …`, or `monday` to `sunday`")),
+            None => Err(format!(
+                "`{name}` is no day: `day`, `weekday`, `weekend`, `month on the …`, or `monday` to `sunday`"
+            )),
         },
     }
 }
