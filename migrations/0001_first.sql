@@ -102,7 +102,8 @@ create table delivery (
     status text
 );
 create unique index delivery_step on delivery (run, step);
-create index delivery_due on delivery (due_at_ms, id) where state in ('queued', 'held', 'uncertain');
+create index delivery_due on delivery (channel, due_at_ms, id) where state in ('queued', 'held');
+create index delivery_uncertain on delivery (due_at_ms, id) where state = 'uncertain';
 create index delivery_line on delivery (contact, channel, line_at_ms, id)
     where state in ('queued', 'held', 'sending', 'uncertain');
 create index delivery_state on delivery (state, id) where state in ('sending', 'uncertain', 'rejected');
@@ -167,6 +168,7 @@ create table firing (
     started bigint not null,
     refused bigint not null,
     duplicates bigint not null,
+    bad bigint not null,
     bad_rows text not null
 );
 create unique index firing_once on firing (workflow, trigger_name, scheduled_at_ms);

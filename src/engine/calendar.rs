@@ -1,8 +1,9 @@
 //! Calendar: adding durations as authors mean them. `1d` is tomorrow at the same clock time, `24h` is 24 hours. Pure.
 
+use crate::trigger::schedule::first_valid_instant;
 use crate::workflow::Duration;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan as _, civil};
+use jiff::{Timestamp, ToSpan as _};
 
 /// `from_ms` shifted by a duration, `sign` = 1 or -1. A clock time inside a spring gap becomes the first valid instant
 /// after it; a repeated one the first of the two.
@@ -17,19 +18,7 @@ pub fn shift(from_ms: i64, duration: Duration, sign: i64, zone: &TimeZone) -> i6
 fn shift_days(from_ms: i64, days: i64, zone: &TimeZone) -> Option<i64> {
     let from = Timestamp::from_millisecond(from_ms).ok()?;
     let clock = zone.to_datetime(from).checked_add(days.days()).ok()?;
-    Some(first_valid(clock, zone)?.as_millisecond())
-}
-
-/// The instant of a clock time: after a gap its end, of two the first.
-fn first_valid(clock: civil::DateTime, zone: &TimeZone) -> Option<Timestamp> {
-    let ambiguous = zone.to_ambiguous_timestamp(clock);
-    match ambiguous.offset() {
-        jiff::tz::AmbiguousOffset::Gap { .. } => {
-            let before = ambiguous.earlier().ok()?;
-            zone.following(before).next().map(|change| change.timestamp())
-        }
-        _ => ambiguous.earlier().ok(),
-    }
+    Some(first_valid_instant(clock, zone)?.as_millisecond())
 }
 
 #[cfg(test)]

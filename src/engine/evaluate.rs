@@ -26,10 +26,13 @@ const MOST_RUNS: usize = 100;
 #[derive(Debug)]
 pub(super) struct Arrival {
     pub(super) id: String,
-    pub(super) event: NewEvent,
+    /// Its `data` stands beside it, shared with the runs.
+    pub(super) event: Arc<NewEvent>,
     pub(super) data: Arc<Value>,
     /// The firing whose instant, or whose row, this is.
     pub(super) firing: Option<String>,
+    /// The line of the audience file it stands in.
+    pub(super) line: Option<u64>,
     /// Name of the channel by which the person wrote.
     pub(super) channel: Option<String>,
     pub(super) candidates: Vec<Candidate>,
@@ -103,10 +106,10 @@ impl Candidate {
 }
 
 /// The workflows that a webhook event may start.
-pub(super) fn candidates(deployed: &Deployed, event: &NewEvent) -> Vec<Candidate> {
+pub(super) fn candidates(deployed: &Deployed, event: &NewEvent, data: &Value) -> Vec<Candidate> {
     let candidate = |(definition, trigger): (&Arc<Definition>, &Trigger)| {
         let index = index_of(&definition.workflow, trigger);
-        let who = guarded(|| person(&definition.workflow, &definition.settings, &event.data, event.at_ms));
+        let who = guarded(|| person(&definition.workflow, &definition.settings, data, event.at_ms));
         Candidate::new(definition, index, Route::Observes, who.unwrap_or(Err("no_contact")))
     };
     deployed.webhooks(&event.name, &event.source).map(candidate).collect()

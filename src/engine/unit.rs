@@ -299,6 +299,16 @@ impl<'a> Unit<'a> {
         changed.map(|known| &known.row.run).collect()
     }
 
+    /// The earliest instant that something changed in this group is due at; what is due now was claimed or waits for a
+    /// call to end.
+    pub(super) fn next_due_ms(&self) -> Option<i64> {
+        let wakes = self.runs.values().filter(|known| known.dirty).filter_map(|known| known.row.run.wake_at_ms);
+        let held = self.moved.iter().filter_map(|id| self.deliveries.get(id)).filter(|row| {
+            matches!(row.delivery.state, DeliveryState::Held | DeliveryState::Uncertain) && row.delivery.due_at_ms > 0
+        });
+        wakes.chain(held.map(|row| row.delivery.due_at_ms)).min()
+    }
+
     // --- values and deliveries ------------------------------------------------------------------------------------
 
     /// What `contact` is for a run: what is known, and over it what the event gave for this run.

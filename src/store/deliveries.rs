@@ -75,7 +75,7 @@ static CLAIM: Statement = Statement::new(concat!(
      from delivery d
      join contact c on c.id = d.contact
      left join line l on l.contact = d.contact and l.channel = d.channel
-     where d.state in ('queued', 'held') and d.due_at_ms <= $1
+     where d.channel = $3 and d.state in ('queued', 'held') and d.due_at_ms <= $1
         and not exists (select 1 from delivery e
             where e.contact = d.contact and e.channel = d.channel and e.id <> d.id
             and e.state in ('queued', 'held', 'sending', 'uncertain')
@@ -87,7 +87,7 @@ static CLAIM: Statement = Statement::new(concat!(
 
 static OVERDUE_UNCERTAIN: Statement = Statement::new(concat!(
     "select ", delivery_columns!(), " from delivery d
-     where d.state = 'uncertain' and d.due_at_ms <= $1 order by d.due_at_ms, d.id limit $2"
+     where d.state = 'uncertain' and d.due_at_ms <= $1 and d.due_at_ms > 0 order by d.due_at_ms, d.id limit $2"
 ));
 
 static BY_IDS: Statement = Statement::new(concat!(
@@ -182,8 +182,11 @@ static UNFINISHED: Statement = Statement::new(concat!(
 static NEXT_DUE: Statement = Statement::new(
     "select min(at_ms) from (
         select min(wake_at_ms) as at_ms from run where wake_at_ms is not null
-        union all select min(due_at_ms) from delivery where state in ('queued', 'held', 'uncertain')
-     ) due where $1 = $1 and $2 = $2",
+        union all select min(due_at_ms) from delivery where state = 'uncertain' and due_at_ms > 0
+        union all select (select min(d.due_at_ms) from delivery d
+            where d.channel = r.channel and d.state in ('queued', 'held') and d.due_at_ms > r.now_ms)
+        from {rows: channel text, now_ms bigint} r
+     ) due",
 );
 
 static BUCKETS: Statement =
@@ -203,8 +206,7 @@ static LIST: Statement = Statement::new(concat!(
 
 impl Tx<'_> {
     /// Due heads of free lines, oldest first, with the facts of the gate.
-    pub(crate) async fn claim_due_deliveries(&mut self, most: usize) -> anyhow::Result<Vec<DueDelivery>> {
-        let now_ms = self.now_ms;
+    pub(crate) async fn claim_due_deliveries(&mut self, channel: &str, most: usize) -> anyhow::Result<Vec<DueDelivery>> {
         let due = |row: &AnyRow| -> anyhow::Result<DueDelivery> {
             let contact: String = row.try_get(22)?;
             Ok(DueDelivery {
@@ -213,7 +215,9 @@ impl Tx<'_> {
                 line: Line { last_inbound_ms: row.try_get(23)?, refused_at_ms: row.try_get(24)? },
             })
         };
-        self.due(&CLAIM, now_ms, most).await?.iter().map(due).collect()
+        self.counted.statements += 1;
+        let query = sqlx::query(CLAIM.sql(self.dialect)).bind(self.now_ms).bind(i64::try_from(most)?).bind(channel);
+        query.fetch_all(&mut *self.tx).await?.iter().map(due).collect()
     }
 
     /// Uncertain deliveries whose deadline has passed.
@@ -373,10 +377,13 @@ impl Tx<'_> {
         self.write(&FORGET_EARLY, rows).await.map(drop)
     }
 
-    /// The earliest instant at which a run or a delivery is due; `None` when nothing is.
-    pub(crate) async fn next_due_ms(&mut self) -> anyhow::Result<Option<i64>> {
-        let rows = self.due(&NEXT_DUE, 0, 0).await?;
-        Ok(rows.first().map(|row| row.try_get(0)).transpose()?.flatten())
+    /// The earliest instant at which a run is due, or a delivery of these channels will be; `None` when there is none.
+    /// Deliveries due already wait for a slot, a token or their line, none of which time alone brings.
+    pub(crate) async fn next_due_ms(&mut self, channels: &[&str]) -> anyhow::Result<Option<i64>> {
+        let mut rows = Rows::default();
+        channels.iter().for_each(|channel| rows.push(&[(*channel).into(), self.now_ms.into()]));
+        let found = self.fetch(&NEXT_DUE, rows).await?;
+        Ok(found.first().map(|row| row.try_get(0)).transpose()?.flatten())
     }
 
     pub(crate) async fn buckets(&mut self, scopes: &[&str]) -> anyhow::Result<Vec<(String, i64)>> {

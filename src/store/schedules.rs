@@ -48,6 +48,8 @@ pub struct FiringCounts {
     pub refused: i64,
     /// People listed before in the same file.
     pub duplicates: i64,
+    /// Rows that could not be used; the first thousand are listed.
+    pub bad: i64,
 }
 
 /// A row of an audience that could not be used.
@@ -77,9 +79,9 @@ static DELETE_SCHEDULES: Statement = Statement::new(
 
 static INSERT_FIRINGS: Statement = Statement::new(
     "insert into firing (id, workflow, trigger_name, scheduled_at_ms, fired_at_ms, state, reason, definition, audience,
-        audience_hash, cursor_row, total_rows, started, refused, duplicates, bad_rows)
+        audience_hash, cursor_row, total_rows, started, refused, duplicates, bad, bad_rows)
      select id, workflow, trigger_name, scheduled_at_ms, fired_at_ms, state, reason, definition, audience, null, 0, 0, 0,
-        0, 0, '[]'
+        0, 0, 0, '[]'
      from {rows: id text, workflow text, trigger_name text, scheduled_at_ms bigint, fired_at_ms bigint, state text,
         reason text, definition text, audience text} r",
 );
@@ -87,22 +89,24 @@ static INSERT_FIRINGS: Statement = Statement::new(
 static UPDATE_FIRINGS: Statement = Statement::new(
     "update firing set state = r.state, reason = r.reason, audience_hash = r.audience_hash, cursor_row = r.cursor_row,
         total_rows = r.total_rows, started = r.started, refused = r.refused, duplicates = r.duplicates,
-        bad_rows = r.bad_rows
+        bad = r.bad, bad_rows = r.bad_rows
      from {rows: id text, was bigint, state text, reason text, audience_hash text, cursor_row bigint,
-        total_rows bigint, started bigint, refused bigint, duplicates bigint, bad_rows text} r
+        total_rows bigint, started bigint, refused bigint, duplicates bigint, bad bigint,
+        bad_rows text} r
      where firing.id = r.id and firing.cursor_row = r.was and firing.state = 'running'",
 );
 
 macro_rules! firing_columns {
     () => {
         "f.id, f.workflow, f.trigger_name, f.scheduled_at_ms, f.fired_at_ms, f.state, f.reason, f.definition, f.audience,
-         f.audience_hash, f.cursor_row, f.total_rows, f.started, f.refused, f.duplicates, f.bad_rows"
+         f.audience_hash, f.cursor_row, f.total_rows, f.started, f.refused, f.duplicates, f.bad,
+         f.bad_rows"
     };
 }
 
-static OPEN_FIRINGS: Statement = Statement::new(concat!(
-    "select ", firing_columns!(), " from firing f where f.state = 'running' and f.fired_at_ms <= $1
-     order by f.fired_at_ms, f.id limit $2 {lock}"
+static OPEN_FIRING: Statement = Statement::new(concat!(
+    "select ", firing_columns!(), " from firing f where f.state = 'running'
+     order by f.fired_at_ms, f.id limit (select n from {rows: n bigint} r)"
 ));
 
 static FIRINGS: Statement = Statement::new(concat!(
@@ -177,17 +181,12 @@ impl Tx<'_> {
             row.counts.started.into(),
             row.counts.refused.into(),
             row.counts.duplicates.into(),
+            row.counts.bad.into(),
             Cell::Text(&serde_json::to_string(&row.bad_rows)?),
         ]);
         let written = self.write(&UPDATE_FIRINGS, rows).await?;
         anyhow::ensure!(written == 1, super::Moved);
         Ok(())
-    }
-
-    /// Campaigns that have rows left, oldest first.
-    pub(crate) async fn open_firings(&mut self, most: usize) -> anyhow::Result<Vec<FiringRow>> {
-        let now_ms = self.now_ms;
-        self.due(&OPEN_FIRINGS, now_ms, most).await?.iter().map(read_firing).collect()
     }
 
     /// A fact of the installation; written with `value` when it is not there yet.
@@ -203,6 +202,16 @@ impl Tx<'_> {
 }
 
 impl Store {
+    /// The oldest campaign that has rows left.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn open_firing(&self) -> anyhow::Result<Option<FiringRow>> {
+        let mut rows = Rows::default();
+        rows.push(&[Cell::Number(1)]);
+        self.read(&OPEN_FIRING, rows).await?.first().map(read_firing).transpose()
+    }
+
     /// Firings, newest first; only those over an audience when `campaigns`.
     ///
     /// # Errors
@@ -225,7 +234,7 @@ fn read_schedule(row: &AnyRow) -> anyhow::Result<ScheduleRow> {
 }
 
 fn read_firing(row: &AnyRow) -> anyhow::Result<FiringRow> {
-    let bad_rows: String = row.try_get(15)?;
+    let bad_rows: String = row.try_get(16)?;
     Ok(FiringRow {
         id: row.try_get(0)?,
         workflow: row.try_get(1)?,
@@ -243,6 +252,7 @@ fn read_firing(row: &AnyRow) -> anyhow::Result<FiringRow> {
             started: row.try_get(12)?,
             refused: row.try_get(13)?,
             duplicates: row.try_get(14)?,
+            bad: row.try_get(15)?,
         },
         bad_rows: serde_json::from_str(&bad_rows)?,
     })
