@@ -6,6 +6,7 @@
 use super::calendar;
 use crate::action::send_message::{self, Planned};
 use crate::config::ProjectSettings;
+use crate::delivery::Settlement;
 use crate::expr::{Question, Scope};
 use crate::message::Form;
 use crate::run::{Run, RunState, TraceEntry, WaitingFor};
@@ -30,18 +31,10 @@ pub enum Input {
     Start,
     TimerDue,
     /// The delivery that this step planned came to an end, or nobody can tell.
-    Settled { step: String, settlement: Settlement },
-}
-
-/// What became of a delivery, as far as its run is concerned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Settlement {
-    Sent { form: Form, message_id: Option<String> },
-    /// `fails`: the step counts as failed (`outside_window: fail`, bad values).
-    Skipped { reason: String, fails: bool },
-    Failed { reason: String },
-    /// The deadline passed without evidence.
-    Uncertain,
+    Settled {
+        step: String,
+        settlement: Settlement,
+    },
 }
 
 /// What is to be done in the transaction that stores the run.

@@ -53,7 +53,9 @@ fn count(firing: &mut FiringRow, arrival: &NewArrival, row: &Accepted) {
     match evaluation.map(|evaluation| (evaluation.result, evaluation.reason.as_str())) {
         _ if row.duplicate => firing.counts.duplicates += 1,
         Some((EvaluationResult::Started, _)) => firing.counts.started += 1,
-        Some((EvaluationResult::Skipped, reason @ ("bad_number" | "no_contact"))) => bad(firing, line, reason.to_owned()),
+        Some((EvaluationResult::Skipped, reason @ ("bad_number" | "no_contact"))) => {
+            bad(firing, line, reason.to_owned())
+        }
         Some((EvaluationResult::Failed, reason)) => bad(firing, line, reason.to_owned()),
         _ => firing.counts.refused += 1,
     }
@@ -231,7 +233,8 @@ impl Audience {
         let hash = hex::encode(hashing.sha.finalize());
         let mut reader = reader(BufReader::new(File::open(path)?), delimiter);
         anyhow::ensure!(reader.read_byte_record(&mut record)?, "the file is empty");
-        let header = record.iter().map(|field| decode(field).trim_start_matches('\u{feff}').trim().to_owned()).collect();
+        let header =
+            record.iter().map(|field| decode(field).trim_start_matches('\u{feff}').trim().to_owned()).collect();
         for _ in 0..skip {
             reader.read_byte_record(&mut record)?;
         }
@@ -265,7 +268,8 @@ fn reader<R: Read>(source: R, delimiter: u8) -> csv::Reader<R> {
 /// `,` or `;`: the one that the first line has more of.
 fn delimiter_of(path: &Path) -> anyhow::Result<u8> {
     let mut start = vec![0; 8 * 1024];
-    let file = File::open(path).with_context(|| format!("no file `{}`", path.file_name().unwrap_or_default().display()))?;
+    let file =
+        File::open(path).with_context(|| format!("no file `{}`", path.file_name().unwrap_or_default().display()))?;
     let read = file.take(start.len() as u64).read(&mut start)?;
     let first = start[..read].split(|byte| *byte == b'\n').next().unwrap_or_default();
     let count = |wanted: u8| first.iter().filter(|byte| **byte == wanted).count();

@@ -62,9 +62,7 @@ impl Deployed {
         let listed = self.webhooks.get(event).map_or(&[][..], Vec::as_slice);
         self.resolve(listed).filter(move |(_, trigger)| match &trigger.kind {
             // `relance trigger` and the local source of `dev` stand in for any source.
-            TriggerKind::Webhook { source: Some(wanted), .. } => {
-                wanted == source || matches!(source, "api" | "local")
-            }
+            TriggerKind::Webhook { source: Some(wanted), .. } => wanted == source || matches!(source, "api" | "local"),
             _ => true,
         })
     }
@@ -127,9 +125,7 @@ impl Definition {
 /// The texts that decide what a workflow does: its own, the project's, the templates'. JSON, in the order of paths.
 fn definition_files(files: &Files, workflow: &str) -> String {
     let own = format!("workflows/{workflow}.yaml");
-    let needed = |path: &str| {
-        path == own || matches!(path, "relance.yaml" | "templates.yaml" | "templates.lock.json")
-    };
+    let needed = |path: &str| path == own || matches!(path, "relance.yaml" | "templates.yaml" | "templates.lock.json");
     let kept: BTreeMap<_, _> = files.iter().filter(|(path, _)| needed(path)).collect();
     serde_json::to_string(&kept).unwrap_or_default()
 }
@@ -149,7 +145,9 @@ fn is_yes(value: &Value) -> bool {
     match value {
         Value::Bool(yes) => *yes,
         Value::Number(number) => number.as_f64() == Some(1.0),
-        Value::String(text) => matches!(text.trim().to_lowercase().as_str(), "yes" | "true" | "1" | "oui" | "sí" | "si"),
+        Value::String(text) => {
+            matches!(text.trim().to_lowercase().as_str(), "yes" | "true" | "1" | "oui" | "sí" | "si")
+        }
         _ => false,
     }
 }

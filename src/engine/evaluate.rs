@@ -79,12 +79,20 @@ pub(super) struct Person {
 #[derive(Debug, Clone)]
 enum Judged {
     /// It applies; with the hash of what it is about.
-    Applies { contact: Contact, identity: Option<String> },
+    Applies {
+        contact: Contact,
+        identity: Option<String>,
+    },
     Refused(EvaluationResult, String),
 }
 
 impl Candidate {
-    pub(super) fn new(definition: &Arc<Definition>, trigger: usize, route: Route, who: Result<Person, &'static str>) -> Self {
+    pub(super) fn new(
+        definition: &Arc<Definition>,
+        trigger: usize,
+        route: Route,
+        who: Result<Person, &'static str>,
+    ) -> Self {
         Self { definition: definition.clone(), trigger, route, who, verdict: None }
     }
 
@@ -138,7 +146,14 @@ pub(super) fn person(
     if uuid.is_none() && phone.is_none() && bsuid.is_none() {
         return Err(if written.is_some() { "bad_number" } else { "no_contact" });
     }
-    Ok(Person { id: None, uuid, phone, bsuid, given: given(&workflow.contact, &scope), consents: consents(workflow, &scope) })
+    Ok(Person {
+        id: None,
+        uuid,
+        phone,
+        bsuid,
+        given: given(&workflow.contact, &scope),
+        consents: consents(workflow, &scope),
+    })
 }
 
 fn given(map: &ContactMap, scope: &Scope) -> Map<String, Value> {
@@ -209,7 +224,9 @@ impl Person {
     fn contact(&self, unit: &Unit, proof: &str) -> Contact {
         let known = unit.contact_by(&self.keys()).cloned();
         let mut contact = known.unwrap_or_else(|| Contact { id: unit.clock.new_id(), ..Contact::default() });
-        if contact.phone.is_none() && self.is_free(unit, self.phone.as_ref().map(|p| ContactKey::Phone(p.digits().into()))) {
+        if contact.phone.is_none()
+            && self.is_free(unit, self.phone.as_ref().map(|p| ContactKey::Phone(p.digits().into())))
+        {
             contact.phone = self.phone.clone();
         }
         if contact.uuid.is_none() && self.is_free(unit, self.uuid.clone().map(ContactKey::Uuid)) {

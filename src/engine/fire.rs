@@ -33,13 +33,16 @@ pub(super) async fn deploy(tx: &mut Tx<'_>, deployed: &Deployed) -> anyhow::Resu
     let known = tx.schedules().await?;
     let by_name: HashMap<(&str, &str), &ScheduleRow> =
         known.iter().map(|row| ((row.workflow.as_str(), row.trigger.as_str()), row)).collect();
-    let wanted: Vec<ScheduleRow> = deployed.schedules().map(|(definition, trigger)| row(definition, &trigger.name, tx.now_ms)).collect();
+    let wanted: Vec<ScheduleRow> =
+        deployed.schedules().map(|(definition, trigger)| row(definition, &trigger.name, tx.now_ms)).collect();
     let same = |row: &&ScheduleRow| {
         let known = by_name.get(&(row.workflow.as_str(), row.trigger.as_str()));
         known.is_some_and(|known| known.expression == row.expression && known.zone == row.zone)
     };
     let fresh: Vec<ScheduleRow> = wanted.iter().filter(|row| !same(row)).cloned().collect();
-    let gone = |row: &&ScheduleRow| !wanted.iter().any(|other| (&other.workflow, &other.trigger) == (&row.workflow, &row.trigger));
+    let gone = |row: &&ScheduleRow| {
+        !wanted.iter().any(|other| (&other.workflow, &other.trigger) == (&row.workflow, &row.trigger))
+    };
     let gone: Vec<&ScheduleRow> = known.iter().filter(gone).collect();
     tx.upsert_schedules(&fresh).await?;
     tx.delete_schedules(&gone).await?;

@@ -7,7 +7,7 @@
 //! were claimed stand as `sending`. Invariant: facts are read inside the transaction that acts on them, so no decision
 //! rests on something another writer has changed; the guards of the statements are the net on PostgreSQL.
 
-use super::advance::{Input, Settlement};
+use super::advance::Input;
 use super::deployed::{Definition, Deployed, opted_in};
 use super::evaluate::{self, Arrival};
 use super::inbound::{self, Told};
@@ -15,7 +15,7 @@ use super::unit::Unit;
 use crate::clock::Clock;
 use crate::config::{Channel, Pace};
 use crate::connector::wire::{self, Envelope};
-use crate::delivery::{Attempt, DeliveryState, Outcome};
+use crate::delivery::{Attempt, DeliveryState, Outcome, Settlement};
 use crate::event::Evaluation;
 use crate::message::Form;
 use crate::outbox::gate::{self, Decision};
@@ -226,12 +226,7 @@ fn first_of<'a>(new: &NewArrival, known: &'a KnownKeys) -> Option<&'a String> {
     known.get(&(new.event.source.clone(), new.event.dedupe.key.clone()))
 }
 
-async fn load_people(
-    tx: &mut Tx<'_>,
-    unit: &mut Unit<'_>,
-    arrivals: &[Arrival],
-    told: &[&Told],
-) -> anyhow::Result<()> {
+async fn load_people(tx: &mut Tx<'_>, unit: &mut Unit<'_>, arrivals: &[Arrival], told: &[&Told]) -> anyhow::Result<()> {
     let facts = told.iter().filter_map(|told| told.facts()).flat_map(inbound::facts_keys);
     let keys: BTreeSet<ContactKey> = arrivals.iter().flat_map(evaluate::keys).chain(facts).collect();
     unit.know_contacts(tx.contacts_by_keys(&keys.into_iter().collect::<Vec<_>>()).await?);
@@ -436,12 +431,7 @@ fn keep_events(
     Ok(())
 }
 
-fn answers(
-    work: &Work,
-    known: &KnownKeys,
-    arrivals: &[Arrival],
-    evaluations: Vec<Vec<Evaluation>>,
-) -> Vec<Accepted> {
+fn answers(work: &Work, known: &KnownKeys, arrivals: &[Arrival], evaluations: Vec<Vec<Evaluation>>) -> Vec<Accepted> {
     let ids = arrivals.iter().map(|arrival| arrival.id.as_str());
     let mut by_id: HashMap<&str, Vec<Evaluation>> = ids.zip(evaluations).collect();
     let answer = |new: &NewArrival| {

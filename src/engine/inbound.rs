@@ -182,9 +182,8 @@ fn receive(message: &InboundMessage, contact: &Contact, channel: &str, unit: &mu
         let index = index_of(&definition.workflow, trigger);
         candidates.push(Candidate::new(definition, index, route, Ok(known_person(contact))));
     }
-    candidates.sort_by(|a, b| {
-        a.route.cmp(&b.route).then_with(|| a.definition.workflow.id.cmp(&b.definition.workflow.id))
-    });
+    candidates
+        .sort_by(|a, b| a.route.cmp(&b.route).then_with(|| a.definition.workflow.id.cmp(&b.definition.workflow.id)));
     // A list in `when` is any of them, one run.
     let mut seen = std::collections::HashSet::new();
     candidates.retain(|candidate| seen.insert(candidate.definition.workflow.id.clone()));
@@ -251,8 +250,7 @@ pub(super) fn apply_status(attempt_id: &str, status: &str, code: Option<i64>, un
     unit.told.insert(attempt_id.to_owned());
     let arrived = attempt.statuses.iter().any(|known| known == "delivered" || known == "read");
     let shown = VendorStatus::displayed(attempt.statuses.iter().filter_map(|word| VendorStatus::parse(word)));
-    let (delivery, n, form, started_ms) =
-        (attempt.delivery.clone(), attempt.n, attempt.form, attempt.started_at_ms);
+    let (delivery, n, form, started_ms) = (attempt.delivery.clone(), attempt.n, attempt.form, attempt.started_at_ms);
     let Some(row) = unit.deliveries.get(&delivery) else { return };
     if i64::from(row.delivery.attempts) != n {
         return;
@@ -280,7 +278,7 @@ pub(super) fn apply_status(attempt_id: &str, status: &str, code: Option<i64>, un
 
 impl Unit<'_> {
     /// Tells a delivery's run how it ended.
-    pub(super) fn settle_run(&mut self, delivery: &str, settlement: Option<super::advance::Settlement>) {
+    pub(super) fn settle_run(&mut self, delivery: &str, settlement: Option<crate::delivery::Settlement>) {
         let Some(row) = self.deliveries.get(delivery) else { return };
         let (run, step) = (row.delivery.run.clone(), row.delivery.step.clone());
         if let Some(settlement) = settlement {

@@ -228,7 +228,8 @@ impl Loop {
         };
         let mut tx = self.writer.begin().await?;
         let fires = tick && self.schedule_ms <= tx.now_ms;
-        let fired = if fires { fire::fire(&mut tx, &deployed, &self.setup.clock).await? } else { fire::Fired::default() };
+        let fired =
+            if fires { fire::fire(&mut tx, &deployed, &self.setup.clock).await? } else { fire::Fired::default() };
         let mut done = match fired.arrivals.is_empty() {
             true => group::decide(&mut tx, work, &context).await?,
             false => group::decide(&mut tx, &work.with(&fired.arrivals), &context).await?,
@@ -330,7 +331,10 @@ impl Loop {
         let root = self.setup.root.clone();
         tokio::spawn(async move {
             if let Err(error) = campaign::feed(&shared, &pinned, &root, &queue).await {
-                tracing::error!(error = format!("{error:#}"), "a campaign could not go on; it is tried again at the next start");
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "a campaign could not go on; it is tried again at the next start"
+                );
             }
             let _ = queue.send(Item::Fed).await;
         });
@@ -343,12 +347,16 @@ impl Loop {
             return;
         }
         let next = Some(due_ms).filter(|due_ms| *due_ms < i64::MAX);
-        self.quiet.drain(..).for_each(|reply| drop(reply.send(next)));
+        for reply in self.quiet.drain(..) {
+            let _ = reply.send(next);
+        }
     }
 
     fn answer_drains(&mut self) {
         if self.open.is_empty() && self.carried.is_empty() {
-            self.drains.drain(..).for_each(|reply| drop(reply.send(())));
+            for reply in self.drains.drain(..) {
+                let _ = reply.send(());
+            }
         }
     }
 }

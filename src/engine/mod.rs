@@ -93,11 +93,25 @@ pub struct Busy;
 
 /// One thing for the loop.
 enum Item {
-    Event { arrival: NewArrival, bytes: usize, reply: oneshot::Sender<Result<Accepted, Busy>> },
-    Told { incoming: Vec<Incoming>, bytes: usize, reply: oneshot::Sender<Result<(), Busy>> },
+    Event {
+        arrival: NewArrival,
+        bytes: usize,
+        reply: oneshot::Sender<Result<Accepted, Busy>>,
+    },
+    Told {
+        incoming: Vec<Incoming>,
+        bytes: usize,
+        reply: oneshot::Sender<Result<(), Busy>>,
+    },
     Call(CallResult),
-    Chunk { chunk: Box<campaign::Chunk>, reply: oneshot::Sender<bool> },
-    Deploy { project: Box<Project>, reply: oneshot::Sender<anyhow::Result<()>> },
+    Chunk {
+        chunk: Box<campaign::Chunk>,
+        reply: oneshot::Sender<bool>,
+    },
+    Deploy {
+        project: Box<Project>,
+        reply: oneshot::Sender<anyhow::Result<()>>,
+    },
     /// No campaign has rows left, as far as its task saw.
     Fed,
     /// Answered when nothing is under way and nothing is due.

@@ -205,7 +205,9 @@ impl<'a> Unit<'a> {
     pub(super) fn taken_identities(&self) -> Vec<(String, String, String, Option<String>)> {
         let taken = self.identities.iter().filter(|(_, holder)| holder.dirty);
         taken
-            .map(|((workflow, hash), holder)| (workflow.clone(), hash.clone(), holder.run.clone(), holder.stored.clone()))
+            .map(|((workflow, hash), holder)| {
+                (workflow.clone(), hash.clone(), holder.run.clone(), holder.stored.clone())
+            })
             .collect()
     }
 
@@ -243,7 +245,8 @@ impl<'a> Unit<'a> {
     fn move_run_with(&mut self, id: &str, input: &Input, definition: &Arc<Definition>) {
         let Some(known) = self.runs.get(id) else { return };
         let LiveRun { run, event } = &known.row;
-        let contact = self.contact_value(&run.contact, run.progress.channel.as_deref(), &run.progress.contact, definition);
+        let contact =
+            self.contact_value(&run.contact, run.progress.channel.as_deref(), &run.progress.contact, definition);
         let facts = Facts {
             workflow: &definition.workflow,
             project: &definition.settings,
@@ -343,7 +346,8 @@ impl<'a> Unit<'a> {
             fields.insert(name.clone(), value.clone());
         }
         if !given.contains_key("first_name")
-            && let Some(first) = given.get("name").and_then(Value::as_str).and_then(|name| name.split_whitespace().next())
+            && let Some(first) =
+                given.get("name").and_then(Value::as_str).and_then(|name| name.split_whitespace().next())
         {
             fields.insert("first_name".into(), first.into());
         }
@@ -353,7 +357,9 @@ impl<'a> Unit<'a> {
     /// Phones of recipients beside the runs' contacts, which have to be looked up before [`Unit::settle_recipients`].
     pub(super) fn recipient_keys(&self) -> Vec<ContactKey> {
         let key = |planned: &PlannedDelivery| match &planned.planned.to {
-            Recipient::Phone { written, .. } => self.phone(written).map(|phone| ContactKey::Phone(phone.digits().into())),
+            Recipient::Phone { written, .. } => {
+                self.phone(written).map(|phone| ContactKey::Phone(phone.digits().into()))
+            }
             Recipient::Contact => None,
         };
         self.planned.iter().filter_map(key).collect()
@@ -374,7 +380,7 @@ impl<'a> Unit<'a> {
                     Some(contact) => deliveries.extend(self.delivery(planned, contact)),
                     None => {
                         let reason = "bad_number".to_owned();
-                        let settlement = advance::Settlement::Failed { reason };
+                        let settlement = crate::delivery::Settlement::Failed { reason };
                         self.move_run(&planned.run, &Input::Settled { step: planned.step, settlement });
                     }
                 }
@@ -389,11 +395,8 @@ impl<'a> Unit<'a> {
         };
         let phone = self.phone(written)?;
         let known = self.contact_by(&[ContactKey::Phone(phone.digits().into())]).cloned();
-        let mut contact = known.unwrap_or_else(|| Contact {
-            id: self.clock.new_id(),
-            phone: Some(phone),
-            ..Contact::default()
-        });
+        let mut contact =
+            known.unwrap_or_else(|| Contact { id: self.clock.new_id(), phone: Some(phone), ..Contact::default() });
         if *colleague && contact.consent.is_none() {
             contact.consent = Some(Consent { proof: "colleague".into(), at_ms: self.now_ms });
         }

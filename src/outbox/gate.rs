@@ -34,8 +34,13 @@ pub struct Facts<'a> {
 pub enum Decision {
     Send(Form),
     /// Looked at again at `until_ms`, or when what it waits for changes.
-    Hold { reason: &'static str, until_ms: i64 },
-    Skip { reason: &'static str },
+    Hold {
+        reason: &'static str,
+        until_ms: i64,
+    },
+    Skip {
+        reason: &'static str,
+    },
 }
 
 /// Judges a delivery.
@@ -112,9 +117,8 @@ pub fn category_allowed(purpose: Purpose, category: Option<Category>) -> bool {
 
 /// What the platform would refuse after acceptance: count, blank, breaks, runs of spaces, length of the filled body.
 fn values_fit(template: &Template, locked: Option<&LockedTemplate>) -> bool {
-    let clean = |value: &String| {
-        !value.trim().is_empty() && !value.contains(['\n', '\r', '\t']) && !value.contains("     ")
-    };
+    let clean =
+        |value: &String| !value.trim().is_empty() && !value.contains(['\n', '\r', '\t']) && !value.contains("     ");
     let counted = locked.is_none_or(|locked| locked.placeholders == template.values.len());
     let filled = locked.map_or(0, |locked| fill(&locked.text, &template.values).chars().count());
     counted && filled <= BODY_CHARS && template.values.iter().all(clean)

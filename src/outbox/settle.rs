@@ -3,8 +3,7 @@
 //! Invariant: a message is attempted again only when the attempt before is proven not to have arrived.
 
 use crate::connector::verdicts::{self, Class};
-use crate::delivery::{Delivery, DeliveryState, Outcome};
-use crate::engine::advance::Settlement;
+use crate::delivery::{Delivery, DeliveryState, Outcome, Settlement};
 use crate::message::Form;
 
 const HOUR_MS: i64 = 3_600_000;

@@ -98,7 +98,11 @@ impl Tx<'_> {
         let mut rows = Rows::default();
         contacts.iter().for_each(|id| rows.push(&[id.into()]));
         let line = |row: &AnyRow| -> anyhow::Result<(String, String, Line)> {
-            Ok((row.try_get(0)?, row.try_get(1)?, Line { last_inbound_ms: row.try_get(2)?, refused_at_ms: row.try_get(3)? }))
+            Ok((
+                row.try_get(0)?,
+                row.try_get(1)?,
+                Line { last_inbound_ms: row.try_get(2)?, refused_at_ms: row.try_get(3)? },
+            ))
         };
         self.fetch(&LINES, rows).await?.iter().map(line).collect()
     }

@@ -86,13 +86,14 @@ static CLAIM: Statement = Statement::new(concat!(
 ));
 
 static OVERDUE_UNCERTAIN: Statement = Statement::new(concat!(
-    "select ", delivery_columns!(), " from delivery d
+    "select ",
+    delivery_columns!(),
+    " from delivery d
      where d.state = 'uncertain' and d.due_at_ms <= $1 and d.due_at_ms > 0 order by d.due_at_ms, d.id limit $2"
 ));
 
-static BY_IDS: Statement = Statement::new(concat!(
-    "select ", delivery_columns!(), " from {rows: id text} r join delivery d on d.id = r.id"
-));
+static BY_IDS: Statement =
+    Statement::new(concat!("select ", delivery_columns!(), " from {rows: id text} r join delivery d on d.id = r.id"));
 
 static INSERT: Statement = Statement::new(
     "insert into delivery (id, run, workflow, step, contact, channel, purpose, outside_window, message, state, reason,
@@ -154,12 +155,18 @@ macro_rules! attempt_columns {
 }
 
 static ATTEMPTS_BY_UUID: Statement = Statement::new(concat!(
-    "select ", attempt_columns!(), " from {rows: uuid text, id text} r join attempt a on a.message_uuid = r.uuid
-     union select ", attempt_columns!(), " from {rows: uuid text, id text} r join attempt a on a.id = r.id"
+    "select ",
+    attempt_columns!(),
+    " from {rows: uuid text, id text} r join attempt a on a.message_uuid = r.uuid
+     union select ",
+    attempt_columns!(),
+    " from {rows: uuid text, id text} r join attempt a on a.id = r.id"
 ));
 
 static ATTEMPTS_OF: Statement = Statement::new(concat!(
-    "select ", attempt_columns!(), " from {rows: delivery text} r join attempt a on a.delivery = r.delivery
+    "select ",
+    attempt_columns!(),
+    " from {rows: delivery text} r join attempt a on a.delivery = r.delivery
      order by a.delivery, a.n"
 ));
 
@@ -168,15 +175,16 @@ static KEEP_EARLY: Statement = Statement::new(
      from {rows: uuid text, status text, event text} r where true on conflict (uuid, status) do nothing",
 );
 
-static EARLY: Statement = Statement::new(
-    "select s.uuid, s.status, s.event from {rows: uuid text} r join early_status s on s.uuid = r.uuid",
-);
+static EARLY: Statement =
+    Statement::new("select s.uuid, s.status, s.event from {rows: uuid text} r join early_status s on s.uuid = r.uuid");
 
 static FORGET_EARLY: Statement =
     Statement::new("delete from early_status where uuid in (select uuid from {rows: uuid text} r)");
 
 static UNFINISHED: Statement = Statement::new(concat!(
-    "select ", delivery_columns!(), " from delivery d where d.state = 'sending' and d.due_at_ms <= $1 limit $2"
+    "select ",
+    delivery_columns!(),
+    " from delivery d where d.state = 'sending' and d.due_at_ms <= $1 limit $2"
 ));
 
 static NEXT_DUE: Statement = Statement::new(
@@ -198,7 +206,9 @@ static UPSERT_BUCKETS: Statement = Statement::new(
 );
 
 static LIST: Statement = Statement::new(concat!(
-    "select ", delivery_columns!(), " from delivery d, {rows: state text, run text, contact text, n bigint} r
+    "select ",
+    delivery_columns!(),
+    " from delivery d, {rows: state text, run text, contact text, n bigint} r
      where (r.state is null or d.state = r.state) and (r.run is null or d.run = r.run)
         and (r.contact is null or d.contact = r.contact)
      order by d.id desc limit (select n from {rows: state text, run text, contact text, n bigint} q)"
@@ -206,7 +216,11 @@ static LIST: Statement = Statement::new(concat!(
 
 impl Tx<'_> {
     /// Due heads of free lines, oldest first, with the facts of the gate.
-    pub(crate) async fn claim_due_deliveries(&mut self, channel: &str, most: usize) -> anyhow::Result<Vec<DueDelivery>> {
+    pub(crate) async fn claim_due_deliveries(
+        &mut self,
+        channel: &str,
+        most: usize,
+    ) -> anyhow::Result<Vec<DueDelivery>> {
         let due = |row: &AnyRow| -> anyhow::Result<DueDelivery> {
             let contact: String = row.try_get(22)?;
             Ok(DueDelivery {

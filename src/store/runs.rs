@@ -32,12 +32,16 @@ macro_rules! run_columns {
 }
 
 static DUE: Statement = Statement::new(concat!(
-    "select ", run_columns!(), ", e.data from run u join event e on e.id = u.event
+    "select ",
+    run_columns!(),
+    ", e.data from run u join event e on e.id = u.event
      where u.wake_at_ms <= $1 order by u.wake_at_ms, u.id limit $2"
 ));
 
 static BY_IDS: Statement = Statement::new(concat!(
-    "select ", run_columns!(), ", e.data from {rows: id text} r join run u on u.id = r.id join event e on e.id = u.event"
+    "select ",
+    run_columns!(),
+    ", e.data from {rows: id text} r join run u on u.id = r.id join event e on e.id = u.event"
 ));
 
 static INSERT: Statement = Statement::new(
@@ -72,7 +76,9 @@ static TAKE_IDENTITIES: Statement = Statement::new(
 );
 
 static LIST: Statement = Statement::new(concat!(
-    "select ", run_columns!(), ", '' from run u, {rows: workflow text, state text, contact text, before text, n bigint} r
+    "select ",
+    run_columns!(),
+    ", '' from run u, {rows: workflow text, state text, contact text, before text, n bigint} r
      where (r.workflow is null or u.workflow = r.workflow) and (r.state is null or u.state = r.state)
         and (r.contact is null or u.contact = r.contact) and (r.before is null or u.id < r.before)
      order by u.id desc limit (select n from {rows: workflow text, state text, contact text, before text, n bigint} q)"

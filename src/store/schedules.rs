@@ -105,12 +105,16 @@ macro_rules! firing_columns {
 }
 
 static OPEN_FIRING: Statement = Statement::new(concat!(
-    "select ", firing_columns!(), " from firing f where f.state = 'running'
+    "select ",
+    firing_columns!(),
+    " from firing f where f.state = 'running'
      order by f.fired_at_ms, f.id limit (select n from {rows: n bigint} r)"
 ));
 
 static FIRINGS: Statement = Statement::new(concat!(
-    "select ", firing_columns!(), " from firing f, {rows: audience bigint, n bigint} r
+    "select ",
+    firing_columns!(),
+    " from firing f, {rows: audience bigint, n bigint} r
      where (r.audience = 0 or f.audience is not null)
      order by f.fired_at_ms desc, f.id desc limit (select n from {rows: audience bigint, n bigint} q)"
 ));
