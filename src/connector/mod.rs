@@ -5,6 +5,7 @@
 //!
 //! Invariant: a send is never retried or redirected here; what cannot be known is said to be `uncertain`.
 
+pub mod sandbox;
 pub mod verdicts;
 pub mod webhook;
 pub mod wire;
