@@ -31,6 +31,7 @@ struct Inbox {
     got: Arc<Mutex<Vec<(HeaderMap, Value)>>>,
     /// What it answers; 0 = 200.
     status: Arc<AtomicU16>,
+    came: Arc<Notify>,
 }
 
 impl Inbox {
@@ -41,6 +42,7 @@ impl Inbox {
     fn router(self) -> Router {
         let receive = move |headers: HeaderMap, body: Bytes| async move {
             self.got.lock().unwrap().push((headers, serde_json::from_slice(&body).unwrap()));
+            self.came.notify_one();
             let status = self.status.load(Ordering::SeqCst);
             StatusCode::from_u16(status).unwrap_or(StatusCode::OK)
         };
@@ -480,4 +482,24 @@ async fn of_ten_thousand_messages_from_many_senders_the_newest_are_kept() {
     let messages = stand.sandbox.messages();
     assert_eq!((messages.len(), messages[0].n, messages[2999].n), (3000, 6985, 9984));
     assert_eq!((stand.sandbox.people().len(), stand.sandbox.next_due_ms()), (3000, None));
+}
+
+#[tokio::test]
+async fn the_loop_settles_by_itself_when_something_happens_or_the_clock_is_moved() {
+    let stand = stand(|config| config.clock = Clock::movable(Some(NOW))).await;
+    let looping = tokio::spawn({
+        let sandbox = stand.sandbox.clone();
+        async move { sandbox.run().await }
+    });
+    let event =
+        async || tokio::time::timeout(std::time::Duration::from_secs(10), stand.inbox.came.notified()).await.unwrap();
+    stand.sandbox.reply(PHONE, "Bonjour", None).unwrap();
+    event().await;
+    stand.send(plain("x")).await;
+    event().await;
+    stand.sandbox.0.clock.move_to(NOW + 3_600_000);
+    stand.sandbox.wake();
+    event().await;
+    looping.abort();
+    assert_eq!(stand.history(1)[1], ("sent", None));
 }

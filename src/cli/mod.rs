@@ -1,0 +1,3 @@
+//! Command line: one file per command. Arguments in, exit code out.
+
+pub mod sandbox;
