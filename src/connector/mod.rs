@@ -5,6 +5,7 @@
 //!
 //! Invariant: a send is never retried or redirected here; what cannot be known is said to be `uncertain`.
 
+pub mod sandbox;
 pub mod verdicts;
 pub mod webhook;
 pub mod wire;
@@ -224,5 +225,56 @@ mod tests {
         let client = Callbell::new("https://api.callbell.eu/v1", Some(Secret::new("canary"))).unwrap();
         assert!(!format!("{client:?}").contains("canary"));
         assert!(Callbell::new("https://api.callbell.eu/v1", Some(Secret::new("a\nb"))).is_err());
+    }
+
+    /// Answers every connection with these bytes, whole, and closes it.
+    async fn answering(bytes: Vec<u8>) -> Callbell {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}/v1", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut asked = vec![0; 4096];
+                let _ = stream.read(&mut asked).await;
+                let _ = stream.write_all(&bytes).await;
+                let _ = stream.shutdown().await;
+            }
+        });
+        Callbell::new(&base, None).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_answer_cut_anywhere_proves_no_more_than_what_came() {
+        let answers = [
+            ("200 OK", r#"{"message":{"uuid":"m","status":"enqueued"}}"#, "accepted", "accepted"),
+            ("422 Unprocessable", r#"{"error":"no"}"#, "uncertain", "refused"),
+            ("429 Too Many", r#"{"error":"too many requests"}"#, "uncertain", "not_sent"),
+            ("503 Unavailable", "x", "uncertain", "uncertain"),
+        ];
+        for (line, body, cut, whole) in answers {
+            let head = format!("HTTP/1.1 {line}\r\nContent-Length: {}\r\n\r\n", body.len());
+            let all = format!("{head}{body}");
+            for k in 0..=all.len() {
+                let client = answering(all.as_bytes()[..k].to_vec()).await;
+                let outcome = client.send("{}").await;
+                let expected = match k {
+                    _ if k < head.len() => "uncertain",
+                    _ if k < all.len() => cut,
+                    _ => whole,
+                };
+                assert_eq!(outcome.as_str(), expected, "{line} cut after {k}: {outcome:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn redirects_are_refusals_and_long_answers_are_not_swallowed() {
+        let moved = b"HTTP/1.1 307 Moved\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n";
+        let outcome = answering(moved.to_vec()).await.send("{}").await;
+        assert_eq!(outcome, Outcome::Refused { status: 307, code: None, error: "status 307".into() });
+        let mut long = b"HTTP/1.1 400 Bad\r\nContent-Length: 1000000\r\n\r\n".to_vec();
+        long.resize(1_000_100, b'x');
+        let Outcome::Refused { status: 400, error, .. } = answering(long).await.send("{}").await else { panic!() };
+        assert_eq!(error, "x".repeat(500));
     }
 }

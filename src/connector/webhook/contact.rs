@@ -30,7 +30,7 @@ pub struct ContactFacts {
 
 impl ContactFacts {
     /// Reads a contact object, or a list holding one.
-    pub(super) fn read(value: &Value) -> Self {
+    pub fn read(value: &Value) -> Self {
         let value = super::single(value);
         let told = |key: &str| value.get(key);
         let phone = told("phoneNumber").or_else(|| told("phone")).and_then(read_phone);
