@@ -1,5 +1,6 @@
 //! Triggers: what starts a run. An enum with one file per variant that has rules of its own.
 
+pub mod fold;
 pub mod message;
 pub mod schedule;
 pub mod webhook;
