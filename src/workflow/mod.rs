@@ -4,6 +4,7 @@
 //! Invariant: the same sources give the same model, so a stored definition can be read again years later.
 
 pub mod diagnostic;
+mod yaml;
 
 use crate::condition::Condition;
 use crate::delivery::{OutsideWindow, Purpose};
