@@ -4,10 +4,26 @@
 //! a comparison with null is undecidable and never a yes, a hole in a text stops the message
 //! (`language.md` §7, §8). Invariant: evaluation neither panics nor asks a clock; same scope, same result.
 
+mod eval;
+mod fold;
+mod functions;
+mod lists;
+mod lower;
+mod node;
+mod number;
+mod path;
 pub mod question;
+mod suggest;
+mod syntax;
 pub mod text;
+mod time;
+mod token;
+mod uses;
+mod value;
+mod wording;
 
-pub use question::{Question, Undecidable};
+pub use fold::fold;
+pub use question::{Comparison, Kind, Question, Undecidable};
 pub use text::{Hole, Text};
 
 use jiff::tz::TimeZone;
@@ -56,4 +72,31 @@ pub struct PathUse {
     pub len: usize,
     /// Absence is expected there: inside `has`, `default`, `#if`, or compared with null.
     pub optional: bool,
+    /// What the place can take, for the check against samples.
+    pub wants: Wants,
+}
+
+/// What a place that mentions a path can take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wants {
+    /// Text, a number, a time or yes/no: it is printed, or given to a helper. A list or an object is a hole.
+    Scalar,
+    /// A list: `#each`, `count`, `join`, `find`, `all` …
+    List,
+    /// Anything.
+    Any,
+}
+
+/// Bounds that keep one evaluation cheap, whatever the file and the event say.
+mod bound {
+    /// Length of a question, bytes.
+    pub(super) const QUESTION: usize = 4 * 1024;
+    /// Operators, brackets and full stops of a question: what the parser's recursion can reach.
+    pub(super) const PARTS: usize = 400;
+    /// Nesting of a question after parsing, and of blocks in a text.
+    pub(super) const DEPTH: usize = 64;
+    /// Items of a list that a question or a text walks.
+    pub(super) const ITEMS: usize = 1_000;
+    /// Bytes of a text that an evaluation makes, and of a text as written.
+    pub(super) const OUTPUT: usize = 256 * 1024;
 }
