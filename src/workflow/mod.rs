@@ -3,8 +3,11 @@
 //! `yaml` reads files into a tree with positions, `check` lowers that tree to this model and reports every mistake.
 //! Invariant: the same sources give the same model, so a stored definition can be read again years later.
 
+mod check;
 pub mod diagnostic;
 mod yaml;
+
+pub use check::{check, load, load_definition};
 
 use crate::condition::Condition;
 use crate::delivery::{OutsideWindow, Purpose};
