@@ -1,6 +1,7 @@
 //! relance: messaging automations written as YAML.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod clock;
 pub mod condition;
 pub mod config;
