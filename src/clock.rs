@@ -62,6 +62,14 @@ impl Clock {
         }
     }
 
+    /// What is added to the machine's time, milliseconds; 0 for a clock that stands still.
+    pub fn offset_ms(&self) -> i64 {
+        match self.0.kind {
+            Kind::Still => 0,
+            Kind::Machine | Kind::Movable => self.0.value_ms.load(Ordering::SeqCst),
+        }
+    }
+
     /// Whether [`Clock::move_to`] may be called: `dev` and tests.
     pub fn is_virtual(&self) -> bool {
         self.0.kind != Kind::Machine

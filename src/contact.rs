@@ -1,9 +1,11 @@
 //! Contact: a person, as webhooks and events last told; and the phone number that identifies one.
 
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, Region};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 /// Our id of a person.
 pub type ContactId = String;
@@ -87,15 +89,16 @@ pub enum PhoneError {
 }
 
 impl Phone {
-    /// Reads an international number (`+33…`, `0033…`), or a national one of `region` (`ES`).
+    /// Reads an international number (`+33…`, `0033…`), or a national one of `region` (`ES`). What an old way of
+    /// writing mobiles leaves out or adds (Mexico, Brazil) is repaired; what no country assigns is refused.
     ///
     /// # Errors
     /// [`PhoneError::National`] without a region for a national number; [`PhoneError::Invalid`] otherwise.
     pub fn parse(written: &str, region: Option<&str>) -> Result<Self, PhoneError> {
-        let trimmed = written.trim();
-        let international = match trimmed.strip_prefix("00") {
+        let clean = clean_number(written).ok_or(PhoneError::Invalid)?;
+        let international = match clean.strip_prefix("00") {
             Some(rest) => format!("+{rest}"),
-            None => trimmed.to_owned(),
+            None => clean,
         };
         if !international.starts_with('+') && region.is_none() {
             return Err(PhoneError::National);
@@ -104,7 +107,8 @@ impl Phone {
         parse_number(&international, region).map(Self)
     }
 
-    /// Reads digits as the vendor writes them: international, with or without `+` and spaces.
+    /// Reads digits as the vendor writes them: international, with or without `+` and spaces. Old ways of writing
+    /// mobiles become the present one, so that a person has the same number whoever told it.
     ///
     /// # Errors
     /// [`PhoneError::Invalid`] unless there are 7 to 15 digits and nothing but separators beside them.
@@ -112,7 +116,7 @@ impl Phone {
         let digits: String = written.chars().filter(char::is_ascii_digit).collect();
         let clean = written.chars().all(|c| c.is_ascii_digit() || " +-.()\u{a0}".contains(c));
         match (7..=15).contains(&digits.len()) && clean {
-            true => Ok(Self(digits)),
+            true => Ok(Self(present_form(&digits).unwrap_or(digits))),
             false => Err(PhoneError::Invalid),
         }
     }
@@ -129,8 +133,9 @@ impl Phone {
 
     /// `+336…01`: enough to recognise one's own number, not enough to call it.
     pub fn masked(&self) -> String {
-        let end = &self.0[self.0.len() - 2..];
-        format!("+{}…{end}", &self.0[..3])
+        let start = self.0.get(..3).unwrap_or_default();
+        let end = self.0.len().checked_sub(2).and_then(|at| self.0.get(at..)).unwrap_or_default();
+        format!("+{start}…{end}")
     }
 }
 
@@ -140,7 +145,127 @@ impl fmt::Debug for Phone {
     }
 }
 
+/// Characters of a number as people write it; a longer text holds something else.
+const MOST_CHARACTERS: usize = 40;
+
+/// The number without the marks that address books put around it. The library would read letters as keys of a phone
+/// and cut what follows a number, so anything but digits and separators is no number here.
+fn clean_number(written: &str) -> Option<String> {
+    let unseen = |c: &char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let seen: String = written.chars().filter(|c| !unseen(c)).take(MOST_CHARACTERS + 1).collect();
+    let seen = seen.trim();
+    let separator = |c: char| c.is_whitespace() || "+-.()/‐‑‒–".contains(c);
+    let fitting = seen.chars().all(|c| c.is_numeric() || separator(c)) && seen.chars().count() <= MOST_CHARACTERS;
+    let one_plus = seen.rfind('+').is_none_or(|at| at == 0);
+    (fitting && one_plus && !seen.is_empty()).then(|| seen.to_owned())
+}
+
+/// E.164 digits of a number that some country assigns.
 fn parse_number(written: &str, region: Option<&str>) -> Result<String, PhoneError> {
-    let _ = (written, region);
-    unimplemented!("filled in with the phone library")
+    let region = match region {
+        Some(name) => Some(Region::from_str(name).map_err(|_| PhoneError::Invalid)?),
+        None => None,
+    };
+    let number = PHONE_NUMBER_UTIL.parse(written, region).map_err(|_| PhoneError::Invalid)?;
+    let digits = e164_digits(&number);
+    if PHONE_NUMBER_UTIL.is_valid_number(&number) {
+        return Ok(digits);
+    }
+    let present = present_form(&digits).ok_or(PhoneError::Invalid)?;
+    match PHONE_NUMBER_UTIL.parse(format!("+{present}"), None) {
+        Ok(number) if PHONE_NUMBER_UTIL.is_valid_number(&number) => Ok(e164_digits(&number)),
+        _ => Err(PhoneError::Invalid),
+    }
+}
+
+fn e164_digits(number: &PhoneNumber) -> String {
+    let written = PHONE_NUMBER_UTIL.format(number, PhoneNumberFormat::E164);
+    written.chars().filter(char::is_ascii_digit).collect()
+}
+
+/// The present form of a number in an old one: Mexico dropped the `1` before mobiles (2019), Brazil put a `9` before
+/// theirs (2012–2016). `None` for every other number.
+fn present_form(digits: &str) -> Option<String> {
+    if let Some(national) = digits.strip_prefix("521").filter(|national| national.len() == 10) {
+        return Some(format!("52{national}"));
+    }
+    let national = digits.strip_prefix("55").filter(|national| national.len() == 10)?;
+    let (area, subscriber) = national.split_at_checked(2)?;
+    subscriber.starts_with(['6', '7', '8', '9']).then(|| format!("55{area}9{subscriber}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Phone, PhoneError};
+
+    fn read(written: &str, region: Option<&str>) -> Result<String, PhoneError> {
+        Phone::parse(written, region).map(|phone| phone.e164())
+    }
+
+    #[test]
+    fn numbers_are_read_as_people_write_them() {
+        let table = [
+            ("+34 600 000 001", None, "+34600000001"),
+            ("0034 600 000 001", None, "+34600000001"),
+            ("600 000 001", Some("ES"), "+34600000001"),
+            ("34600000001", Some("ES"), "+34600000001"),
+            ("06 12 34 56 78", Some("FR"), "+33612345678"),
+            ("+33 (0)6 12 34 56 78", None, "+33612345678"),
+            ("+33612345678", Some("ES"), "+33612345678"),
+            ("\u{202a}+33 6 12 34 56 78\u{202c}", None, "+33612345678"),
+            ("06.12.34.56.78", Some("fr"), "+33612345678"),
+            ("(202) 555-0173", Some("US"), "+12025550173"),
+            ("+39 06 698 1234", None, "+39066981234"),
+            ("+5215512345678", None, "+525512345678"),
+            ("+525512345678", None, "+525512345678"),
+            ("55 1234 5678", Some("MX"), "+525512345678"),
+            ("+55 11 8765-4321", None, "+5511987654321"),
+            ("(11) 8765-4321", Some("BR"), "+5511987654321"),
+            ("(11) 98765-4321", Some("BR"), "+5511987654321"),
+            ("(11) 3456-7890", Some("BR"), "+551134567890"),
+            ("011 15-2345-6789", Some("AR"), "+5491123456789"),
+            ("+54 9 11 2345-6789", None, "+5491123456789"),
+        ];
+        for (written, region, e164) in table {
+            assert_eq!(read(written, region).as_deref(), Ok(e164), "{written}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for written in [
+            "",
+            "+",
+            "hello",
+            "+34 600 000",
+            "+999 600 000 001",
+            "+34 600 000 001 / +34 600 000 002",
+            "1-800-FLOWERS",
+            "tel 600000001",
+            "+3460000000100000",
+            "1e9",
+            "++34600000001",
+        ] {
+            assert_eq!(read(written, Some("ES")), Err(PhoneError::Invalid), "{written}");
+        }
+        assert_eq!(read(&"6".repeat(5_000), Some("ES")), Err(PhoneError::Invalid));
+        assert_eq!(read("600000001", Some("Spain")), Err(PhoneError::Invalid));
+        assert_eq!(read("600000001", None), Err(PhoneError::National));
+    }
+
+    #[test]
+    fn a_person_has_one_number_whoever_tells_it() {
+        let vendor = |written: &str| Phone::from_vendor(written).map(|phone| phone.e164());
+        assert_eq!(vendor("5215512345678").as_deref(), Ok("+525512345678"));
+        assert_eq!(vendor("+55 11 8765 4321").as_deref(), Ok("+5511987654321"));
+        assert_eq!(vendor("+34 600 000 001").as_deref(), Ok("+34600000001"));
+        assert_eq!(vendor("551134567890").as_deref(), Ok("+551134567890"));
+        assert_eq!(vendor("34x600000001"), Err(PhoneError::Invalid));
+    }
+
+    #[test]
+    fn a_number_is_never_printed_whole() {
+        let phone = Phone::parse("+33612345678", None).unwrap();
+        assert_eq!(format!("{phone:?}"), "+336…78");
+    }
 }

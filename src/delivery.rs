@@ -120,6 +120,25 @@ impl Outcome {
     }
 }
 
+/// What became of a delivery, as far as its run is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settlement {
+    Sent {
+        form: Form,
+        message_id: Option<String>,
+    },
+    /// `fails`: the step counts as failed (`outside_window: fail`, bad values).
+    Skipped {
+        reason: String,
+        fails: bool,
+    },
+    Failed {
+        reason: String,
+    },
+    /// The deadline passed without evidence.
+    Uncertain,
+}
+
 /// Why a message is sent: decides which compliance rules apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

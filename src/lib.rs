@@ -1,6 +1,7 @@
 //! relance: messaging automations written as YAML.
 #![forbid(unsafe_code)]
 
+pub mod action;
 pub mod cli;
 pub mod clock;
 pub mod condition;
@@ -8,9 +9,12 @@ pub mod config;
 pub mod connector;
 pub mod contact;
 pub mod delivery;
+pub mod engine;
 pub mod event;
 pub mod expr;
 pub mod message;
+pub mod outbox;
 pub mod run;
+pub mod store;
 pub mod trigger;
 pub mod workflow;

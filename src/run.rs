@@ -46,8 +46,8 @@ pub struct Run {
     /// Hash of the definition it began with and ends with.
     pub definition: String,
     pub contact: String,
-    /// The event that started it; `None` for a run of an audience, whose row is in `data`.
-    pub event: Option<String>,
+    /// The event that started it (a row of an audience is an event as well).
+    pub event: String,
     /// The firing that started it, when a schedule did.
     pub firing: Option<String>,
     pub state: RunState,
@@ -80,6 +80,9 @@ pub struct Progress {
     /// What the workflow's `contact` map gave for this run only (name, first_name, email, language, timezone).
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub contact: Map<String, Value>,
+    /// Name of the channel by which the person wrote, when a message started it: answers leave by the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
     /// What happened, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trace: Vec<TraceEntry>,

@@ -1,31 +1,228 @@
 //! Connector: the Callbell client. A Message goes in, an Outcome comes out.
 //!
+//! `wire` knows the JSON and what an answer proves, `webhook` reads what the account tells us, `verdicts` judges the
+//! platform's codes; `sandbox` is a fake Callbell that shares nothing with this client but the types of `wire`.
+//!
 //! Invariant: a send is never retried or redirected here; what cannot be known is said to be `uncertain`.
 
+pub mod verdicts;
+pub mod webhook;
 pub mod wire;
 
-use crate::config::Secret;
+use crate::config::{LockedTemplate, Secret};
 use crate::delivery::Outcome;
+use anyhow::{Context, bail};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Response, Url};
+use serde_json::Value;
+use std::time::Duration;
+use wire::Answer;
 
-/// A client of one account.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
+/// Short, so that a connection the vendor is about to close is not taken for a send.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The answer of a send is some hundred bytes; more is not read.
+const MOST_OF_AN_ANSWER: usize = 64 * 1024;
+/// The answer of a list, likewise.
+const MOST_OF_A_LIST: usize = 4 * 1024 * 1024;
+/// The vendor refuses pages beyond this one.
+const LAST_PAGE: u64 = 500;
+
+/// A client of one account. Cloning shares its connections.
 #[derive(Debug, Clone)]
 pub struct Callbell {
-    base_url: String,
-    token: Option<Secret>,
+    http: Client,
+    base: Url,
+    send: Url,
+}
+
+/// Makes TLS use the `ring` provider. Called by [`Callbell::new`]; harmless when called again.
+pub fn install_crypto() {
+    // An error means that a provider is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 impl Callbell {
     /// A client for the account behind `token`. The token goes to `base_url`'s host only.
     ///
     /// # Errors
-    /// When the address is unreadable or the TLS set-up fails.
+    /// When the address is unreadable, would carry the token in the clear, or the TLS set-up fails.
     pub fn new(base_url: &str, token: Option<Secret>) -> anyhow::Result<Self> {
-        Ok(Self { base_url: base_url.to_owned(), token })
+        install_crypto();
+        let base = read_base(base_url)?;
+        let local = is_loopback(&base);
+        if base.scheme() != "https" && !local && token.is_some() {
+            bail!("`{base_url}` would carry the API token in the clear: only https, or http to this machine, may");
+        }
+        let mut builder = Client::builder()
+            .default_headers(headers(token.as_ref())?)
+            .user_agent(concat!("relance/", env!("CARGO_PKG_VERSION")))
+            .http1_only()
+            .retry(reqwest::retry::never())
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TOTAL_TIMEOUT);
+        if local {
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().context("cannot set up the HTTP client of Callbell")?;
+        Ok(Self { http, send: below(&base, "messages/send"), base })
     }
 
     /// One call of `POST /messages/send` with a body made by [`wire::send_body`].
-    pub async fn send(&self, _body: &str) -> Outcome {
-        let _ = (&self.base_url, &self.token);
-        Outcome::NotSent { error: "not built yet".into(), status: None, retry_after_ms: None }
+    pub async fn send(&self, body: impl Into<String>) -> Outcome {
+        let request = self.http.post(self.send.clone()).body(body.into());
+        match request.send().await {
+            Ok(response) => judge(response).await,
+            Err(error) if error.is_connect() || error.is_builder() => {
+                Outcome::NotSent { error: describe(error), status: None, retry_after_ms: None }
+            }
+            Err(error) => Outcome::Uncertain { status: None, error: describe(error) },
+        }
+    }
+
+    /// All templates of the account. Entries that cannot be read are left out.
+    ///
+    /// # Errors
+    /// When a page cannot be fetched or is no list of templates.
+    pub async fn templates(&self) -> anyhow::Result<Vec<LockedTemplate>> {
+        let mut templates = Vec::new();
+        for page in 1..=LAST_PAGE {
+            let answer = self.page("templates", page).await.with_context(|| format!("templates, page {page}"))?;
+            let rows = answer["templates"].as_array().context("the answer holds no `templates`")?;
+            templates.extend(rows.iter().filter_map(wire::read_template));
+            if page >= answer["meta"]["pages"].as_u64().unwrap_or(1) {
+                break;
+            }
+        }
+        Ok(templates)
+    }
+
+    async fn page(&self, list: &str, page: u64) -> anyhow::Result<Value> {
+        let mut url = below(&self.base, list);
+        url.query_pairs_mut().append_pair("page", &page.to_string());
+        let response = self.http.get(url).send().await.map_err(|error| anyhow::anyhow!(describe(error)))?;
+        let status = response.status().as_u16();
+        let (body, complete) = read_body(response, MOST_OF_A_LIST).await;
+        if !(200..300).contains(&status) {
+            let error = match wire::classify(&Answer { status, body: &body, complete, ..Answer::default() }) {
+                Outcome::Refused { error, .. } | Outcome::Uncertain { error, .. } | Outcome::NotSent { error, .. } => {
+                    error
+                }
+                Outcome::Accepted { .. } => String::new(),
+            };
+            bail!("Callbell answered {status}: {error}");
+        }
+        serde_json::from_slice(&body).context("Callbell's answer is not JSON")
+    }
+}
+
+/// Reads the answer and says what it proves.
+async fn judge(response: Response) -> Outcome {
+    let status = response.status().as_u16();
+    let header =
+        |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let slow = matches!(status, 425 | 429);
+    let (retry_after, date) = if slow { (header(RETRY_AFTER), header(DATE)) } else { (None, None) };
+    let (body, complete) = read_body(response, MOST_OF_AN_ANSWER).await;
+    wire::classify(&Answer {
+        status,
+        retry_after: retry_after.as_deref(),
+        date: date.as_deref(),
+        body: &body,
+        complete,
+    })
+}
+
+/// The body up to `most` bytes, and whether it ended as it should. A longer one counts as whole: it was not cut
+/// by the network.
+async fn read_body(mut response: Response, most: usize) -> (Vec<u8>, bool) {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return (body, true),
+            Err(_) => return (body, false),
+        }
+        if body.len() > most {
+            body.truncate(most);
+            return (body, true);
+        }
+    }
+}
+
+/// The error and its causes in one line, without the address.
+fn describe(error: reqwest::Error) -> String {
+    let error = anyhow::Error::new(error.without_url());
+    format!("{error:#}")
+}
+
+fn headers(token: Option<&Secret>) -> anyhow::Result<HeaderMap> {
+    let json = HeaderValue::from_static("application/json");
+    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, json.clone()), (ACCEPT, json)]);
+    if let Some(token) = token {
+        let text = format!("Bearer {}", token.expose());
+        let mut value = HeaderValue::try_from(text).context("CALLBELL_TOKEN holds characters no header may hold")?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    Ok(headers)
+}
+
+fn read_base(text: &str) -> anyhow::Result<Url> {
+    let url = Url::parse(text).with_context(|| format!("cannot read the address of Callbell: `{text}`"))?;
+    let plain =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() || !plain {
+        bail!("the address of Callbell must be `https://host/path`, without user, query or fragment");
+    }
+    Ok(url)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// `base` with `path` behind it, whether or not `base` ends in `/`.
+fn below(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}/{path}", base.path().trim_end_matches('/')));
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_never_goes_out_in_the_clear() {
+        let token = || Some(Secret::new("t"));
+        assert!(Callbell::new("http://callbell.example/v1", token()).is_err());
+        assert!(Callbell::new("http://callbell.example/v1", None).is_ok());
+        for local in ["http://127.0.0.1:4100/v1", "http://localhost/v1", "http://[::1]:4100/v1"] {
+            assert!(Callbell::new(local, token()).is_ok(), "{local}");
+        }
+        for wrong in ["", "callbell", "ftp://x/v1", "https://a:b@x/v1", "https://x/v1?page=1", "https://x/#a"] {
+            assert!(Callbell::new(wrong, None).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn paths_are_appended_to_the_base_as_written() {
+        for base in ["https://api.callbell.eu/v1", "https://api.callbell.eu/v1/"] {
+            let url = below(&read_base(base).unwrap(), "messages/send");
+            assert_eq!(url.as_str(), "https://api.callbell.eu/v1/messages/send");
+        }
+    }
+
+    #[test]
+    fn a_token_is_never_printed() {
+        let client = Callbell::new("https://api.callbell.eu/v1", Some(Secret::new("canary"))).unwrap();
+        assert!(!format!("{client:?}").contains("canary"));
+        assert!(Callbell::new("https://api.callbell.eu/v1", Some(Secret::new("a\nb"))).is_err());
     }
 }

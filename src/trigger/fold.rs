@@ -4,6 +4,7 @@
 //! no space at its ends and single spaces between words.
 
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 /// The words of `text`, folded, one space between them. Empty when there is nothing but emoji and punctuation.
 pub fn fold(text: &str) -> String {
@@ -20,7 +21,7 @@ pub fn fold(text: &str) -> String {
 }
 
 fn trim_word(word: &str) -> &str {
-    word.trim_matches(|c: char| !c.is_alphanumeric())
+    word.trim_matches(|c: char| !c.is_alphanumeric() && !is_combining_mark(c))
 }
 
 /// Letters that no decomposition takes apart, as they are written without their keyboard.

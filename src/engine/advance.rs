@@ -1,0 +1,369 @@
+//! Advance: moves a run from where it stands to its next pause. Pure: same arguments, same result.
+//!
+//! A run pauses for one thing at a time: a wait, or a delivery. Effects name no ids; who applies them derives keys
+//! from (run, step), unique in the store, so that applying one twice changes nothing.
+
+use super::calendar;
+use crate::action::send_message::{self, Planned};
+use crate::config::ProjectSettings;
+use crate::delivery::Settlement;
+use crate::expr::{Question, Scope};
+use crate::message::Form;
+use crate::run::{Run, RunState, TraceEntry, WaitingFor};
+use crate::workflow::{self, Action, IfPast, Shift, Step, Wait, Workflow};
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+/// What is true while the run moves.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    pub workflow: &'a Workflow,
+    pub project: &'a ProjectSettings,
+    pub event: &'a Value,
+    /// The person as questions and texts see them.
+    pub contact: &'a Value,
+    pub now_ms: i64,
+}
+
+/// Why the run moves.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    Start,
+    TimerDue,
+    /// The delivery that this step planned came to an end, or nobody can tell.
+    Settled {
+        step: String,
+        settlement: Settlement,
+    },
+}
+
+/// What is to be done in the transaction that stores the run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    Deliver { step: String, expires_at_ms: i64, retry_limit: u32, planned: Box<Planned> },
+}
+
+/// Moves the run on. Terminal runs, and inputs they do not wait for, change nothing.
+pub fn advance(run: Run, input: &Input, facts: &Facts) -> (Run, Vec<Effect>) {
+    let mut moving = Moving { run, facts, effects: Vec::new() };
+    match input {
+        Input::Start => moving.start(),
+        Input::TimerDue if moving.waits_for(WaitingFor::Timer) => moving.wake(),
+        Input::Settled { step, settlement }
+            if moving.waits_for(WaitingFor::Delivery) && moving.run.progress.cursor == *step =>
+        {
+            moving.settle(settlement);
+        }
+        _ => {}
+    }
+    (moving.run, moving.effects)
+}
+
+/// How one step ended.
+enum Flow {
+    Next,
+    Into(String),
+    Pause,
+    End(RunState, String),
+}
+
+struct Moving<'a> {
+    run: Run,
+    facts: &'a Facts<'a>,
+    effects: Vec<Effect>,
+}
+
+impl Moving<'_> {
+    fn waits_for(&self, what: WaitingFor) -> bool {
+        !self.run.state.is_terminal() && self.run.progress.waiting_for == Some(what)
+    }
+
+    fn start(&mut self) {
+        self.run.progress.vars = self.facts.project.vars.clone();
+        let named = self.facts.workflow.vars.clone();
+        if let Err(reason) = self.assign(&named) {
+            return self.end(RunState::NeedsAttention, reason);
+        }
+        let first = self.facts.workflow.steps.first().map(|step| step.path.clone());
+        self.go(first);
+    }
+
+    fn wake(&mut self) {
+        self.leave_pause();
+        self.trace("the wait is over");
+        self.leave_result(json!({"outcome": "done"}));
+        let next = self.next();
+        self.go(next);
+    }
+
+    fn settle(&mut self, settlement: &Settlement) {
+        if *settlement == Settlement::Uncertain {
+            self.trace("nobody can tell whether the message was taken; it is not sent again by itself");
+            self.run.state = RunState::NeedsAttention;
+            self.run.reason = "uncertain".into();
+            return;
+        }
+        self.leave_pause();
+        self.leave_result(settlement_result(settlement, self.facts.now_ms));
+        self.trace(&settlement_words(settlement));
+        match settlement {
+            Settlement::Failed { reason } | Settlement::Skipped { reason, fails: true } => {
+                self.end(RunState::NeedsAttention, reason.clone());
+            }
+            _ => {
+                let next = self.next();
+                self.go(next);
+            }
+        }
+    }
+
+    fn leave_pause(&mut self) {
+        self.run.progress.waiting_for = None;
+        self.run.wake_at_ms = None;
+        self.run.state = RunState::Waiting;
+        self.run.reason.clear();
+    }
+
+    fn next(&self) -> Option<String> {
+        self.facts.workflow.next_after(&self.run.progress.cursor)
+    }
+
+    /// Walks from a step to the next pause or the end.
+    fn go(&mut self, mut path: Option<String>) {
+        while let Some(at) = path.take() {
+            self.run.progress.cursor = at;
+            let Some(step) = self.facts.workflow.step(&self.run.progress.cursor) else {
+                return self.end(RunState::NeedsAttention, "the step is not in the definition".into());
+            };
+            match self.take(step) {
+                Flow::Next => path = self.next(),
+                Flow::Into(inner) => path = Some(inner),
+                Flow::Pause => return,
+                Flow::End(state, reason) => return self.end(state, reason),
+            }
+        }
+        self.run.progress.cursor.clear();
+        self.end(RunState::Done, String::new());
+    }
+
+    fn take(&mut self, step: &Step) -> Flow {
+        let verdict = self.with_scope(|scope| step.condition.judge(scope));
+        if !verdict.is_yes() {
+            self.trace(&format!("step left out: {}", verdict.reason()));
+            return Flow::Next;
+        }
+        match &step.action {
+            Action::SendMessage(message) => self.send(step, message),
+            Action::Wait(wait) => self.wait(wait),
+            Action::Branch { cases, otherwise } => self.branch(cases, otherwise),
+            Action::Set(values) => match self.assign(values) {
+                Ok(()) => Flow::Next,
+                Err(reason) => Flow::End(RunState::NeedsAttention, reason),
+            },
+            Action::Stop(reason) => match self.with_scope(|scope| reason.render(scope)) {
+                Ok(reason) => Flow::End(RunState::Stopped, reason),
+                Err(hole) => Flow::End(RunState::Stopped, hole.0),
+            },
+        }
+    }
+
+    fn send(&mut self, step: &Step, message: &workflow::SendMessage) -> Flow {
+        let planned = match self.with_scope(|scope| send_message::plan(message, scope, self.facts.project)) {
+            Ok(planned) => planned,
+            Err(hole) => {
+                self.leave_result(json!({"outcome": "failed", "reason": hole.0}));
+                return Flow::End(RunState::NeedsAttention, hole.0);
+            }
+        };
+        let settings = &self.facts.workflow.settings;
+        let expires = message.expires.unwrap_or(settings.expires);
+        self.effects.push(Effect::Deliver {
+            step: step.path.clone(),
+            expires_at_ms: calendar::shift(self.facts.now_ms, expires, 1, &settings.timezone),
+            retry_limit: step.retry.unwrap_or(settings.retry),
+            planned: Box::new(planned),
+        });
+        self.pause(WaitingFor::Delivery, None);
+        Flow::Pause
+    }
+
+    fn wait(&mut self, wait: &Wait) -> Flow {
+        let (now_ms, zone) = (self.facts.now_ms, &self.facts.workflow.settings.timezone);
+        let (until_ms, if_past) = match wait {
+            Wait::For(duration) => (calendar::shift(now_ms, *duration, 1, zone), IfPast::Continue),
+            Wait::Next(schedule) => match next_instant(schedule, now_ms, zone) {
+                Some(until_ms) => (until_ms, IfPast::Continue),
+                None => return Flow::End(RunState::NeedsAttention, "the schedule has no next instant".into()),
+            },
+            Wait::Until { time, shift, if_past } => match self.instant(time) {
+                Ok(at_ms) => (shifted(at_ms, *shift, zone), *if_past),
+                Err(reason) => return Flow::End(RunState::NeedsAttention, reason),
+            },
+        };
+        if until_ms <= now_ms && if_past == IfPast::Stop {
+            self.trace(&format!("{} has already passed", local(until_ms, zone)));
+            return Flow::End(RunState::Stopped, "past".into());
+        }
+        self.trace(&format!("waits until {}", local(until_ms, zone)));
+        if until_ms <= now_ms {
+            return Flow::Next;
+        }
+        self.pause(WaitingFor::Timer, Some(until_ms));
+        Flow::Pause
+    }
+
+    fn instant(&self, time: &Question) -> Result<i64, String> {
+        let answer = self.with_scope(|scope| time.evaluate(scope));
+        let value = answer.map_err(|undecidable| format!("couldn't tell: {}", undecidable.0))?;
+        let instant = value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+        instant.map(Timestamp::as_millisecond).ok_or_else(|| format!("`{}` is no time: {value}", time.source()))
+    }
+
+    fn branch(&mut self, cases: &[workflow::Case], otherwise: &[Step]) -> Flow {
+        for (index, case) in cases.iter().enumerate() {
+            let verdict = self.with_scope(|scope| case.condition.judge(scope));
+            if verdict.is_yes() {
+                return self.enter(index + 1, &case.steps);
+            }
+            self.trace(&format!("case {} not taken: {}", index + 1, verdict.reason()));
+        }
+        self.enter(0, otherwise)
+    }
+
+    /// `choice`: number of the case from 1; 0 = `otherwise`.
+    fn enter(&mut self, choice: usize, steps: &[Step]) -> Flow {
+        match choice {
+            0 => self.trace("no case taken: otherwise"),
+            choice => self.trace(&format!("case {choice} taken")),
+        }
+        self.leave_result(json!({"outcome": "done", "choice": choice}));
+        steps.first().map_or(Flow::Next, |step| Flow::Into(step.path.clone()))
+    }
+
+    fn assign(&mut self, values: &[(String, workflow::Value)]) -> Result<(), String> {
+        for (name, value) in values {
+            let value = match value {
+                workflow::Value::Number(number) => Value::Number(number.clone()),
+                workflow::Value::Text(text) => {
+                    let rendered = self.with_scope(|scope| text.render(scope));
+                    Value::String(rendered.map_err(|hole| format!("`{name}`: {}", hole.0))?)
+                }
+            };
+            self.run.progress.vars.insert(name.clone(), value);
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self, what: WaitingFor, wake_at_ms: Option<i64>) {
+        self.run.progress.waiting_for = Some(what);
+        self.run.state = RunState::Waiting;
+        self.run.wake_at_ms = wake_at_ms;
+    }
+
+    fn end(&mut self, state: RunState, reason: String) {
+        self.run.progress.waiting_for = None;
+        self.run.wake_at_ms = None;
+        self.run.state = state;
+        if state.is_terminal() {
+            self.run.ended_at_ms = Some(self.facts.now_ms);
+        }
+        self.trace(&ending_words(state, &reason));
+        self.run.reason = reason;
+    }
+
+    /// Leaves a result under the step's id, when it has one.
+    fn leave_result(&mut self, result: Value) {
+        let id = self.facts.workflow.step(&self.run.progress.cursor).and_then(|step| step.id.clone());
+        if let Some(id) = id {
+            self.run.progress.steps.insert(id, result);
+        }
+    }
+
+    fn trace(&mut self, what: &str) {
+        let step = self.run.progress.cursor.clone();
+        self.run.progress.trace.push(TraceEntry { at_ms: self.facts.now_ms, step, what: what.to_owned() });
+    }
+
+    fn with_scope<T>(&self, ask: impl FnOnce(&Scope) -> T) -> T {
+        let progress = &self.run.progress;
+        let steps = Value::Object(progress.steps.clone());
+        let vars = Value::Object(progress.vars.clone());
+        let workflow = run_value(&self.run);
+        let settings = &self.facts.workflow.settings;
+        ask(&Scope {
+            event: self.facts.event,
+            contact: self.facts.contact,
+            steps: &steps,
+            vars: &vars,
+            workflow: &workflow,
+            now_ms: self.facts.now_ms,
+            zone: &settings.timezone,
+            language: language_of(self.facts.contact, self.facts.project),
+        })
+    }
+}
+
+/// Language of dates, numbers and texts: the contact's, else the project's.
+pub fn language_of<'a>(contact: &'a Value, project: &'a ProjectSettings) -> &'a str {
+    contact.get("language").and_then(Value::as_str).unwrap_or(&project.language)
+}
+
+fn run_value(run: &Run) -> Value {
+    let mut fields = Map::new();
+    fields.insert("id".into(), run.workflow.as_str().into());
+    fields.insert("version".into(), run.definition.get(..12).unwrap_or(&run.definition).into());
+    fields.insert("run_id".into(), run.id.as_str().into());
+    let started = Timestamp::from_millisecond(run.started_at_ms).map_or(Value::Null, |at| at.to_string().into());
+    fields.insert("started_at".into(), started);
+    Value::Object(fields)
+}
+
+fn next_instant(schedule: &crate::trigger::schedule::Schedule, now_ms: i64, zone: &jiff::tz::TimeZone) -> Option<i64> {
+    let now = Timestamp::from_millisecond(now_ms).ok()?;
+    schedule.next_fire_after(now, zone).map(Timestamp::as_millisecond)
+}
+
+fn shifted(at_ms: i64, shift: Shift, zone: &jiff::tz::TimeZone) -> i64 {
+    match shift {
+        Shift::None => at_ms,
+        Shift::Before(duration) => calendar::shift(at_ms, duration, -1, zone),
+        Shift::After(duration) => calendar::shift(at_ms, duration, 1, zone),
+    }
+}
+
+/// `2026-03-02 12:00`, as the workflow's zone shows it.
+pub fn local(at_ms: i64, zone: &jiff::tz::TimeZone) -> String {
+    Timestamp::from_millisecond(at_ms)
+        .map(|at| zone.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string())
+        .unwrap_or_default()
+}
+
+fn settlement_result(settlement: &Settlement, now_ms: i64) -> Value {
+    match settlement {
+        Settlement::Sent { form, message_id } => {
+            let sent_at = Timestamp::from_millisecond(now_ms).map_or(Value::Null, |at| at.to_string().into());
+            json!({"outcome": "sent", "form": form, "message_id": message_id, "sent_at": sent_at})
+        }
+        Settlement::Skipped { reason, .. } => json!({"outcome": "skipped", "reason": reason}),
+        Settlement::Failed { reason } => json!({"outcome": "failed", "reason": reason}),
+        Settlement::Uncertain => json!({"outcome": "uncertain"}),
+    }
+}
+
+fn settlement_words(settlement: &Settlement) -> String {
+    match settlement {
+        Settlement::Sent { form: Form::Text, .. } => "sent as text".into(),
+        Settlement::Sent { form: Form::Template, .. } => "sent as template".into(),
+        Settlement::Skipped { reason, .. } => format!("not sent: {reason}"),
+        Settlement::Failed { reason } => format!("the message failed: {reason}"),
+        Settlement::Uncertain => "uncertain".into(),
+    }
+}
+
+fn ending_words(state: RunState, reason: &str) -> String {
+    let state = state.as_str().replace('_', " ");
+    match reason {
+        "" => state,
+        reason => format!("{state}: {reason}"),
+    }
+}

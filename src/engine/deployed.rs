@@ -1,0 +1,153 @@
+//! Deployed: what serves now, indexed by what may start it; and definitions, to which runs are pinned.
+
+use crate::config::{Catalogue, ConsentRule, Files, Project, ProjectSettings};
+use crate::contact::Contact;
+use crate::trigger::{Trigger, TriggerKind};
+use crate::workflow::Workflow;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// One immutable version of a workflow, with the project that gives it its meaning.
+#[derive(Debug)]
+pub struct Definition {
+    /// SHA-256 of its texts, hex.
+    pub hash: String,
+    pub workflow: Workflow,
+    pub settings: Arc<ProjectSettings>,
+    /// The texts it was read from, JSON.
+    pub files: String,
+    /// Whether its questions ask for the window, so that the line has to be read.
+    pub asks_window: bool,
+}
+
+/// The project that serves.
+#[derive(Debug)]
+pub struct Deployed {
+    pub settings: Arc<ProjectSettings>,
+    pub catalogue: Catalogue,
+    /// By workflow id.
+    pub definitions: BTreeMap<String, Arc<Definition>>,
+    /// Event name → who listens: workflow id and index of the trigger, by id.
+    webhooks: HashMap<String, Vec<(String, usize)>>,
+    messages: Vec<(String, usize)>,
+}
+
+impl Deployed {
+    /// Indexes a checked project.
+    pub fn new(project: &Project) -> Self {
+        let settings = Arc::new(project.settings.clone());
+        let definition = |(id, workflow): (&String, &Arc<Workflow>)| {
+            (id.clone(), Arc::new(Definition::new(workflow, &settings, &project.files)))
+        };
+        let definitions: BTreeMap<_, _> = project.workflows.iter().map(definition).collect();
+        let (mut webhooks, mut messages) = (HashMap::<String, Vec<_>>::new(), Vec::new());
+        for (id, definition) in &definitions {
+            for (index, trigger) in definition.enabled_triggers() {
+                match &trigger.kind {
+                    TriggerKind::Webhook { event, .. } => {
+                        webhooks.entry(event.clone()).or_default().push((id.clone(), index));
+                    }
+                    TriggerKind::Message { .. } => messages.push((id.clone(), index)),
+                    TriggerKind::Schedule { .. } => {}
+                }
+            }
+        }
+        Self { settings, catalogue: project.catalogue.clone(), definitions, webhooks, messages }
+    }
+
+    /// Triggers on a webhook event of this name from this source.
+    pub fn webhooks(&self, event: &str, source: &str) -> impl Iterator<Item = (&Arc<Definition>, &Trigger)> {
+        let listed = self.webhooks.get(event).map_or(&[][..], Vec::as_slice);
+        self.resolve(listed).filter(move |(_, trigger)| match &trigger.kind {
+            // `relance trigger` and the local source of `dev` stand in for any source.
+            TriggerKind::Webhook { source: Some(wanted), .. } => wanted == source || matches!(source, "api" | "local"),
+            _ => true,
+        })
+    }
+
+    /// Triggers on messages of customers.
+    pub fn messages(&self) -> impl Iterator<Item = (&Arc<Definition>, &Trigger)> {
+        self.resolve(&self.messages)
+    }
+
+    /// Every schedule that may fire.
+    pub fn schedules(&self) -> impl Iterator<Item = (&Arc<Definition>, &Trigger)> {
+        self.definitions
+            .values()
+            .flat_map(|definition| definition.enabled_triggers().map(move |(_, trigger)| (definition, trigger)))
+            .filter(|(_, trigger)| matches!(trigger.kind, TriggerKind::Schedule { .. }))
+    }
+
+    fn resolve<'a>(
+        &'a self,
+        listed: &'a [(String, usize)],
+    ) -> impl Iterator<Item = (&'a Arc<Definition>, &'a Trigger)> + 'a {
+        listed.iter().filter_map(|(id, index)| {
+            let definition = self.definitions.get(id)?;
+            Some((definition, definition.workflow.triggers.get(*index)?))
+        })
+    }
+}
+
+impl Definition {
+    fn new(workflow: &Workflow, settings: &Arc<ProjectSettings>, files: &Files) -> Self {
+        let files = definition_files(files, &workflow.id);
+        Self {
+            hash: hex::encode(Sha256::digest(files.as_bytes())),
+            asks_window: files.contains("window_open") || files.contains("last_message_at"),
+            workflow: workflow.clone(),
+            settings: settings.clone(),
+            files,
+        }
+    }
+
+    /// Reads a stored definition again.
+    ///
+    /// # Errors
+    /// When this release cannot read it any more.
+    pub fn restore(workflow: &str, files: &str) -> anyhow::Result<Self> {
+        let files: Files = serde_json::from_str(files)?;
+        let loaded = crate::workflow::load(&files);
+        let project = loaded.project.ok_or_else(|| anyhow::anyhow!("its project file cannot be read any more"))?;
+        let found = project.workflows.get(workflow);
+        let found = found.ok_or_else(|| anyhow::anyhow!("workflow `{workflow}` cannot be read any more"))?;
+        Ok(Self::new(found, &Arc::new(project.settings.clone()), &files))
+    }
+
+    fn enabled_triggers(&self) -> impl Iterator<Item = (usize, &Trigger)> {
+        let enabled = self.workflow.enabled;
+        self.workflow.triggers.iter().enumerate().filter(move |_| enabled)
+    }
+}
+
+/// The texts that decide what a workflow does: its own, the project's, the templates'. JSON, in the order of paths.
+fn definition_files(files: &Files, workflow: &str) -> String {
+    let own = format!("workflows/{workflow}.yaml");
+    let needed = |path: &str| path == own || matches!(path, "relance.yaml" | "templates.yaml" | "templates.lock.json");
+    let kept: BTreeMap<_, _> = files.iter().filter(|(path, _)| needed(path)).collect();
+    serde_json::to_string(&kept).unwrap_or_default()
+}
+
+/// Whether consent is on record or given by the project's rule.
+pub fn opted_in(contact: &Contact, rule: &ConsentRule) -> bool {
+    contact.consent.is_some()
+        || match rule {
+            ConsentRule::Nothing => false,
+            ConsentRule::Everyone => true,
+            ConsentRule::Tag(tag) => contact.tags.iter().any(|known| known.to_lowercase() == tag.to_lowercase()),
+            ConsentRule::Field(field) => contact.custom.get(field).is_some_and(is_yes),
+        }
+}
+
+fn is_yes(value: &Value) -> bool {
+    match value {
+        Value::Bool(yes) => *yes,
+        Value::Number(number) => number.as_f64() == Some(1.0),
+        Value::String(text) => {
+            matches!(text.trim().to_lowercase().as_str(), "yes" | "true" | "1" | "oui" | "sí" | "si")
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,402 @@
+//! Evaluate: from an event to the runs it starts, through the gates of `language.md` §6.1 in their order.
+//!
+//! Three looks, so that facts are read for a whole group at once: who is it about ([`candidates`], from the event
+//! alone), does it apply ([`judge`], with the person known), does it start ([`decide`], with the identity known).
+//! Invariant: workflows are evaluated apart; what one of them does wrong is recorded as its own failure.
+
+use super::deployed::{Definition, Deployed};
+use super::unit::{Unit, keys_of, nothing};
+use crate::config::ProjectSettings;
+use crate::contact::{Consent, Contact, Phone};
+use crate::event::{Evaluation, EvaluationResult, NewEvent};
+use crate::expr::Scope;
+use crate::run::{Progress, Run, RunState};
+use crate::store::contacts::ContactKey;
+use crate::trigger::Trigger;
+use crate::workflow::{Again, ContactMap, Workflow};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// Runs started by one event at most.
+const MOST_RUNS: usize = 100;
+
+/// An event on its way in, with the workflows that may take it.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) id: String,
+    /// Its `data` stands beside it, shared with the runs.
+    pub(super) event: Arc<NewEvent>,
+    pub(super) data: Arc<Value>,
+    /// The firing whose instant, or whose row, this is.
+    pub(super) firing: Option<String>,
+    /// The line of the audience file it stands in.
+    pub(super) line: Option<u64>,
+    /// Name of the channel by which the person wrote.
+    pub(super) channel: Option<String>,
+    pub(super) candidates: Vec<Candidate>,
+}
+
+/// One workflow that may take the event.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) definition: Arc<Definition>,
+    pub(super) trigger: usize,
+    pub(super) route: Route,
+    /// Whom it would be about; else why nobody.
+    pub(super) who: Result<Person, &'static str>,
+    /// What [`judge`] found.
+    verdict: Option<Judged>,
+}
+
+/// In which order a message is offered (`language.md` §9.3); everything else is `Observes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Route {
+    /// Starts whatever others do.
+    Observes,
+    /// One of these takes the message: the lowest rank first.
+    Takes(u8),
+    /// Starts when nothing took it.
+    Unmatched,
+}
+
+/// The person an event is about, as far as the event says.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Person {
+    /// Ours, when it is already known (the sender of a message).
+    pub(super) id: Option<String>,
+    pub(super) uuid: Option<String>,
+    pub(super) phone: Option<Phone>,
+    pub(super) bsuid: Option<String>,
+    /// Name, language …: used for this run only.
+    pub(super) given: Map<String, Value>,
+    /// The event itself proves consent.
+    pub(super) consents: bool,
+}
+
+/// What the second look found.
+#[derive(Debug, Clone)]
+enum Judged {
+    /// It applies; with the hash of what it is about.
+    Applies {
+        contact: Contact,
+        identity: Option<String>,
+    },
+    Refused(EvaluationResult, String),
+}
+
+impl Candidate {
+    pub(super) fn new(
+        definition: &Arc<Definition>,
+        trigger: usize,
+        route: Route,
+        who: Result<Person, &'static str>,
+    ) -> Self {
+        Self { definition: definition.clone(), trigger, route, who, verdict: None }
+    }
+
+    fn trigger(&self) -> &Trigger {
+        &self.definition.workflow.triggers[self.trigger]
+    }
+
+    /// The identity to be looked up before [`decide`].
+    pub(super) fn identity(&self) -> Option<(&str, &str)> {
+        match &self.verdict {
+            Some(Judged::Applies { identity: Some(hash), .. }) => Some((&self.definition.workflow.id, hash)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn restarts(&self) -> bool {
+        self.definition.workflow.settings.again == Again::Restart
+    }
+}
+
+/// The workflows that a webhook event may start.
+pub(super) fn candidates(deployed: &Deployed, event: &NewEvent, data: &Value) -> Vec<Candidate> {
+    let candidate = |(definition, trigger): (&Arc<Definition>, &Trigger)| {
+        let index = index_of(&definition.workflow, trigger);
+        let who = guarded(|| person(&definition.workflow, &definition.settings, data, event.at_ms));
+        Candidate::new(definition, index, Route::Observes, who.unwrap_or(Err("no_contact")))
+    };
+    deployed.webhooks(&event.name, &event.source).map(candidate).collect()
+}
+
+pub(super) fn index_of(workflow: &Workflow, trigger: &Trigger) -> usize {
+    workflow.triggers.iter().position(|other| std::ptr::eq(other, trigger)).unwrap_or(0)
+}
+
+/// Reads the `contact` map from an event.
+pub(super) fn person(
+    workflow: &Workflow,
+    project: &ProjectSettings,
+    event: &Value,
+    now_ms: i64,
+) -> Result<Person, &'static str> {
+    let ContactMap { phone, bsuid, uuid, .. } = &workflow.contact;
+    let empty = nothing();
+    let scope = first_scope(workflow, project, event, &empty, now_ms);
+    let read = |text: &Option<crate::expr::Text>| text.as_ref().and_then(|text| text.render_optional(&scope));
+    let uuid = read(uuid);
+    let written = read(phone);
+    let region = project.phone_region.as_deref();
+    let phone = written.as_deref().and_then(|written| Phone::parse(written, region).ok());
+    let bsuid = read(bsuid);
+    if uuid.is_none() && phone.is_none() && bsuid.is_none() {
+        return Err(if written.is_some() { "bad_number" } else { "no_contact" });
+    }
+    Ok(Person {
+        id: None,
+        uuid,
+        phone,
+        bsuid,
+        given: given(&workflow.contact, &scope),
+        consents: consents(workflow, &scope),
+    })
+}
+
+fn given(map: &ContactMap, scope: &Scope) -> Map<String, Value> {
+    let parts = [
+        ("name", &map.name),
+        ("first_name", &map.first_name),
+        ("email", &map.email),
+        ("language", &map.language),
+        ("timezone", &map.timezone),
+    ];
+    let read = |(name, text): (&str, &Option<crate::expr::Text>)| {
+        let value = text.as_ref()?.render_optional(scope)?;
+        Some((name.to_owned(), Value::String(value)))
+    };
+    parts.into_iter().filter_map(read).filter(|(name, value)| usable(name, value)).collect()
+}
+
+/// No such language code or zone = unknown.
+fn usable(name: &str, value: &Value) -> bool {
+    let text = value.as_str().unwrap_or_default();
+    match name {
+        "language" => is_language(text),
+        "timezone" => jiff::tz::TimeZone::get(text).is_ok(),
+        _ => true,
+    }
+}
+
+fn is_language(code: &str) -> bool {
+    let base = code.split(['-', '_']).next().unwrap_or_default();
+    (2..=3).contains(&base.len()) && base.chars().all(|c| c.is_ascii_alphabetic())
+}
+
+fn consents(workflow: &Workflow, scope: &Scope) -> bool {
+    let question = workflow.contact.consent.as_ref();
+    question.is_some_and(|question| question.evaluate(scope) == Ok(Value::Bool(true)))
+}
+
+fn first_scope<'a>(
+    workflow: &'a Workflow,
+    project: &'a ProjectSettings,
+    event: &'a Value,
+    empty: &'a Value,
+    now_ms: i64,
+) -> Scope<'a> {
+    Scope {
+        event,
+        contact: empty,
+        steps: empty,
+        vars: empty,
+        workflow: empty,
+        now_ms,
+        zone: &workflow.settings.timezone,
+        language: &project.language,
+    }
+}
+
+impl Person {
+    /// `uuid` wins, then `phone`.
+    pub(super) fn keys(&self) -> Vec<ContactKey> {
+        let id = self.id.clone().map(ContactKey::Id);
+        let uuid = self.uuid.clone().map(ContactKey::Uuid);
+        let phone = self.phone.as_ref().map(|phone| ContactKey::Phone(phone.digits().into()));
+        let bsuid = self.bsuid.clone().map(ContactKey::Bsuid);
+        [id, uuid, phone, bsuid].into_iter().flatten().collect()
+    }
+
+    /// The known contact, or a new one; what identifies the person is added where it was unknown.
+    fn contact(&self, unit: &Unit, proof: &str) -> Contact {
+        let known = unit.contact_by(&self.keys()).cloned();
+        let mut contact = known.unwrap_or_else(|| Contact { id: unit.clock.new_id(), ..Contact::default() });
+        if contact.phone.is_none()
+            && self.is_free(unit, self.phone.as_ref().map(|p| ContactKey::Phone(p.digits().into())))
+        {
+            contact.phone = self.phone.clone();
+        }
+        if contact.uuid.is_none() && self.is_free(unit, self.uuid.clone().map(ContactKey::Uuid)) {
+            contact.uuid = self.uuid.clone();
+        }
+        if contact.bsuid.is_none() && self.is_free(unit, self.bsuid.clone().map(ContactKey::Bsuid)) {
+            contact.bsuid = self.bsuid.clone();
+        }
+        if self.consents && contact.consent.is_none() {
+            contact.consent = Some(Consent { proof: proof.to_owned(), at_ms: unit.now_ms });
+        }
+        contact
+    }
+
+    /// An identifier that another person has is not taken from them.
+    fn is_free(&self, unit: &Unit, key: Option<ContactKey>) -> bool {
+        key.is_none_or(|key| unit.contact_by(&[key]).is_none())
+    }
+}
+
+/// Second look: the trigger's `if`, the contact, the workflow's `if`, and what it is about.
+pub(super) fn judge(arrival: &mut Arrival, unit: &Unit) {
+    let proof = format!("event {}", arrival.id);
+    for candidate in &mut arrival.candidates {
+        let judged = guarded(|| judge_one(candidate, &arrival.data, arrival.channel.as_deref(), &proof, unit));
+        candidate.verdict = Some(judged.unwrap_or_else(|()| {
+            Judged::Refused(EvaluationResult::Failed, "internal error while judging the conditions".into())
+        }));
+    }
+}
+
+fn judge_one(candidate: &Candidate, event: &Value, channel: Option<&str>, proof: &str, unit: &Unit) -> Judged {
+    let Definition { workflow, settings, .. } = candidate.definition.as_ref();
+    let contact = candidate.who.as_ref().ok().map(|person| (person.contact(unit, proof), &person.given));
+    let value = match &contact {
+        Some((contact, given)) => unit.value_of(contact, channel, given, &candidate.definition),
+        None => nothing(),
+    };
+    let empty = nothing();
+    let scope = Scope {
+        contact: &value,
+        language: super::advance::language_of(&value, settings),
+        ..first_scope(workflow, settings, event, &empty, unit.now_ms)
+    };
+    let verdict = candidate.trigger().condition.judge(&scope);
+    if !verdict.is_yes() {
+        return Judged::Refused(EvaluationResult::NotMatched, verdict.reason().to_owned());
+    }
+    let contact = match (&candidate.who, contact) {
+        (Err(reason), _) => return Judged::Refused(EvaluationResult::Skipped, (*reason).to_owned()),
+        (Ok(_), Some((contact, _))) => contact,
+        (Ok(_), None) => return Judged::Refused(EvaluationResult::Skipped, "no_contact".into()),
+    };
+    let verdict = workflow.condition.judge(&scope);
+    if !verdict.is_yes() {
+        return Judged::Refused(EvaluationResult::Skipped, verdict.reason().to_owned());
+    }
+    match identity(workflow, &scope) {
+        Ok(identity) => Judged::Applies { contact, identity },
+        Err(reason) => Judged::Refused(EvaluationResult::Failed, reason),
+    }
+}
+
+/// SHA-256 of what `once_per` yields; `None` without `once_per`.
+fn identity(workflow: &Workflow, scope: &Scope) -> Result<Option<String>, String> {
+    let Some(question) = &workflow.settings.once_per else { return Ok(None) };
+    let value = question.evaluate(scope).map_err(|why| format!("`once_per` cannot be decided: {}", why.0))?;
+    match value {
+        Value::String(_) | Value::Number(_) | Value::Bool(_) => {
+            Ok(Some(hex::encode(Sha256::digest(value.to_string().as_bytes()))))
+        }
+        other => Err(format!("`once_per` yields no text, number or yes/no: {other}")),
+    }
+}
+
+/// Third look: identities, and the start itself. What each workflow made of the event.
+pub(super) fn decide(arrival: &mut Arrival, unit: &mut Unit) -> Vec<Evaluation> {
+    let mut taken = false;
+    let mut started = 0;
+    let mut evaluations = Vec::with_capacity(arrival.candidates.len());
+    let candidates = std::mem::take(&mut arrival.candidates);
+    for mut candidate in candidates {
+        let judged = match candidate.verdict.take() {
+            _ if taken && candidate.route != Route::Observes => {
+                Judged::Refused(EvaluationResult::NotMatched, "another workflow took the message".into())
+            }
+            _ if started >= MOST_RUNS => {
+                Judged::Refused(EvaluationResult::Failed, format!("more than {MOST_RUNS} runs from one event"))
+            }
+            Some(judged) => judged,
+            None => continue,
+        };
+        let (result, reason, run) = match judged {
+            Judged::Refused(result, reason) => (result, reason, None),
+            Judged::Applies { contact, identity } => start(&candidate, contact, identity, arrival, unit),
+        };
+        if result == EvaluationResult::Started {
+            started += 1;
+            taken |= matches!(candidate.route, Route::Takes(_));
+        }
+        let workflow = candidate.definition.workflow.id.clone();
+        evaluations.push(Evaluation { workflow, trigger: candidate.trigger().name.clone(), result, reason, run });
+    }
+    evaluations
+}
+
+type Decided = (EvaluationResult, String, Option<String>);
+
+fn start(
+    candidate: &Candidate,
+    contact: Contact,
+    identity: Option<String>,
+    arrival: &Arrival,
+    unit: &mut Unit,
+) -> Decided {
+    let workflow = &candidate.definition.workflow;
+    if let Some(hash) = &identity
+        && let Some((holder, state)) = unit.holder(&workflow.id, hash)
+    {
+        match (workflow.settings.again, state.is_terminal()) {
+            (Again::Never, true) => return (EvaluationResult::Skipped, "already_done".into(), None),
+            (Again::Never | Again::Skip, _) if !state.is_terminal() => {
+                return (EvaluationResult::Skipped, "already_running".into(), None);
+            }
+            (Again::Restart, false) => unit.stop_run(&holder, "restarted"),
+            _ => {}
+        }
+    }
+    let run = new_run(candidate, &contact, arrival, unit);
+    let id = run.id.clone();
+    if let Some(hash) = &identity {
+        unit.take_identity(&workflow.id, hash, &run);
+    }
+    unit.put_contact(contact);
+    unit.start_run(run, &candidate.definition, arrival.data.clone());
+    (EvaluationResult::Started, String::new(), Some(id))
+}
+
+fn new_run(candidate: &Candidate, contact: &Contact, arrival: &Arrival, unit: &Unit) -> Run {
+    let given = candidate.who.as_ref().map(|person| person.given.clone()).unwrap_or_default();
+    Run {
+        id: unit.clock.new_id(),
+        workflow: candidate.definition.workflow.id.clone(),
+        definition: candidate.definition.hash.clone(),
+        contact: contact.id.clone(),
+        event: arrival.id.clone(),
+        firing: arrival.firing.clone(),
+        state: RunState::Waiting,
+        reason: String::new(),
+        progress: Progress { contact: given, channel: arrival.channel.clone(), ..Progress::default() },
+        wake_at_ms: None,
+        seed: unit.clock.new_seed(),
+        fence: 0,
+        started_at_ms: unit.now_ms,
+        ended_at_ms: None,
+    }
+}
+
+/// The contact keys of everybody an arrival may be about.
+pub(super) fn keys(arrival: &Arrival) -> impl Iterator<Item = ContactKey> {
+    arrival.candidates.iter().filter_map(|candidate| candidate.who.as_ref().ok()).flat_map(Person::keys)
+}
+
+/// Runs a decision; a panic inside it is caught at this border and costs that one decision.
+pub(super) fn guarded<T>(decide: impl FnOnce() -> T) -> Result<T, ()> {
+    catch_unwind(AssertUnwindSafe(decide)).map_err(|_| tracing::error!("a decision panicked"))
+}
+
+/// The person behind a known contact.
+pub(super) fn known_person(contact: &Contact) -> Person {
+    debug_assert!(!keys_of(contact).is_empty());
+    Person { id: Some(contact.id.clone()), ..Person::default() }
+}

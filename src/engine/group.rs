@@ -1,0 +1,676 @@
+//! Group: what waits when the last commit ends becomes one transaction.
+//!
+//! ```text
+//! begin ─ load a select per kind ─ decide in memory ─ write a statement per table ─ claim + gate ─ commit ─ answer, call
+//! ```
+//! A kill before the commit leaves nothing and nobody was answered; after it, everything is there, and the calls that
+//! were claimed stand as `sending`. Invariant: facts are read inside the transaction that acts on them, so no decision
+//! rests on something another writer has changed; the guards of the statements are the net on PostgreSQL.
+
+use super::advance::Input;
+use super::deployed::{Definition, Deployed, opted_in};
+use super::evaluate::{self, Arrival};
+use super::inbound::{self, Told};
+use super::unit::Unit;
+use crate::clock::Clock;
+use crate::config::{Channel, Pace};
+use crate::connector::wire::{self, Envelope};
+use crate::delivery::{Attempt, DeliveryState, Outcome, Settlement};
+use crate::event::Evaluation;
+use crate::message::Form;
+use crate::outbox::gate::{self, Decision};
+use crate::outbox::{rates, settle, window};
+use crate::store::contacts::ContactKey;
+use crate::store::deliveries::{AttemptEnd, DeliveryRow, DueDelivery};
+use crate::store::events::EventRow;
+use crate::store::{Counted, Tx};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+/// Runs woken by their timers in one group.
+const DUE_RUNS: usize = 256;
+
+/// Everything a group needs beside its items.
+pub(super) struct Context<'a> {
+    pub(super) clock: &'a Clock,
+    pub(super) deployed: &'a Deployed,
+    pub(super) pinned: &'a HashMap<String, Arc<Definition>>,
+    /// Installation key.
+    pub(super) key: &'a [u8],
+    pub(super) node: &'a str,
+    /// Send slots that are free.
+    pub(super) free: usize,
+    pub(super) suspended: bool,
+    /// Whether timers are to be looked at.
+    pub(super) tick: bool,
+}
+
+/// What is to be decided together. Read only: a group that fails is done again from the same work.
+#[derive(Default)]
+pub(super) struct Work {
+    pub(super) arrivals: Vec<NewArrival>,
+    pub(super) told: Vec<Told>,
+    pub(super) calls: Vec<CallResult>,
+}
+
+impl Work {
+    pub(super) fn is_empty(&self) -> bool {
+        self.arrivals.is_empty() && self.told.is_empty() && self.calls.is_empty()
+    }
+
+    /// The same, and these events behind its own.
+    pub(super) fn with(&self, more: &[NewArrival]) -> Self {
+        let arrivals = self.arrivals.iter().chain(more).cloned().collect();
+        Self { arrivals, told: self.told.clone(), calls: self.calls.clone() }
+    }
+}
+
+/// An event as it came.
+#[derive(Debug, Clone)]
+pub(super) struct NewArrival {
+    pub(super) id: String,
+    pub(super) event: Arc<crate::event::NewEvent>,
+    pub(super) data: Arc<serde_json::Value>,
+    /// `data` as it is stored.
+    pub(super) text: Arc<str>,
+    /// The only trigger it is meant for: firings and rows of an audience.
+    pub(super) target: Option<Target>,
+}
+
+/// A schedule's trigger, and the row of its audience.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) definition: Arc<Definition>,
+    pub(super) trigger: usize,
+    pub(super) firing: String,
+    /// The line of the audience file; `None` without an audience.
+    pub(super) line: Option<u64>,
+    pub(super) who: Result<evaluate::Person, &'static str>,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone)]
+pub(super) struct CallResult {
+    pub(super) delivery: String,
+    pub(super) attempt: String,
+    pub(super) form: Form,
+    pub(super) started_at_ms: i64,
+    pub(super) outcome: Outcome,
+}
+
+/// A call to be made after the commit.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) delivery: String,
+    pub(super) attempt: String,
+    pub(super) form: Form,
+    pub(super) started_at_ms: i64,
+    pub(super) body: String,
+}
+
+/// What a group came to.
+#[derive(Default)]
+pub(super) struct Done {
+    /// Per arrival, in order.
+    pub(super) accepted: Vec<Accepted>,
+    pub(super) calls: Vec<Call>,
+    pub(super) suspend: bool,
+    /// When a timer, a delivery or a token is due next; `None` = nothing known.
+    pub(super) next_due_ms: Option<i64>,
+    pub(super) now_ms: i64,
+    pub(super) counted: Counted,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// Its id; of a duplicate the id of the first one.
+    pub event: String,
+    pub duplicate: bool,
+    pub evaluations: Vec<Evaluation>,
+}
+
+/// Decides a group inside an open transaction, up to the commit.
+pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) -> anyhow::Result<Done> {
+    let now_ms = tx.now_ms;
+    let mut done = Done { now_ms, ..Done::default() };
+    let mut unit = Unit::new(now_ms, context.clock, context.deployed, context.pinned);
+    let (known, fresh) = sort_out_duplicates(tx, work, now_ms).await?;
+    let mut arrivals = new_arrivals(work, &fresh, context);
+    let told: Vec<&Told> = work.told.iter().filter(|told| fresh.contains(&told.id)).collect();
+    load_people(tx, &mut unit, &arrivals, &told).await?;
+    load_calls(tx, &mut unit, work, &told).await?;
+    let due = if context.tick { load_due(tx, &mut unit).await? } else { Vec::new() };
+
+    settle_calls(tx, &mut unit, work, &mut done).await?;
+    arrivals.extend(told.iter().filter_map(|told| inbound::apply(told, &mut unit)));
+    due.iter().for_each(|run| unit.move_run(run, &Input::TimerDue));
+    arrivals.iter_mut().for_each(|arrival| evaluate::judge(arrival, &unit));
+    load_identities(tx, &mut unit, &arrivals).await?;
+    let evaluations = arrivals.iter_mut().map(|arrival| evaluate::decide(arrival, &mut unit)).collect();
+    keep_events(&mut unit, work, &arrivals, &evaluations)?;
+    done.accepted = answers(work, &known, &arrivals, evaluations);
+    flush(tx, &mut unit).await?;
+
+    if context.free > 0 {
+        claim(tx, context, &mut done).await?;
+    }
+    done.next_due_ms = earliest(done.next_due_ms, unit.next_due_ms());
+    if context.tick {
+        let channels = channel_names(context.deployed);
+        done.next_due_ms = earliest(done.next_due_ms, tx.next_due_ms(&channels).await?);
+    }
+    done.counted = tx.counted;
+    Ok(done)
+}
+
+// --- load -------------------------------------------------------------------------------------------------------------
+
+/// Keys seen before (source and key → first event), and the ids of the account's events that are new.
+type KnownKeys = HashMap<(String, String), String>;
+
+async fn sort_out_duplicates(
+    tx: &mut Tx<'_>,
+    work: &Work,
+    now_ms: i64,
+) -> anyhow::Result<(KnownKeys, HashSet<String>)> {
+    let arrivals = work.arrivals.iter().map(|new| (&new.id, new.event.source.as_str(), &new.event.dedupe));
+    let told = work.told.iter().filter_map(|told| Some((&told.id, inbound::SOURCE, told.dedupe()?)));
+    let all: Vec<_> = arrivals.chain(told).collect();
+    let keys: Vec<(&str, &str)> = all.iter().map(|(_, source, dedupe)| (*source, dedupe.key.as_str())).collect();
+    let mut known = KnownKeys::new();
+    let mut expired = Vec::new();
+    for row in tx.known_keys(&keys).await? {
+        match row.until_ms > now_ms {
+            true => drop(known.insert((row.source, row.key), row.event)),
+            false => expired.push(row.event),
+        }
+    }
+    tx.clear_keys(&expired).await?;
+    let mut fresh = HashSet::new();
+    for (id, source, dedupe) in all {
+        // The second of two in one group finds the first. A group that got through although its commit seemed to fail
+        // finds itself, and is not done again.
+        if let Entry::Vacant(vacant) = known.entry((source.to_owned(), dedupe.key.clone())) {
+            vacant.insert(id.clone());
+            fresh.insert(id.clone());
+        }
+    }
+    Ok((known, fresh))
+}
+
+fn new_arrivals(work: &Work, fresh: &HashSet<String>, context: &Context) -> Vec<Arrival> {
+    let is_new = |new: &&NewArrival| fresh.contains(&new.id);
+    let arrival = |new: &NewArrival| Arrival {
+        id: new.id.clone(),
+        event: new.event.clone(),
+        data: new.data.clone(),
+        firing: new.target.as_ref().map(|target| target.firing.clone()),
+        line: new.target.as_ref().and_then(|target| target.line),
+        channel: None,
+        candidates: match &new.target {
+            None => evaluate::candidates(context.deployed, &new.event, &new.data),
+            Some(target) => vec![evaluate::Candidate::new(
+                &target.definition,
+                target.trigger,
+                evaluate::Route::Observes,
+                target.who.clone(),
+            )],
+        },
+    };
+    work.arrivals.iter().filter(is_new).map(arrival).collect()
+}
+
+fn first_of<'a>(new: &NewArrival, known: &'a KnownKeys) -> Option<&'a String> {
+    known.get(&(new.event.source.clone(), new.event.dedupe.key.clone()))
+}
+
+async fn load_people(tx: &mut Tx<'_>, unit: &mut Unit<'_>, arrivals: &[Arrival], told: &[&Told]) -> anyhow::Result<()> {
+    let facts = told.iter().filter_map(|told| told.facts()).flat_map(inbound::facts_keys);
+    let keys: BTreeSet<ContactKey> = arrivals.iter().flat_map(evaluate::keys).chain(facts).collect();
+    unit.know_contacts(tx.contacts_by_keys(&keys.into_iter().collect::<Vec<_>>()).await?);
+    let asks = |arrival: &&Arrival| arrival.candidates.iter().any(|candidate| candidate.definition.asks_window);
+    let asked = arrivals.iter().filter(asks).flat_map(evaluate::keys);
+    let wrote = told.iter().filter_map(|told| told.facts()).flat_map(inbound::facts_keys);
+    let people = asked.chain(wrote).filter_map(|key| unit.contact_by(&[key]).map(|contact| contact.id.clone()));
+    let people: BTreeSet<String> = people.collect();
+    unit.know_lines(tx.lines(&people.into_iter().collect::<Vec<_>>()).await?);
+    Ok(())
+}
+
+/// Loads the deliveries that calls and statuses are about, with the runs that wait for them.
+async fn load_calls(tx: &mut Tx<'_>, unit: &mut Unit<'_>, work: &Work, told: &[&Told]) -> anyhow::Result<()> {
+    let marks: Vec<(&str, &str)> = told
+        .iter()
+        .map(|told| (told.message_uuid().unwrap_or_default(), told.attempt.as_deref().unwrap_or_default()))
+        .filter(|(uuid, attempt)| !uuid.is_empty() || !attempt.is_empty())
+        .collect();
+    for attempt in tx.attempts_by(&marks).await? {
+        unit.attempts.insert(attempt.id.clone(), attempt);
+    }
+    let of_attempts = unit.attempts.values().map(|attempt| attempt.delivery.clone());
+    let ids: BTreeSet<String> = work.calls.iter().map(|call| call.delivery.clone()).chain(of_attempts).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    for row in tx.deliveries(&ids).await? {
+        unit.deliveries.insert(row.delivery.id.clone(), row);
+    }
+    let open = |row: &&DeliveryRow| matches!(row.was, DeliveryState::Sending | DeliveryState::Uncertain);
+    let runs: BTreeSet<String> = unit.deliveries.values().filter(open).map(|row| row.delivery.run.clone()).collect();
+    let people = load_runs(tx, unit, runs).await?;
+    load_contacts(tx, unit, people).await
+}
+
+async fn load_due(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<Vec<String>> {
+    let rows = tx.due_runs(DUE_RUNS).await?;
+    let ids: Vec<String> = rows.iter().map(|row| row.run.id.clone()).collect();
+    let people: BTreeSet<String> = rows.iter().map(|row| row.run.contact.clone()).collect();
+    for row in rows {
+        unit.know_run(row.run, Arc::new(serde_json::from_str(&row.event_data)?));
+    }
+    load_contacts(tx, unit, people).await?;
+    let overdue = tx.overdue_uncertain(DUE_RUNS).await?;
+    let runs: BTreeSet<String> = overdue.iter().map(|row| row.delivery.run.clone()).collect();
+    load_runs(tx, unit, runs).await?;
+    for row in overdue {
+        let id = row.delivery.id.clone();
+        unit.deliveries.entry(id.clone()).or_insert(row);
+        unit.change_delivery(&id, |row| row.delivery.due_at_ms = 0);
+        unit.settle_run(&id, Some(Settlement::Uncertain));
+    }
+    Ok(ids)
+}
+
+/// Loads runs; the people they are about come back.
+async fn load_runs(tx: &mut Tx<'_>, unit: &mut Unit<'_>, runs: BTreeSet<String>) -> anyhow::Result<BTreeSet<String>> {
+    let ids: Vec<&str> = runs.iter().map(String::as_str).filter(|id| !unit.knows_run(id)).collect();
+    let mut people = BTreeSet::new();
+    for row in tx.runs(&ids).await? {
+        people.insert(row.run.contact.clone());
+        unit.know_run(row.run, Arc::new(serde_json::from_str(&row.event_data)?));
+    }
+    Ok(people)
+}
+
+async fn load_contacts(tx: &mut Tx<'_>, unit: &mut Unit<'_>, people: BTreeSet<String>) -> anyhow::Result<()> {
+    let ids: Vec<String> = people.into_iter().filter(|id| unit.contact(id).is_none()).collect();
+    let keys: Vec<ContactKey> = ids.iter().cloned().map(ContactKey::Id).collect();
+    unit.know_contacts(tx.contacts_by_keys(&keys).await?);
+    unit.know_lines(tx.lines(&ids).await?);
+    Ok(())
+}
+
+async fn load_identities(tx: &mut Tx<'_>, unit: &mut Unit<'_>, arrivals: &[Arrival]) -> anyhow::Result<()> {
+    let candidates = || arrivals.iter().flat_map(|arrival| &arrival.candidates);
+    let keys: BTreeSet<(&str, &str)> = candidates().filter_map(evaluate::Candidate::identity).collect();
+    let restarted: HashSet<&str> = candidates()
+        .filter(|candidate| candidate.restarts())
+        .map(|candidate| candidate.definition.workflow.id.as_str())
+        .collect();
+    let mut stopping = BTreeSet::new();
+    for row in tx.identities(&keys.into_iter().collect::<Vec<_>>()).await? {
+        if restarted.contains(row.workflow.as_str()) && !row.state.is_terminal() {
+            stopping.insert(row.run.clone());
+        }
+        unit.know_identity(row.workflow, row.hash, row.run, row.state);
+    }
+    load_runs(tx, unit, stopping).await.map(drop)
+}
+
+// --- decide -----------------------------------------------------------------------------------------------------------
+
+async fn settle_calls(tx: &mut Tx<'_>, unit: &mut Unit<'_>, work: &Work, done: &mut Done) -> anyhow::Result<()> {
+    for call in &work.calls {
+        let consequences = settle_call(unit, call);
+        done.suspend |= consequences.suspend;
+        if let Some(until_ms) = consequences.silent_until_ms {
+            tx.upsert_buckets(&[(ACCOUNT.to_owned(), until_ms.saturating_mul(1000))]).await?;
+        }
+    }
+    let uuids: Vec<&str> = work.calls.iter().filter_map(|call| message_uuid(&call.outcome)).collect();
+    let early = tx.early_statuses(&uuids).await?;
+    if early.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<(&str, &str)> = early.iter().map(|(uuid, _, _)| (uuid.as_str(), "")).collect();
+    tx.end_attempts(&std::mem::take(&mut unit.ends)).await?;
+    for attempt in tx.attempts_by(&named).await? {
+        unit.attempts.insert(attempt.id.clone(), attempt);
+    }
+    for (uuid, status, kept) in &early {
+        let of = |row: &&crate::store::deliveries::AttemptRow| row.message_uuid.as_ref() == Some(uuid);
+        let attempt = unit.attempts.values().find(of).map(|row| row.id.clone());
+        let code = serde_json::from_str::<serde_json::Value>(kept)?["code"].as_i64();
+        if let Some(attempt) = attempt {
+            inbound::apply_status(&attempt, status, code, unit);
+        }
+    }
+    let uuids: Vec<&str> = early.iter().map(|(uuid, _, _)| uuid.as_str()).collect();
+    tx.forget_early_statuses(&uuids).await
+}
+
+fn settle_call(unit: &mut Unit<'_>, call: &CallResult) -> settle::Consequences {
+    unit.ends.push(attempt_end(call, unit.now_ms));
+    let now_ms = unit.now_ms;
+    let mut consequences = settle::Consequences::default();
+    let sending = unit.deliveries.get(&call.delivery).is_some_and(|row| row.delivery.state == DeliveryState::Sending);
+    if !sending {
+        // Evidence came first: the answer is kept with its attempt and moves nothing.
+        return consequences;
+    }
+    unit.change_delivery(&call.delivery, |row| {
+        consequences = settle::settle_call(&mut row.delivery, call.form, &call.outcome, now_ms);
+        if row.delivery.state == DeliveryState::Accepted {
+            row.status = Some(crate::delivery::VendorStatus::Enqueued);
+        }
+    });
+    if consequences.window_refused
+        && let Some(row) = unit.deliveries.get(&call.delivery)
+    {
+        let (contact, channel) = (row.delivery.contact.clone(), row.delivery.channel.clone());
+        let line = window::after_refusal(unit.line(&contact, &channel), call.started_at_ms);
+        unit.put_line(&contact, &channel, line);
+    }
+    unit.settle_run(&call.delivery, consequences.settlement.clone());
+    consequences
+}
+
+fn message_uuid(outcome: &Outcome) -> Option<&str> {
+    match outcome {
+        Outcome::Accepted { message_uuid, .. } => message_uuid.as_deref(),
+        _ => None,
+    }
+}
+
+fn attempt_end(call: &CallResult, now_ms: i64) -> AttemptEnd {
+    let (http_status, code, error) = match &call.outcome {
+        Outcome::NotSent { error, status, .. } | Outcome::Uncertain { error, status } => {
+            (status.map(i64::from), None, Some(error.clone()))
+        }
+        Outcome::Refused { status, code, error } => (Some(i64::from(*status)), *code, Some(error.clone())),
+        Outcome::Accepted { status, .. } => (Some(i64::from(*status)), None, None),
+    };
+    AttemptEnd {
+        id: call.attempt.clone(),
+        ended_at_ms: now_ms,
+        outcome: call.outcome.as_str(),
+        http_status,
+        code,
+        error,
+        message_uuid: message_uuid(&call.outcome).map(str::to_owned),
+    }
+}
+
+fn keep_events(
+    unit: &mut Unit<'_>,
+    work: &Work,
+    arrivals: &[Arrival],
+    evaluations: &Vec<Vec<Evaluation>>,
+) -> anyhow::Result<()> {
+    let texts: HashMap<&str, &Arc<str>> = work.arrivals.iter().map(|new| (new.id.as_str(), &new.text)).collect();
+    for (arrival, evaluations) in arrivals.iter().zip(evaluations) {
+        let event = &arrival.event;
+        let contact = evaluate::keys(arrival).find_map(|key| unit.contact_by(&[key]).map(|contact| contact.id.clone()));
+        unit.events.push(EventRow {
+            id: arrival.id.clone(),
+            source: event.source.clone(),
+            name: event.name.clone(),
+            dedupe_key: event.dedupe.key.clone(),
+            dedupe_until_ms: unit.now_ms.saturating_add(event.dedupe.keep_ms),
+            body_hash: event.dedupe.body_hash.clone(),
+            at_ms: event.at_ms,
+            received_at_ms: unit.now_ms,
+            contact,
+            data: match texts.get(arrival.id.as_str()) {
+                Some(text) => text.to_string(),
+                None => serde_json::to_string(&arrival.data)?,
+            },
+            evaluations: serde_json::to_string(evaluations)?,
+        });
+    }
+    Ok(())
+}
+
+fn answers(work: &Work, known: &KnownKeys, arrivals: &[Arrival], evaluations: Vec<Vec<Evaluation>>) -> Vec<Accepted> {
+    let ids = arrivals.iter().map(|arrival| arrival.id.as_str());
+    let mut by_id: HashMap<&str, Vec<Evaluation>> = ids.zip(evaluations).collect();
+    let answer = |new: &NewArrival| {
+        let first = first_of(new, known).unwrap_or(&new.id).clone();
+        let duplicate = first != new.id;
+        let evaluations = by_id.remove(new.id.as_str()).unwrap_or_default();
+        Accepted { event: first, duplicate, evaluations }
+    };
+    work.arrivals.iter().map(answer).collect()
+}
+
+// --- write ------------------------------------------------------------------------------------------------------------
+
+async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<()> {
+    let recipients: Vec<ContactKey> = unit.recipient_keys();
+    unit.know_contacts(tx.contacts_by_keys(&recipients).await?);
+    let planned = unit.settle_recipients();
+    tx.insert_events(&std::mem::take(&mut unit.events)).await?;
+    tx.upsert_contacts(&unit.changed_contacts()).await?;
+    tx.upsert_lines(&unit.changed_lines()).await?;
+    tx.insert_runs(&unit.new_runs()).await?;
+    tx.take_identities(&unit.taken_identities()).await?;
+    tx.cancel_deliveries_of(&unit.cancelled).await?;
+    tx.end_attempts(&unit.ends).await?;
+    let told: Vec<_> = unit.told.iter().filter_map(|id| unit.attempts.get(id)).collect();
+    tx.write_statuses(&told).await?;
+    tx.keep_early_statuses(&unit.early).await?;
+    let moved: Vec<_> = unit.moved.iter().filter_map(|id| unit.deliveries.get(id)).collect();
+    tx.update_deliveries(&moved).await?;
+    tx.update_runs(&unit.changed_runs()).await?;
+    tx.insert_deliveries(&planned).await?;
+    tx.release_window_holds(&unit.opened).await
+}
+
+// --- claim and gate ---------------------------------------------------------------------------------------------------
+
+const ACCOUNT: &str = "account";
+
+fn channel_names(deployed: &Deployed) -> Vec<&str> {
+    deployed.settings.channels.iter().map(|channel| channel.name.as_str()).collect()
+}
+
+fn earliest(one: Option<i64>, other: Option<i64>) -> Option<i64> {
+    [one, other].into_iter().flatten().min()
+}
+
+/// Tokens of the account and of each line, taken in memory and written with the group.
+struct Buckets {
+    tats: HashMap<String, i64>,
+    taken: BTreeSet<String>,
+    now_ms: i64,
+}
+
+impl Buckets {
+    async fn load(tx: &mut Tx<'_>, channels: &[&str]) -> anyhow::Result<Self> {
+        let scopes: Vec<String> = channels.iter().map(|name| scope_of(name)).chain([ACCOUNT.to_owned()]).collect();
+        let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
+        let tats = tx.buckets(&scopes).await?.into_iter().collect();
+        Ok(Self { tats, taken: BTreeSet::new(), now_ms: tx.now_ms })
+    }
+
+    /// How many tokens of a scope could be taken now, at most `most`.
+    fn available(&self, scope: &str, pace: Pace, most: usize) -> usize {
+        let mut tat_us = self.tat_us(scope);
+        let mut granted = 0;
+        while granted < most
+            && let Ok(next) = rates::take(tat_us, pace, self.now_ms)
+        {
+            (tat_us, granted) = (next, granted + 1);
+        }
+        granted
+    }
+
+    /// When the next token of a scope is due.
+    fn next_ms(&self, scope: &str, pace: Pace) -> i64 {
+        rates::take(self.tat_us(scope), pace, self.now_ms).err().unwrap_or(self.now_ms)
+    }
+
+    fn tat_us(&self, scope: &str) -> i64 {
+        self.tats.get(scope).copied().unwrap_or(0)
+    }
+
+    fn take(&mut self, scope: &str, pace: Pace) {
+        if let Ok(next) = rates::take(self.tat_us(scope), pace, self.now_ms) {
+            self.tats.insert(scope.to_owned(), next);
+            self.taken.insert(scope.to_owned());
+        }
+    }
+
+    async fn write(&self, tx: &mut Tx<'_>) -> anyhow::Result<()> {
+        let taken: Vec<(String, i64)> =
+            self.taken.iter().filter_map(|scope| Some((scope.clone(), *self.tats.get(scope)?))).collect();
+        tx.upsert_buckets(&taken).await
+    }
+}
+
+fn scope_of(channel: &str) -> String {
+    format!("channel:{channel}")
+}
+
+/// Claims due heads of free lines, as many as there are slots and tokens; the gate decides each.
+async fn claim(tx: &mut Tx<'_>, context: &Context<'_>, done: &mut Done) -> anyhow::Result<()> {
+    let settings = &context.deployed.settings;
+    let mut buckets = Buckets::load(tx, &channel_names(context.deployed)).await?;
+    let mut free = context.free;
+    let mut gated = Gated::default();
+    for channel in &settings.channels {
+        let scope = scope_of(&channel.name);
+        let of_account = buckets.available(ACCOUNT, settings.callbell.pace, free);
+        let most = buckets.available(&scope, channel.pace, of_account);
+        // Without a token one is looked at all the same, only to know whether anything waits for it.
+        let due = tx.claim_due_deliveries(&channel.name, most.max(1)).await?;
+        let more = due.len() >= most.max(1);
+        for due in due.into_iter().take(most) {
+            if gated.judge(due, channel, context, tx.now_ms) {
+                buckets.take(ACCOUNT, settings.callbell.pace);
+                buckets.take(&scope, channel.pace);
+                free -= 1;
+            }
+        }
+        if more && free > 0 {
+            let token = buckets.next_ms(ACCOUNT, settings.callbell.pace).max(buckets.next_ms(&scope, channel.pace));
+            done.next_due_ms = earliest(done.next_due_ms, Some(token));
+        }
+        if free == 0 {
+            break;
+        }
+    }
+    let moved: Vec<&DeliveryRow> = gated.moved.iter().collect();
+    tx.update_deliveries(&moved).await?;
+    tx.insert_attempts(&gated.attempts, context.node).await?;
+    buckets.write(tx).await?;
+    done.calls = std::mem::take(&mut gated.calls);
+    let held = gated.moved.iter().filter(|row| row.delivery.state == DeliveryState::Held);
+    done.next_due_ms = earliest(done.next_due_ms, held.map(|row| row.delivery.due_at_ms).min());
+    let next = settle_skipped(tx, context, &gated).await?;
+    done.next_due_ms = earliest(done.next_due_ms, next);
+    Ok(())
+}
+
+/// What the gate made of the claimed deliveries.
+#[derive(Default)]
+struct Gated {
+    moved: Vec<DeliveryRow>,
+    attempts: Vec<Attempt>,
+    calls: Vec<Call>,
+}
+
+impl Gated {
+    /// Whether it is sent.
+    fn judge(&mut self, due: DueDelivery, channel: &Channel, context: &Context, now_ms: i64) -> bool {
+        let DueDelivery { mut delivery, contact, line } = due;
+        let was = delivery.state;
+        let template = delivery.message.template.as_ref();
+        let facts = gate::Facts {
+            now_ms,
+            contact: &contact,
+            opted_in: opted_in(&contact, &context.deployed.settings.consent),
+            line,
+            channel,
+            template: template.and_then(|template| context.deployed.catalogue.lock.get(&template.uuid)),
+            suspended: context.suspended,
+        };
+        let decision = gate::gate(&delivery, &facts);
+        match decision {
+            Decision::Send(form) => {
+                delivery.state = DeliveryState::Sending;
+                delivery.reason.clear();
+                delivery.form = Some(form);
+                delivery.attempts += 1;
+                let attempt = Attempt {
+                    id: context.clock.new_id(),
+                    delivery: delivery.id.clone(),
+                    n: delivery.attempts,
+                    form,
+                    started_at_ms: now_ms,
+                };
+                self.calls.push(call(&delivery, &attempt, &contact, channel, context));
+                self.attempts.push(attempt);
+            }
+            Decision::Hold { reason, until_ms } => {
+                delivery.state = DeliveryState::Held;
+                delivery.reason = reason.to_owned();
+                delivery.due_at_ms = until_ms;
+                delivery.line_at_ms = now_ms;
+            }
+            Decision::Skip { reason } => {
+                delivery.state = DeliveryState::Skipped;
+                delivery.reason = reason.to_owned();
+            }
+        }
+        self.moved.push(DeliveryRow { delivery, was, status: None });
+        matches!(decision, Decision::Send(_))
+    }
+}
+
+fn call(
+    delivery: &crate::delivery::Delivery,
+    attempt: &Attempt,
+    contact: &crate::contact::Contact,
+    channel: &Channel,
+    context: &Context,
+) -> Call {
+    let envelope = Envelope {
+        form: attempt.form,
+        phone: contact.phone.as_ref(),
+        bsuid: contact.bsuid.as_deref(),
+        channel_uuid: channel.uuid.as_deref().filter(|_| channel.listed),
+        relance_id: &wire::sign_id(context.key, &attempt.id),
+        relance_run: &delivery.run,
+        ask_contact: contact.uuid.is_none(),
+    };
+    Call {
+        delivery: delivery.id.clone(),
+        attempt: attempt.id.clone(),
+        form: attempt.form,
+        started_at_ms: attempt.started_at_ms,
+        body: wire::send_body(&delivery.message, &envelope),
+    }
+}
+
+/// Runs whose message was skipped go on, or fail; what they plan next is claimed by the next group.
+async fn settle_skipped(tx: &mut Tx<'_>, context: &Context<'_>, gated: &Gated) -> anyhow::Result<Option<i64>> {
+    let skipped = || gated.moved.iter().filter(|row| row.delivery.state == DeliveryState::Skipped);
+    if skipped().next().is_none() {
+        return Ok(None);
+    }
+    let mut unit = Unit::new(tx.now_ms, context.clock, context.deployed, context.pinned);
+    let runs = skipped().map(|row| row.delivery.run.clone()).collect();
+    let people = load_runs(tx, &mut unit, runs).await?;
+    load_contacts(tx, &mut unit, people).await?;
+    for row in skipped() {
+        let delivery = &row.delivery;
+        let reason = delivery.reason.clone();
+        let fails = settle::skip_fails(delivery, &reason);
+        let settlement = Settlement::Skipped { reason, fails };
+        unit.move_run(&delivery.run, &Input::Settled { step: delivery.step.clone(), settlement });
+    }
+    flush(tx, &mut unit).await?;
+    // What was planned just now, and what stood behind the skipped in its line, is due at once.
+    Ok(Some(tx.now_ms))
+}

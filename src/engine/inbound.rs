@@ -1,0 +1,288 @@
+//! Inbound: what the account tells us, applied to the rows of a group. Pure over the unit.
+//!
+//! A message of the customer opens the window and may start runs; a status moves forward only; an echo of our own
+//! mark settles what was uncertain. Invariant: without a valid MAC nothing in a body changes a delivery's state.
+
+use super::advance::Input;
+use super::evaluate::{Arrival, Candidate, Route, index_of, known_person};
+use super::unit::Unit;
+use crate::config::Channel;
+use crate::connector::webhook::{ContactFacts, ContentKind, Direction, InboundMessage, Incoming, StatusEvent};
+use crate::connector::wire;
+use crate::contact::Contact;
+use crate::delivery::{DeliveryState, VendorStatus};
+use crate::event::{Dedupe, NewEvent};
+use crate::outbox::{settle, window};
+use crate::store::contacts::ContactKey;
+use crate::trigger::TriggerKind;
+use crate::trigger::message::{Content, Matcher};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Name under which the account's events are kept.
+pub(super) const SOURCE: &str = "callbell";
+
+/// One event of the account, read, with the attempt that it verifiably concerns.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    pub(super) id: String,
+    pub(super) incoming: Incoming,
+    /// Attempt named by a valid `relance_id`.
+    pub(super) attempt: Option<String>,
+}
+
+impl Told {
+    pub(super) fn new(id: String, incoming: Incoming, key: &[u8]) -> Self {
+        let mark = match &incoming {
+            Incoming::Message(message) => message.relance_id.as_deref(),
+            Incoming::Status(status) => status.relance_id.as_deref(),
+            _ => None,
+        };
+        let attempt = mark.and_then(|mark| wire::verify_id(&[key], mark));
+        Self { id, incoming, attempt }
+    }
+
+    pub(super) fn dedupe(&self) -> Option<&Dedupe> {
+        match &self.incoming {
+            Incoming::Check => None,
+            Incoming::Message(message) => Some(&message.dedupe),
+            Incoming::Status(status) => Some(&status.dedupe),
+            Incoming::Contact(contact) => Some(&contact.dedupe),
+            Incoming::Other(other) => Some(&other.dedupe),
+        }
+    }
+
+    pub(super) fn facts(&self) -> Option<&ContactFacts> {
+        match &self.incoming {
+            Incoming::Check => None,
+            Incoming::Message(message) => Some(&message.contact),
+            Incoming::Status(status) => status.contact.as_ref(),
+            Incoming::Contact(contact) => Some(&contact.contact),
+            Incoming::Other(other) => other.contact.as_ref(),
+        }
+    }
+
+    /// The vendor's uuid of the message that a status is about.
+    pub(super) fn message_uuid(&self) -> Option<&str> {
+        match &self.incoming {
+            Incoming::Status(status) => status.uuid.as_deref(),
+            _ => None,
+        }
+    }
+
+    fn name(&self) -> &str {
+        match &self.incoming {
+            Incoming::Check => "check",
+            Incoming::Message(_) => "message_created",
+            Incoming::Status(_) => "message_status_updated",
+            Incoming::Contact(contact) => &contact.name,
+            Incoming::Other(other) => &other.name,
+        }
+    }
+}
+
+/// The keys of the person that facts are about.
+pub(super) fn facts_keys(facts: &ContactFacts) -> Vec<ContactKey> {
+    let uuid = facts.uuid.clone().map(ContactKey::Uuid);
+    let phone = facts.phone.as_ref().map(|phone| ContactKey::Phone(phone.digits().into()));
+    let bsuid = facts.bsuid.clone().map(ContactKey::Bsuid);
+    [uuid, phone, bsuid].into_iter().flatten().collect()
+}
+
+/// Applies one event; what may start runs comes back as an arrival, the rest as an event without candidates.
+pub(super) fn apply(told: &Told, unit: &mut Unit) -> Option<Arrival> {
+    let contact = told.facts().and_then(|facts| learn(facts, unit));
+    let (data, at_ms, channel, candidates) = match &told.incoming {
+        Incoming::Check => return None,
+        Incoming::Message(message) => {
+            if let Some(attempt) = &told.attempt
+                && message.direction == Direction::Sent
+            {
+                prove(attempt, None, unit);
+            }
+            let channel = channel_name(message.channel_uuid.as_deref(), &unit.deployed.settings.channels);
+            let candidates = match (&contact, message.direction) {
+                (Some(contact), Direction::Received) => receive(message, contact, &channel, unit),
+                _ => Vec::new(),
+            };
+            (message.event(&channel), message.at_ms, Some(channel), candidates)
+        }
+        Incoming::Status(status) => {
+            note_status(status, told, unit);
+            let data = json!({
+                "uuid": status.uuid, "status": status.status, "code": status.code, "reason": status.reason,
+            });
+            (data, status.at_ms, None, Vec::new())
+        }
+        Incoming::Contact(contact) => (json!({}), contact.at_ms, None, Vec::new()),
+        Incoming::Other(other) => (json!({}), other.at_ms, None, Vec::new()),
+    };
+    let dedupe = told.dedupe()?.clone();
+    let event = NewEvent { source: SOURCE.into(), name: told.name().into(), data: Value::Null, at_ms, dedupe };
+    let data = Arc::new(data);
+    Some(Arrival { id: told.id.clone(), event: Arc::new(event), data, firing: None, line: None, channel, candidates })
+}
+
+/// Writes what was told of a person; a person nobody knows is made.
+fn learn(facts: &ContactFacts, unit: &mut Unit) -> Option<Contact> {
+    if !facts.identifies() {
+        return None;
+    }
+    let known = unit.contact_by(&facts_keys(facts)).cloned();
+    let mut contact = known.unwrap_or_else(|| Contact { id: unit.clock.new_id(), ..Contact::default() });
+    let mut told = facts.clone();
+    // An identifier that another person has is not taken from them.
+    let taken = |key: Option<ContactKey>, unit: &Unit| {
+        key.and_then(|key| unit.contact_by(&[key])).is_some_and(|other| other.id != contact.id)
+    };
+    if taken(told.phone.as_ref().map(|phone| ContactKey::Phone(phone.digits().into())), unit) {
+        told.phone = None;
+    }
+    if taken(told.uuid.clone().map(ContactKey::Uuid), unit) {
+        told.uuid = None;
+    }
+    if taken(told.bsuid.clone().map(ContactKey::Bsuid), unit) {
+        told.bsuid = None;
+    }
+    told.apply_to(&mut contact);
+    unit.put_contact(contact.clone());
+    Some(contact)
+}
+
+/// Name of the line an event came by: by its uuid, else the only one, else the uuid itself.
+fn channel_name(uuid: Option<&str>, channels: &[Channel]) -> String {
+    let known = channels.iter().find(|channel| uuid.is_some() && channel.uuid.as_deref() == uuid);
+    match (known, channels, uuid) {
+        (Some(channel), _, _) | (None, [channel], _) => channel.name.clone(),
+        (None, _, Some(uuid)) => uuid.to_owned(),
+        (None, _, None) => "unknown".into(),
+    }
+}
+
+/// A message of the customer: opens the window, and may start runs.
+fn receive(message: &InboundMessage, contact: &Contact, channel: &str, unit: &mut Unit) -> Vec<Candidate> {
+    if message.kind != ContentKind::Reaction {
+        let line = window::after_inbound(unit.line(&contact.id, channel), message.at_ms);
+        unit.put_line(&contact.id, channel, line);
+        unit.opened.push((contact.id.clone(), channel.to_owned()));
+    }
+    let contents = contents(message);
+    let mut candidates: Vec<Candidate> = Vec::new();
+    for (definition, trigger) in unit.deployed.messages() {
+        let TriggerKind::Message { matcher, channel: wanted } = &trigger.kind else { continue };
+        if wanted.as_deref().is_some_and(|wanted| wanted != channel) {
+            continue;
+        }
+        let route = match matcher {
+            Matcher::Any => Route::Observes,
+            Matcher::Unmatched => Route::Unmatched,
+            Matcher::Match(pattern) if pattern.matches(&message.text, &contents) => Route::Takes(pattern.rank()),
+            Matcher::Match(_) => continue,
+        };
+        let index = index_of(&definition.workflow, trigger);
+        candidates.push(Candidate::new(definition, index, route, Ok(known_person(contact))));
+    }
+    candidates
+        .sort_by(|a, b| a.route.cmp(&b.route).then_with(|| a.definition.workflow.id.cmp(&b.definition.workflow.id)));
+    // A list in `when` is any of them, one run.
+    let mut seen = std::collections::HashSet::new();
+    candidates.retain(|candidate| seen.insert(candidate.definition.workflow.id.clone()));
+    candidates
+}
+
+fn contents(message: &InboundMessage) -> Vec<Content> {
+    let words = message.attachments.iter().map(|file| file.kind.as_str()).chain([message.kind.as_str()]);
+    let mut contents: Vec<Content> = words.filter_map(Content::from_word).collect();
+    if !message.text.is_empty() && !contents.contains(&Content::Text) {
+        contents.push(Content::Text);
+    }
+    contents
+}
+
+/// Evidence: the API took this attempt.
+fn prove(attempt: &str, message_uuid: Option<&str>, unit: &mut Unit) {
+    let Some(row) = unit.attempts.get(attempt) else { return };
+    let (delivery_id, form) = (row.delivery.clone(), row.form);
+    let Some(delivery) = unit.deliveries.get(&delivery_id) else { return };
+    let open = matches!(delivery.delivery.state, DeliveryState::Sending | DeliveryState::Uncertain);
+    if !open {
+        return;
+    }
+    let mut consequences = settle::Consequences::default();
+    let message_id = message_uuid.map(str::to_owned);
+    unit.change_delivery(&delivery_id, |row| consequences = settle::accept(&mut row.delivery, form, message_id));
+    unit.settle_run(&delivery_id, consequences.settlement);
+}
+
+/// Writes a status to its attempt, and what follows from it to the delivery.
+fn note_status(status: &StatusEvent, told: &Told, unit: &mut Unit) {
+    if let Some(attempt) = &told.attempt {
+        prove(attempt, status.uuid.as_deref(), unit);
+    }
+    let by_uuid = || {
+        let uuid = status.uuid.as_deref()?;
+        let found = unit.attempts.values().find(|row| row.message_uuid.as_deref() == Some(uuid));
+        found.map(|row| row.id.clone())
+    };
+    match by_uuid().or_else(|| told.attempt.clone()) {
+        Some(attempt) if unit.attempts.contains_key(&attempt) => {
+            apply_status(&attempt, &status.status, status.code, unit);
+        }
+        _ => {
+            if let Some(uuid) = &status.uuid {
+                let kept = json!({"status": status.status, "code": status.code}).to_string();
+                unit.early.push((uuid.clone(), status.status.clone(), kept));
+            }
+        }
+    }
+}
+
+/// Adds a status to an attempt's set; a late failure of the window sends the template once.
+pub(super) fn apply_status(attempt_id: &str, status: &str, code: Option<i64>, unit: &mut Unit) {
+    let Some(attempt) = unit.attempts.get_mut(attempt_id) else { return };
+    if attempt.statuses.iter().any(|known| known == status) {
+        return;
+    }
+    attempt.statuses.push(status.to_owned());
+    if status == "failed" && attempt.code.is_none() {
+        attempt.code = code;
+    }
+    unit.told.insert(attempt_id.to_owned());
+    let arrived = attempt.statuses.iter().any(|known| known == "delivered" || known == "read");
+    let shown = VendorStatus::displayed(attempt.statuses.iter().filter_map(|word| VendorStatus::parse(word)));
+    let (delivery, n, form, started_ms) = (attempt.delivery.clone(), attempt.n, attempt.form, attempt.started_at_ms);
+    let Some(row) = unit.deliveries.get(&delivery) else { return };
+    if i64::from(row.delivery.attempts) != n {
+        return;
+    }
+    let accepted = row.delivery.state == DeliveryState::Accepted;
+    let waits_again = row.delivery.state == DeliveryState::Held && row.status == Some(VendorStatus::Failed);
+    let (contact, channel) = (row.delivery.contact.clone(), row.delivery.channel.clone());
+    let now_ms = unit.now_ms;
+    let mut consequences = settle::Consequences::default();
+    unit.change_delivery(&delivery, |row| {
+        row.status = shown;
+        if status == "failed" && accepted && !arrived {
+            consequences = settle::settle_failure(&mut row.delivery, form, code, now_ms);
+        } else if arrived && waits_again {
+            // It arrived after all, before the next attempt began.
+            row.delivery.state = DeliveryState::Accepted;
+            row.delivery.reason.clear();
+        }
+    });
+    if consequences.window_refused {
+        let line = window::after_refusal(unit.line(&contact, &channel), started_ms);
+        unit.put_line(&contact, &channel, line);
+    }
+}
+
+impl Unit<'_> {
+    /// Tells a delivery's run how it ended.
+    pub(super) fn settle_run(&mut self, delivery: &str, settlement: Option<crate::delivery::Settlement>) {
+        let Some(row) = self.deliveries.get(delivery) else { return };
+        let (run, step) = (row.delivery.run.clone(), row.delivery.step.clone());
+        if let Some(settlement) = settlement {
+            self.move_run(&run, &Input::Settled { step, settlement });
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! The loop: takes what waits, makes a group of it, answers, and sleeps until something is due.
+//!
+//! Where a kill may fall: before the commit nothing was answered and nothing was sent; between the commit and the call
+//! the delivery stands as `sending` and becomes `uncertain` at the next start, never sent twice.
+
+use super::campaign;
+use super::deployed::{Definition, Deployed};
+use super::fire;
+use super::group::{self, Call, CallResult, Context, Done, Work};
+use super::inbound::Told;
+use super::{Accepted, Busy, Item, Setup, Shared};
+use crate::config::Project;
+use crate::delivery::DeliveryState;
+use crate::outbox::settle::RECONCILE_MS;
+use crate::store::runs::DefinitionRow;
+use crate::store::{Moved, Tx, Writer};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// Items of one group.
+const GROUP: usize = 256;
+/// Calls open at once.
+const SLOTS: usize = 64;
+/// How often a group is done again when another writer was faster.
+const TRIES: usize = 5;
+/// Longest sleep while something is due later; suspends and steps of the clock are noticed after it.
+const NAP: Duration = Duration::from_secs(1);
+/// Longest sleep while nothing is due at all.
+const IDLE: Duration = Duration::from_secs(30);
+/// Deliveries taken up at a start in one transaction.
+const TAKE_UP: usize = 500;
+
+pub(super) struct Loop {
+    setup: Setup,
+    shared: Arc<Shared>,
+    writer: Writer,
+    queue: mpsc::WeakSender<Item>,
+    node: String,
+    pinned: HashMap<String, Arc<Definition>>,
+    /// Deliveries whose call is open.
+    open: HashSet<String>,
+    /// Results that the store did not take yet.
+    carried: Vec<CallResult>,
+    suspended: bool,
+    due_ms: i64,
+    schedule_ms: i64,
+    /// A task feeds campaigns; another campaign was begun meanwhile.
+    feeding: bool,
+    feed_again: bool,
+    quiet: Vec<oneshot::Sender<Option<i64>>>,
+    drains: Vec<oneshot::Sender<()>>,
+}
+
+/// The answers that are owed for a group.
+#[derive(Default)]
+struct Owed {
+    events: Vec<(oneshot::Sender<Result<Accepted, Busy>>, usize)>,
+    told: Vec<(oneshot::Sender<Result<(), Busy>>, usize)>,
+    chunk: Option<(Box<campaign::Chunk>, oneshot::Sender<bool>)>,
+}
+
+impl Loop {
+    pub(super) fn new(setup: Setup, shared: Arc<Shared>, writer: Writer, queue: mpsc::WeakSender<Item>) -> Self {
+        Self {
+            node: setup.clock.new_id(),
+            setup,
+            shared,
+            writer,
+            queue,
+            pinned: HashMap::new(),
+            open: HashSet::new(),
+            carried: Vec::new(),
+            suspended: false,
+            due_ms: 0,
+            schedule_ms: 0,
+            feeding: false,
+            feed_again: true,
+            quiet: Vec::new(),
+            drains: Vec::new(),
+        }
+    }
+
+    /// What an earlier life left: calls that were open become uncertain, definitions of live runs are read again.
+    pub(super) async fn take_up(&mut self, project: &Project) -> anyhow::Result<()> {
+        self.settle_unfinished().await?;
+        self.deploy(Deployed::new(project)).await
+    }
+
+    async fn settle_unfinished(&mut self) -> anyhow::Result<()> {
+        loop {
+            let mut tx = self.writer.begin().await?;
+            let mut left = tx.unfinished_calls(TAKE_UP + self.open.len()).await?;
+            left.retain(|row| !self.open.contains(&row.delivery.id));
+            for row in &mut left {
+                row.delivery.state = DeliveryState::Uncertain;
+                row.delivery.reason = "the process ended while the call was open".into();
+                row.delivery.due_at_ms = tx.now_ms + RECONCILE_MS;
+            }
+            tx.update_deliveries(&left.iter().collect::<Vec<_>>()).await?;
+            tx.commit().await?;
+            if left.is_empty() {
+                return Ok(());
+            }
+            tracing::warn!(deliveries = left.len(), "calls were open when the process ended: uncertain");
+        }
+    }
+
+    async fn deploy(&mut self, deployed: Deployed) -> anyhow::Result<()> {
+        let mut tx = self.writer.begin().await?;
+        let row = |definition: &Arc<Definition>| DefinitionRow {
+            hash: definition.hash.clone(),
+            workflow: definition.workflow.id.clone(),
+            files: definition.files.clone(),
+        };
+        tx.insert_definitions(&deployed.definitions.values().map(row).collect::<Vec<_>>()).await?;
+        let schedule_ms = fire::deploy(&mut tx, &deployed).await?;
+        let open = tx.open_definitions().await?;
+        // A new start, a new configuration: what waited for a person to mend the account is tried again.
+        tx.release_holds(&["channel_paused", "template_paused", "template_category"]).await?;
+        tx.commit().await?;
+        self.pinned = pinned(open, &deployed);
+        self.schedule_ms = schedule_ms.unwrap_or(i64::MAX);
+        self.suspended = false;
+        self.due_ms = 0;
+        self.feed_again = true;
+        self.shared.replace(Arc::new(deployed));
+        Ok(())
+    }
+
+    pub(super) async fn run(mut self, mut items: mpsc::Receiver<Item>) {
+        let mut batch = Vec::with_capacity(GROUP);
+        loop {
+            self.feed();
+            let nap = self.nap();
+            tokio::select! {
+                biased;
+                taken = items.recv_many(&mut batch, GROUP) => if taken == 0 { break },
+                () = tokio::time::sleep(nap) => {}
+            }
+            self.turn(&mut batch).await;
+            if items.is_empty() {
+                self.answer_quiet();
+            }
+            self.answer_drains();
+        }
+        self.writer.checkpoint().await;
+    }
+
+    fn nap(&self) -> Duration {
+        let due_ms = self.due_ms.min(self.schedule_ms);
+        match due_ms {
+            i64::MAX if self.carried.is_empty() => IDLE,
+            _ => self.setup.clock.until(due_ms, NAP),
+        }
+    }
+
+    async fn turn(&mut self, batch: &mut Vec<Item>) {
+        let (mut work, mut owed) = (Work::default(), Owed::default());
+        work.calls = std::mem::take(&mut self.carried);
+        for item in batch.drain(..) {
+            match item {
+                Item::Event { arrival, bytes, reply } => {
+                    work.arrivals.push(arrival);
+                    owed.events.push((reply, bytes));
+                }
+                Item::Told { incoming, bytes, reply } => {
+                    let id = || self.setup.clock.new_id();
+                    work.told.extend(incoming.into_iter().map(|one| Told::new(id(), one, &self.shared.key)));
+                    owed.told.push((reply, bytes));
+                }
+                Item::Call(result) => work.calls.push(result),
+                Item::Chunk { chunk, reply } => {
+                    work.arrivals.extend(chunk.arrivals.iter().cloned());
+                    owed.chunk = Some((chunk, reply));
+                }
+                Item::Fed => self.feeding = false,
+                Item::Deploy { project, reply } => {
+                    let deployed = self.deploy(Deployed::new(&project)).await;
+                    let _ = reply.send(deployed);
+                }
+                Item::Quiet(reply) => self.quiet.push(reply),
+                Item::Drain(reply) => self.drains.push(reply),
+                Item::Look => (self.due_ms, self.schedule_ms) = (0, self.schedule_ms),
+            }
+        }
+        self.group(work, owed).await;
+    }
+
+    /// Does a group, again when another writer was faster; answers everybody.
+    async fn group(&mut self, work: Work, owed: Owed) {
+        let tick = self.due_ms.min(self.schedule_ms) <= self.setup.clock.now_ms();
+        if work.is_empty() && owed.chunk.is_none() && !tick {
+            return;
+        }
+        let chunk = owed.chunk.as_ref().map(|(chunk, _)| chunk.as_ref());
+        let mut failure = None;
+        for _ in 0..TRIES {
+            match self.attempt(&work, chunk, tick).await {
+                Ok(done) => return self.finish(work, owed, done),
+                Err(error) if is_conflict(&error) => failure = Some(error),
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        if let Some(error) = failure {
+            self.fail(work, owed, &error).await;
+        }
+    }
+
+    async fn attempt(&mut self, work: &Work, chunk: Option<&campaign::Chunk>, tick: bool) -> anyhow::Result<Done> {
+        let deployed = self.shared.deployed();
+        let claims = self.setup.callbell.is_some() && !self.shared.draining.load(Ordering::SeqCst);
+        let closing = work.calls.len();
+        let context = Context {
+            clock: &self.setup.clock,
+            deployed: &deployed,
+            pinned: &self.pinned,
+            key: &self.shared.key,
+            node: &self.node,
+            free: if claims { (SLOTS + closing).saturating_sub(self.open.len()) } else { 0 },
+            suspended: self.suspended,
+            tick,
+        };
+        let mut tx = self.writer.begin().await?;
+        let fires = tick && self.schedule_ms <= tx.now_ms;
+        let fired =
+            if fires { fire::fire(&mut tx, &deployed, &self.setup.clock).await? } else { fire::Fired::default() };
+        let mut done = match fired.arrivals.is_empty() {
+            true => group::decide(&mut tx, work, &context).await?,
+            false => group::decide(&mut tx, &work.with(&fired.arrivals), &context).await?,
+        };
+        if let Some(chunk) = chunk {
+            let rows = done.accepted.len() - chunk.arrivals.len() - fired.arrivals.len();
+            let rows = &done.accepted[rows..rows + chunk.arrivals.len()];
+            chunk.close(&mut tx, rows).await?;
+        }
+        done.counted = tx.counted;
+        commit(tx).await?;
+        if fires {
+            self.schedule_ms = fired.next_ms.unwrap_or(i64::MAX);
+            self.feed_again |= fired.campaigns;
+        }
+        self.due_ms = match (tick, done.next_due_ms) {
+            (true, next) => next.unwrap_or(i64::MAX),
+            (false, next) => self.due_ms.min(next.unwrap_or(i64::MAX)),
+        };
+        Ok(done)
+    }
+
+    fn finish(&mut self, work: Work, owed: Owed, done: Done) {
+        self.shared.load.add(work.arrivals.len(), done.calls.len(), done.counted);
+        for call in &work.calls {
+            self.open.remove(&call.delivery);
+        }
+        if done.suspend && !self.suspended {
+            self.suspended = true;
+            tracing::error!("the account refused the token: nothing is sent until relance is started with a valid one");
+        }
+        done.calls.into_iter().for_each(|call| self.begin_call(call));
+        let mut accepted = done.accepted.into_iter();
+        for (reply, bytes) in owed.events {
+            self.release(bytes);
+            let _ = reply.send(accepted.next().ok_or(Busy));
+        }
+        for (reply, bytes) in owed.told {
+            self.release(bytes);
+            let _ = reply.send(Ok(()));
+        }
+        if let Some((_, reply)) = owed.chunk {
+            let _ = reply.send(true);
+        }
+    }
+
+    /// Nothing of the group was kept: senders may post again, results of calls are tried again with the next group.
+    async fn fail(&mut self, work: Work, owed: Owed, error: &anyhow::Error) {
+        tracing::error!(error = format!("{error:#}"), "the store did not take a group");
+        self.carried = work.calls;
+        for (reply, bytes) in owed.events {
+            self.release(bytes);
+            let _ = reply.send(Err(Busy));
+        }
+        for (reply, bytes) in owed.told {
+            self.release(bytes);
+            let _ = reply.send(Err(Busy));
+        }
+        if let Some((_, reply)) = owed.chunk {
+            let _ = reply.send(false);
+        }
+        // The connection may be broken, and the commit may have got through all the same.
+        tokio::time::sleep(NAP).await;
+        let mended = match self.writer.reconnect(&self.setup.store).await {
+            Ok(()) => self.settle_unfinished().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = mended {
+            tracing::error!(error = format!("{error:#}"), "the store cannot be reached");
+        }
+        self.due_ms = 0;
+    }
+
+    fn release(&self, bytes: usize) {
+        self.shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// The call runs beside the loop; its result is an item of a later group. It is never cancelled.
+    fn begin_call(&mut self, call: Call) {
+        let (Some(callbell), Some(queue)) = (self.setup.callbell.clone(), self.queue.upgrade()) else { return };
+        self.open.insert(call.delivery.clone());
+        tokio::spawn(async move {
+            let Call { delivery, attempt, form, started_at_ms, body } = call;
+            let outcome = callbell.send(body).await;
+            let result = CallResult { delivery, attempt, form, started_at_ms, outcome };
+            let _ = queue.send(Item::Call(result)).await;
+        });
+    }
+
+    /// Sees to it that a campaign with rows left is fed, by one task at a time.
+    fn feed(&mut self) {
+        if self.feeding || !self.feed_again || self.shared.draining.load(Ordering::SeqCst) {
+            return;
+        }
+        let Some(queue) = self.queue.upgrade() else { return };
+        (self.feeding, self.feed_again) = (true, false);
+        let shared = self.shared.clone();
+        let pinned = self.pinned.clone();
+        let root = self.setup.root.clone();
+        tokio::spawn(async move {
+            if let Err(error) = campaign::feed(&shared, &pinned, &root, &queue).await {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "a campaign could not go on; it is tried again at the next start"
+                );
+            }
+            let _ = queue.send(Item::Fed).await;
+        });
+    }
+
+    fn answer_quiet(&mut self) {
+        let due_ms = self.due_ms.min(self.schedule_ms);
+        let busy = !self.open.is_empty() || self.feeding || self.feed_again || !self.carried.is_empty();
+        if busy || due_ms <= self.setup.clock.now_ms() {
+            return;
+        }
+        let next = Some(due_ms).filter(|due_ms| *due_ms < i64::MAX);
+        for reply in self.quiet.drain(..) {
+            let _ = reply.send(next);
+        }
+    }
+
+    fn answer_drains(&mut self) {
+        if self.open.is_empty() && self.carried.is_empty() {
+            for reply in self.drains.drain(..) {
+                let _ = reply.send(());
+            }
+        }
+    }
+}
+
+async fn commit(tx: Tx<'_>) -> anyhow::Result<()> {
+    tx.commit().await
+}
+
+fn pinned(open: Vec<DefinitionRow>, deployed: &Deployed) -> HashMap<String, Arc<Definition>> {
+    let current: HashSet<&str> = deployed.definitions.values().map(|definition| definition.hash.as_str()).collect();
+    let older = open.into_iter().filter(|row| !current.contains(row.hash.as_str()));
+    let restore = |row: DefinitionRow| match Definition::restore(&row.workflow, &row.files) {
+        Ok(definition) => Some((row.hash.clone(), Arc::new(Definition { hash: row.hash, ..definition }))),
+        Err(error) => {
+            tracing::error!(workflow = row.workflow, %error, "the definition of live runs cannot be read: they need attention");
+            None
+        }
+    };
+    older.filter_map(restore).collect()
+}
+
+/// Another writer was faster: the same work may succeed on fresh facts.
+fn is_conflict(error: &anyhow::Error) -> bool {
+    let database = |error: &sqlx::Error| match error {
+        sqlx::Error::Database(error) => {
+            error.is_unique_violation() || matches!(error.code().as_deref(), Some("40001" | "40P01" | "5"))
+        }
+        _ => false,
+    };
+    error.chain().any(|cause| cause.is::<Moved>() || cause.downcast_ref().is_some_and(database))
+}

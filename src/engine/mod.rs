@@ -1,0 +1,264 @@
+//! Engine: accepts events, moves runs, fires schedules, and hands deliveries to the outbox. One loop writes.
+//!
+//! ```text
+//! http ──► accept ─┐                          ┌─► answers
+//! outbox ◄─ calls ─┤ queue ─► loop: one group ┤
+//! clock  ──► tick ─┘                          └─► calls, after the commit
+//! ```
+//! Everything that changes a row is an item of the queue; the loop takes what waits, decides it (`group`) and commits
+//! it together. A kill at any moment loses nothing that was answered. Invariant: nobody is answered and no byte is
+//! sent before the commit that holds the reason for it.
+
+pub mod advance;
+pub mod calendar;
+mod campaign;
+pub mod deployed;
+mod evaluate;
+mod fire;
+mod group;
+mod inbound;
+mod loops;
+mod unit;
+
+pub use group::Accepted;
+
+use crate::clock::{self, Clock};
+use crate::config::Project;
+use crate::connector::Callbell;
+use crate::connector::webhook::Incoming;
+use crate::event::NewEvent;
+use crate::store::{Counted, Store};
+use deployed::Deployed;
+use group::{CallResult, NewArrival};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, RwLock};
+use tokio::sync::{mpsc, oneshot};
+
+/// Events that may wait for a commit at most, in number and in bytes of their bodies.
+const QUEUE: usize = 1024;
+const QUEUE_BYTES: usize = 32 * 1024 * 1024;
+
+/// A handle on the running engine. Cloning shares it.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+    queue: mpsc::Sender<Item>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    clock: Clock,
+    store: Store,
+    deployed: RwLock<Arc<Deployed>>,
+    key: Vec<u8>,
+    waiting_bytes: AtomicUsize,
+    draining: AtomicBool,
+    load: Load,
+}
+
+/// What the loop did so far, for the load program.
+#[derive(Debug, Default)]
+struct Load {
+    groups: AtomicU64,
+    events: AtomicU64,
+    statements: AtomicU64,
+    rows: AtomicU64,
+    calls: AtomicU64,
+}
+
+/// Figures of [`Engine::load`].
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub struct LoadFigures {
+    pub groups: u64,
+    pub events: u64,
+    pub statements: u64,
+    pub rows: u64,
+    pub calls: u64,
+}
+
+/// How the engine is set up.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    pub clock: Clock,
+    pub store: Store,
+    /// `None`: nothing is sent, deliveries wait (no token).
+    pub callbell: Option<Callbell>,
+    /// Where audience files lie: the project's root.
+    pub root: std::path::PathBuf,
+}
+
+/// Why an event was not taken in. It may be posted again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Busy;
+
+/// One thing for the loop.
+enum Item {
+    Event {
+        arrival: NewArrival,
+        bytes: usize,
+        reply: oneshot::Sender<Result<Accepted, Busy>>,
+    },
+    Told {
+        incoming: Vec<Incoming>,
+        bytes: usize,
+        reply: oneshot::Sender<Result<(), Busy>>,
+    },
+    Call(CallResult),
+    Chunk {
+        chunk: Box<campaign::Chunk>,
+        reply: oneshot::Sender<bool>,
+    },
+    Deploy {
+        project: Box<Project>,
+        reply: oneshot::Sender<anyhow::Result<()>>,
+    },
+    /// No campaign has rows left, as far as its task saw.
+    Fed,
+    /// Answered when nothing is under way and nothing is due.
+    Quiet(oneshot::Sender<Option<i64>>),
+    /// The clock was moved.
+    Look,
+    /// Answered when no call is open any more; nothing is claimed from then on.
+    Drain(oneshot::Sender<()>),
+}
+
+impl Engine {
+    /// Starts the engine on a project: brings schedules in line, takes up what an earlier life left, and begins.
+    ///
+    /// # Errors
+    /// When the database cannot be read or written.
+    pub async fn start(setup: Setup, project: &Project) -> anyhow::Result<Self> {
+        let mut writer = setup.store.writer(setup.clock.clone()).await?;
+        let fresh = hex::encode(clock::new_secret());
+        let mut tx = writer.begin().await?;
+        let key = tx.installed("relance_id key", &fresh).await?;
+        tx.commit().await?;
+        let (queue, items) = mpsc::channel(QUEUE);
+        let shared = Arc::new(Shared {
+            clock: setup.clock.clone(),
+            store: setup.store.clone(),
+            deployed: RwLock::new(Arc::new(Deployed::new(project))),
+            key: hex::decode(key)?,
+            waiting_bytes: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            load: Load::default(),
+        });
+        let mut running = loops::Loop::new(setup, shared.clone(), writer, queue.downgrade());
+        running.take_up(project).await?;
+        tokio::spawn(running.run(items));
+        Ok(Self { shared, queue })
+    }
+
+    /// Takes an event in: answered after the commit that holds it and everything it caused.
+    ///
+    /// # Errors
+    /// [`Busy`] when too much waits, or the store does not take it; nothing was kept then.
+    pub async fn accept(&self, mut event: NewEvent) -> Result<Accepted, Busy> {
+        let data = Arc::new(std::mem::take(&mut event.data));
+        let text: Arc<str> = data.to_string().into();
+        let bytes = text.len();
+        let arrival = NewArrival { id: self.shared.clock.new_id(), event: Arc::new(event), data, text, target: None };
+        let (reply, answer) = oneshot::channel();
+        self.offer(Item::Event { arrival, bytes, reply }, bytes)?;
+        answer.await.unwrap_or(Err(Busy))
+    }
+
+    /// Takes in what the account told by webhook.
+    ///
+    /// # Errors
+    /// As [`Engine::accept`].
+    pub async fn told(&self, incoming: Vec<Incoming>, bytes: usize) -> Result<(), Busy> {
+        let (reply, answer) = oneshot::channel();
+        self.offer(Item::Told { incoming, bytes, reply }, bytes)?;
+        answer.await.unwrap_or(Err(Busy))
+    }
+
+    fn offer(&self, item: Item, bytes: usize) -> Result<(), Busy> {
+        let waiting = &self.shared.waiting_bytes;
+        if waiting.fetch_add(bytes, Ordering::Relaxed) + bytes > QUEUE_BYTES {
+            waiting.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(Busy);
+        }
+        self.queue.try_send(item).map_err(|_| {
+            waiting.fetch_sub(bytes, Ordering::Relaxed);
+            Busy
+        })
+    }
+
+    /// Replaces what serves. Live runs end on the definition they began with.
+    ///
+    /// # Errors
+    /// What the store said; the former project serves on.
+    pub async fn deploy(&self, project: Project) -> anyhow::Result<()> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Item::Deploy { project: Box::new(project), reply }).await?;
+        answer.await?
+    }
+
+    /// Waits until nothing is under way and nothing is due: when something is due next, if anything.
+    pub async fn quiet(&self) -> Option<i64> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Item::Quiet(reply)).await.ok()?;
+        answer.await.ok().flatten()
+    }
+
+    /// Tells the engine that the clock was moved.
+    pub async fn look(&self) {
+        let _ = self.queue.send(Item::Look).await;
+    }
+
+    /// Stops claiming, and waits until no call is open (`semantics.md` §6.2).
+    pub async fn drain(&self) {
+        self.shared.draining.store(true, Ordering::SeqCst);
+        let (reply, answer) = oneshot::channel();
+        if self.queue.send(Item::Drain(reply)).await.is_ok() {
+            let _ = answer.await;
+        }
+    }
+
+    /// What serves now.
+    pub fn deployed(&self) -> Arc<Deployed> {
+        self.shared.deployed()
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// What the loop did so far.
+    pub fn load(&self) -> LoadFigures {
+        let load = &self.shared.load;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        LoadFigures {
+            groups: read(&load.groups),
+            events: read(&load.events),
+            statements: read(&load.statements),
+            rows: read(&load.rows),
+            calls: read(&load.calls),
+        }
+    }
+}
+
+impl Shared {
+    fn deployed(&self) -> Arc<Deployed> {
+        self.deployed.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    fn replace(&self, deployed: Arc<Deployed>) {
+        *self.deployed.write().unwrap_or_else(std::sync::PoisonError::into_inner) = deployed;
+    }
+}
+
+impl Load {
+    fn add(&self, events: usize, calls: usize, counted: Counted) {
+        self.groups.fetch_add(1, Ordering::Relaxed);
+        self.events.fetch_add(events as u64, Ordering::Relaxed);
+        self.calls.fetch_add(calls as u64, Ordering::Relaxed);
+        self.statements.fetch_add(counted.statements, Ordering::Relaxed);
+        self.rows.fetch_add(counted.rows, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,9 @@
+//! Outbox: decides what leaves, in which form and when, and what an answer means. The engine's loop claims, commits,
+//! calls and records around these decisions.
+//!
+//! Invariant: no byte is written before the attempt is committed; a call in doubt is never made again by itself.
+
+pub mod gate;
+pub mod rates;
+pub mod settle;
+pub mod window;

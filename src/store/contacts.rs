@@ -1,0 +1,146 @@
+//! Contacts and their lines (the window ledger).
+
+use super::dialect::Statement;
+use super::{Cell, Rows, Store, Tx};
+use crate::contact::Contact;
+use anyhow::Context as _;
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+/// A contact with the number of its last change.
+#[derive(Debug, Clone)]
+pub struct ContactRow {
+    pub contact: Contact,
+    /// 0 = not stored yet.
+    pub version: i64,
+}
+
+/// What identifies a person.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ContactKey {
+    /// Callbell's uuid.
+    Uuid(String),
+    /// Digits.
+    Phone(String),
+    Bsuid(String),
+    /// Ours.
+    Id(String),
+}
+
+/// A person on a channel. Unix milliseconds of the platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Line {
+    pub last_inbound_ms: Option<i64>,
+    /// Start of the attempt that was refused for a closed window.
+    pub refused_at_ms: Option<i64>,
+}
+
+static BY_KEYS: Statement = Statement::new(
+    "select c.version, c.data from {rows: kind text, value text} r join contact c on c.phone = r.value where r.kind = 'phone'
+     union select c.version, c.data from {rows: kind text, value text} r join contact c on c.uuid = r.value where r.kind = 'uuid'
+     union select c.version, c.data from {rows: kind text, value text} r join contact c on c.bsuid = r.value where r.kind = 'bsuid'
+     union select c.version, c.data from {rows: kind text, value text} r join contact c on c.id = r.value where r.kind = 'id'",
+);
+
+static UPSERT: Statement = Statement::new(
+    "insert into contact (id, version, phone, uuid, bsuid, data)
+     select id, version, phone, uuid, bsuid, data
+     from {rows: id text, version bigint, phone text, uuid text, bsuid text, data text} r where true
+     on conflict (id) do update set version = excluded.version, phone = excluded.phone, uuid = excluded.uuid,
+        bsuid = excluded.bsuid, data = excluded.data where contact.version = excluded.version - 1",
+);
+
+static LINES: Statement = Statement::new(
+    "select l.contact, l.channel, l.last_inbound_ms, l.refused_at_ms
+     from {rows: contact text} r join line l on l.contact = r.contact",
+);
+
+static UPSERT_LINES: Statement = Statement::new(
+    "insert into line (contact, channel, last_inbound_ms, refused_at_ms)
+     select contact, channel, last_inbound_ms, refused_at_ms
+     from {rows: contact text, channel text, last_inbound_ms bigint, refused_at_ms bigint} r where true
+     on conflict (contact, channel) do update set last_inbound_ms = excluded.last_inbound_ms,
+        refused_at_ms = excluded.refused_at_ms",
+);
+
+static ALL: Statement = Statement::new(
+    "select c.version, c.data from contact c order by c.id desc limit (select n from {rows: n bigint} r)",
+);
+
+impl Tx<'_> {
+    /// The contacts that any of these keys identify.
+    pub(crate) async fn contacts_by_keys(&mut self, keys: &[ContactKey]) -> anyhow::Result<Vec<ContactRow>> {
+        let mut rows = Rows::default();
+        keys.iter().for_each(|key| rows.push(&key.cells()));
+        self.fetch(&BY_KEYS, rows).await?.iter().map(read_contact).collect()
+    }
+
+    /// Writes contacts, each with the next version; fails when another writer was faster.
+    pub(crate) async fn upsert_contacts(&mut self, contacts: &[ContactRow]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        for ContactRow { contact, version } in contacts {
+            rows.push(&[
+                (&contact.id).into(),
+                (*version).into(),
+                contact.phone.as_ref().map(|phone| phone.digits()).into(),
+                contact.uuid.as_deref().into(),
+                contact.bsuid.as_deref().into(),
+                Cell::Text(&serde_json::to_string(contact)?),
+            ]);
+        }
+        let written = self.write(&UPSERT, rows).await?;
+        anyhow::ensure!(written == contacts.len() as u64, super::Moved);
+        Ok(())
+    }
+
+    /// The lines of these contacts, on every channel they have one.
+    pub(crate) async fn lines(&mut self, contacts: &[String]) -> anyhow::Result<Vec<(String, String, Line)>> {
+        let mut rows = Rows::default();
+        contacts.iter().for_each(|id| rows.push(&[id.into()]));
+        let line = |row: &AnyRow| -> anyhow::Result<(String, String, Line)> {
+            Ok((
+                row.try_get(0)?,
+                row.try_get(1)?,
+                Line { last_inbound_ms: row.try_get(2)?, refused_at_ms: row.try_get(3)? },
+            ))
+        };
+        self.fetch(&LINES, rows).await?.iter().map(line).collect()
+    }
+
+    pub(crate) async fn upsert_lines(&mut self, lines: &[(String, String, Line)]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        for (contact, channel, line) in lines {
+            rows.push(&[contact.into(), channel.into(), line.last_inbound_ms.into(), line.refused_at_ms.into()]);
+        }
+        self.write(&UPSERT_LINES, rows).await.map(drop)
+    }
+}
+
+impl Store {
+    /// The newest contacts, newest first.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn contacts(&self, most: u32) -> anyhow::Result<Vec<Contact>> {
+        let mut rows = Rows::default();
+        rows.push(&[most.into()]);
+        self.read(&ALL, rows).await?.iter().map(|row| read_contact(row).map(|row| row.contact)).collect()
+    }
+}
+
+impl ContactKey {
+    fn cells(&self) -> [Cell<'_>; 2] {
+        match self {
+            Self::Uuid(uuid) => ["uuid".into(), uuid.into()],
+            Self::Phone(digits) => ["phone".into(), digits.into()],
+            Self::Bsuid(bsuid) => ["bsuid".into(), bsuid.into()],
+            Self::Id(id) => ["id".into(), id.into()],
+        }
+    }
+}
+
+fn read_contact(row: &AnyRow) -> anyhow::Result<ContactRow> {
+    let data: String = row.try_get(1)?;
+    let contact = serde_json::from_str(&data).context("a stored contact is not readable")?;
+    Ok(ContactRow { contact, version: row.try_get(0)? })
+}

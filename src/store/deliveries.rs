@@ -1,0 +1,515 @@
+//! Deliveries, their attempts, the status events that came early, and the token buckets.
+
+use super::contacts::Line;
+use super::dialect::Statement;
+use super::{Cell, Rows, Store, Tx};
+use crate::contact::Contact;
+use crate::delivery::{Attempt, Delivery, DeliveryState, OutsideWindow, Purpose, VendorStatus};
+use crate::message::Form;
+use anyhow::Context as _;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+/// A due delivery with every fact that the gate asks for.
+#[derive(Debug, Clone)]
+pub struct DueDelivery {
+    pub delivery: Delivery,
+    pub contact: Contact,
+    pub line: Line,
+}
+
+/// How one call ended, as it is kept with the attempt.
+#[derive(Debug, Clone)]
+pub struct AttemptEnd {
+    pub id: String,
+    pub ended_at_ms: i64,
+    pub outcome: &'static str,
+    pub http_status: Option<i64>,
+    pub code: Option<i64>,
+    pub error: Option<String>,
+    pub message_uuid: Option<String>,
+}
+
+/// An attempt as it is kept, for status events and pages.
+#[derive(Debug, Clone, Serialize)]
+pub struct AttemptRow {
+    pub id: String,
+    #[serde(skip)]
+    pub delivery: String,
+    pub n: i64,
+    pub form: Form,
+    pub started_at_ms: i64,
+    pub ended_at_ms: Option<i64>,
+    pub outcome: Option<String>,
+    pub http_status: Option<i64>,
+    pub code: Option<i64>,
+    pub error: Option<String>,
+    pub message_uuid: Option<String>,
+    /// Every status the vendor told, in the order of arrival.
+    pub statuses: Vec<String>,
+}
+
+/// Which deliveries to list; `None` = all.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    pub state: Option<DeliveryState>,
+    pub run: Option<String>,
+    pub contact: Option<String>,
+    pub limit: u32,
+}
+
+macro_rules! delivery_columns {
+    () => {
+        "d.id, d.run, d.workflow, d.step, d.contact, d.channel, d.purpose, d.outside_window, d.message, d.state, d.reason,
+         d.form, d.due_at_ms, d.expires_at_ms, d.line_at_ms, d.fallback_used, d.attempts, d.retries, d.retry_limit, d.seed,
+         d.planned_at_ms, d.status"
+    };
+}
+
+/// A line has one head: the oldest delivery that is neither finished nor stepped aside. A call under way, or an
+/// uncertain one before its deadline, blocks all of them.
+static CLAIM: Statement = Statement::new(concat!(
+    "select ", delivery_columns!(), ", c.data, l.last_inbound_ms, l.refused_at_ms
+     from delivery d
+     join contact c on c.id = d.contact
+     left join line l on l.contact = d.contact and l.channel = d.channel
+     where d.channel = $3 and d.state in ('queued', 'held') and d.due_at_ms <= $1
+        and not exists (select 1 from delivery e
+            where e.contact = d.contact and e.channel = d.channel and e.id <> d.id
+            and e.state in ('queued', 'held', 'sending', 'uncertain')
+            and (e.state = 'sending' or (e.state = 'uncertain' and e.due_at_ms > $1)
+                or (e.state in ('queued', 'held') and e.reason not in ('window_closed', 'template_paused', 'template_category')
+                    and (e.line_at_ms < d.line_at_ms or (e.line_at_ms = d.line_at_ms and e.id < d.id)))))
+     order by d.due_at_ms, d.id limit $2 {skip locked}"
+));
+
+static OVERDUE_UNCERTAIN: Statement = Statement::new(concat!(
+    "select ",
+    delivery_columns!(),
+    " from delivery d
+     where d.state = 'uncertain' and d.due_at_ms <= $1 and d.due_at_ms > 0 order by d.due_at_ms, d.id limit $2"
+));
+
+static BY_IDS: Statement =
+    Statement::new(concat!("select ", delivery_columns!(), " from {rows: id text} r join delivery d on d.id = r.id"));
+
+static INSERT: Statement = Statement::new(
+    "insert into delivery (id, run, workflow, step, contact, channel, purpose, outside_window, message, state, reason,
+        due_at_ms, expires_at_ms, line_at_ms, fallback_used, attempts, retries, retry_limit, seed, planned_at_ms)
+     select id, run, workflow, step, contact, channel, purpose, outside_window, message, 'queued', '', planned_at_ms,
+        expires_at_ms, planned_at_ms, 0, 0, 0, retry_limit, seed, planned_at_ms
+     from {rows: id text, run text, workflow text, step text, contact text, channel text, purpose text,
+        outside_window text, message text, expires_at_ms bigint, retry_limit bigint, seed bigint, planned_at_ms bigint} r",
+);
+
+static UPDATE: Statement = Statement::new(
+    "update delivery set state = r.state, reason = r.reason, form = r.form, due_at_ms = r.due_at_ms,
+        line_at_ms = r.line_at_ms, fallback_used = r.fallback_used, attempts = r.attempts, retries = r.retries,
+        status = r.status
+     from {rows: id text, was text, state text, reason text, form text, due_at_ms bigint, line_at_ms bigint,
+        fallback_used bigint, attempts bigint, retries bigint, status text} r
+     where delivery.id = r.id and delivery.state = r.was",
+);
+
+static CANCEL_OF_RUNS: Statement = Statement::new(
+    "update delivery set state = 'cancelled', reason = r.reason from {rows: run text, reason text} r
+     where delivery.run = r.run and delivery.state in ('queued', 'held')",
+);
+
+static RELEASE_WINDOW_HOLDS: Statement = Statement::new(
+    "update delivery set due_at_ms = r.now_ms from {rows: contact text, channel text, now_ms bigint} r
+     where delivery.contact = r.contact and delivery.channel = r.channel and delivery.state = 'held'
+        and delivery.reason = 'window_closed'",
+);
+
+static RELEASE_REASONS: Statement = Statement::new(
+    "update delivery set due_at_ms = r.now_ms from {rows: reason text, now_ms bigint} r
+     where delivery.state = 'held' and delivery.reason = r.reason",
+);
+
+static INSERT_ATTEMPTS: Statement = Statement::new(
+    "insert into attempt (id, delivery, n, form, node, started_at_ms, statuses)
+     select id, delivery, n, form, node, started_at_ms, '[]'
+     from {rows: id text, delivery text, n bigint, form text, node text, started_at_ms bigint} r",
+);
+
+static END_ATTEMPTS: Statement = Statement::new(
+    "update attempt set ended_at_ms = r.ended_at_ms, outcome = r.outcome, http_status = r.http_status, code = r.code,
+        error = r.error, message_uuid = coalesce(r.message_uuid, attempt.message_uuid)
+     from {rows: id text, ended_at_ms bigint, outcome text, http_status bigint, code bigint, error text,
+        message_uuid text} r
+     where attempt.id = r.id",
+);
+
+static ADD_STATUSES: Statement = Statement::new(
+    "update attempt set statuses = r.statuses from {rows: id text, statuses text} r where attempt.id = r.id",
+);
+
+macro_rules! attempt_columns {
+    () => {
+        "a.id, a.delivery, a.n, a.form, a.started_at_ms, a.ended_at_ms, a.outcome, a.http_status, a.code, a.error,
+         a.message_uuid, a.statuses"
+    };
+}
+
+static ATTEMPTS_BY_UUID: Statement = Statement::new(concat!(
+    "select ",
+    attempt_columns!(),
+    " from {rows: uuid text, id text} r join attempt a on a.message_uuid = r.uuid
+     union select ",
+    attempt_columns!(),
+    " from {rows: uuid text, id text} r join attempt a on a.id = r.id"
+));
+
+static ATTEMPTS_OF: Statement = Statement::new(concat!(
+    "select ",
+    attempt_columns!(),
+    " from {rows: delivery text} r join attempt a on a.delivery = r.delivery
+     order by a.delivery, a.n"
+));
+
+static KEEP_EARLY: Statement = Statement::new(
+    "insert into early_status (uuid, status, event) select uuid, status, event
+     from {rows: uuid text, status text, event text} r where true on conflict (uuid, status) do nothing",
+);
+
+static EARLY: Statement =
+    Statement::new("select s.uuid, s.status, s.event from {rows: uuid text} r join early_status s on s.uuid = r.uuid");
+
+static FORGET_EARLY: Statement =
+    Statement::new("delete from early_status where uuid in (select uuid from {rows: uuid text} r)");
+
+static UNFINISHED: Statement = Statement::new(concat!(
+    "select ",
+    delivery_columns!(),
+    " from delivery d where d.state = 'sending' and d.due_at_ms <= $1 limit $2"
+));
+
+static NEXT_DUE: Statement = Statement::new(
+    "select min(at_ms) from (
+        select min(wake_at_ms) as at_ms from run where wake_at_ms is not null
+        union all select min(due_at_ms) from delivery where state = 'uncertain' and due_at_ms > 0
+        union all select (select min(d.due_at_ms) from delivery d
+            where d.channel = r.channel and d.state in ('queued', 'held') and d.due_at_ms > r.now_ms)
+        from {rows: channel text, now_ms bigint} r
+     ) due",
+);
+
+static BUCKETS: Statement =
+    Statement::new("select b.scope, b.tat_us from bucket b where b.scope in (select scope from {rows: scope text} r)");
+
+static UPSERT_BUCKETS: Statement = Statement::new(
+    "insert into bucket (scope, tat_us) select scope, tat_us from {rows: scope text, tat_us bigint} r where true
+     on conflict (scope) do update set tat_us = excluded.tat_us",
+);
+
+static LIST: Statement = Statement::new(concat!(
+    "select ",
+    delivery_columns!(),
+    " from delivery d, {rows: state text, run text, contact text, n bigint} r
+     where (r.state is null or d.state = r.state) and (r.run is null or d.run = r.run)
+        and (r.contact is null or d.contact = r.contact)
+     order by d.id desc limit (select n from {rows: state text, run text, contact text, n bigint} q)"
+));
+
+impl Tx<'_> {
+    /// Due heads of free lines, oldest first, with the facts of the gate.
+    pub(crate) async fn claim_due_deliveries(
+        &mut self,
+        channel: &str,
+        most: usize,
+    ) -> anyhow::Result<Vec<DueDelivery>> {
+        let due = |row: &AnyRow| -> anyhow::Result<DueDelivery> {
+            let contact: String = row.try_get(22)?;
+            Ok(DueDelivery {
+                delivery: read_delivery(row)?.delivery,
+                contact: serde_json::from_str(&contact).context("a stored contact is not readable")?,
+                line: Line { last_inbound_ms: row.try_get(23)?, refused_at_ms: row.try_get(24)? },
+            })
+        };
+        self.counted.statements += 1;
+        let query = sqlx::query(CLAIM.sql(self.dialect)).bind(self.now_ms).bind(i64::try_from(most)?).bind(channel);
+        query.fetch_all(&mut *self.tx).await?.iter().map(due).collect()
+    }
+
+    /// Uncertain deliveries whose deadline has passed.
+    pub(crate) async fn overdue_uncertain(&mut self, most: usize) -> anyhow::Result<Vec<DeliveryRow>> {
+        let now_ms = self.now_ms;
+        self.due(&OVERDUE_UNCERTAIN, now_ms, most).await?.iter().map(read_delivery).collect()
+    }
+
+    /// Deliveries whose call was open when another life of this process ended.
+    pub(crate) async fn unfinished_calls(&mut self, most: usize) -> anyhow::Result<Vec<DeliveryRow>> {
+        self.due(&UNFINISHED, i64::MAX, most).await?.iter().map(read_delivery).collect()
+    }
+
+    pub(crate) async fn deliveries(&mut self, ids: &[&str]) -> anyhow::Result<Vec<DeliveryRow>> {
+        let mut rows = Rows::default();
+        ids.iter().for_each(|id| rows.push(&[(*id).into()]));
+        self.fetch(&BY_IDS, rows).await?.iter().map(read_delivery).collect()
+    }
+
+    pub(crate) async fn insert_deliveries(&mut self, deliveries: &[Delivery]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        for delivery in deliveries {
+            rows.push(&[
+                (&delivery.id).into(),
+                (&delivery.run).into(),
+                (&delivery.workflow).into(),
+                (&delivery.step).into(),
+                (&delivery.contact).into(),
+                (&delivery.channel).into(),
+                Cell::Text(&word(&delivery.purpose)?),
+                Cell::Text(&word(&delivery.outside_window)?),
+                Cell::Text(&serde_json::to_string(&delivery.message)?),
+                delivery.expires_at_ms.into(),
+                delivery.retry_limit.into(),
+                delivery.seed.into(),
+                delivery.planned_at_ms.into(),
+            ]);
+        }
+        self.write(&INSERT, rows).await.map(drop)
+    }
+
+    /// Moves deliveries, each from the state it was read in; fails when another writer moved one.
+    pub(crate) async fn update_deliveries(&mut self, moved: &[&DeliveryRow]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        for row in moved {
+            let delivery = &row.delivery;
+            rows.push(&[
+                (&delivery.id).into(),
+                row.was.as_str().into(),
+                delivery.state.as_str().into(),
+                (&delivery.reason).into(),
+                delivery.form.map(Form::as_str).into(),
+                delivery.due_at_ms.into(),
+                delivery.line_at_ms.into(),
+                delivery.fallback_used.into(),
+                delivery.attempts.into(),
+                delivery.retries.into(),
+                row.status.map(VendorStatus::as_str).into(),
+            ]);
+        }
+        let written = self.write(&UPDATE, rows).await?;
+        anyhow::ensure!(written == moved.len() as u64, super::Moved);
+        Ok(())
+    }
+
+    /// Cancels what was not handed over of these (run, reason) pairs; a call under way ends.
+    pub(crate) async fn cancel_deliveries_of(&mut self, runs: &[(String, String)]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        runs.iter().for_each(|(run, reason)| rows.push(&[run.into(), reason.into()]));
+        self.write(&CANCEL_OF_RUNS, rows).await.map(drop)
+    }
+
+    /// Makes due what was held until these (contact, channel) pairs wrote.
+    pub(crate) async fn release_window_holds(&mut self, lines: &[(String, String)]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        lines.iter().for_each(|(contact, channel)| rows.push(&[contact.into(), channel.into(), self.now_ms.into()]));
+        self.write(&RELEASE_WINDOW_HOLDS, rows).await.map(drop)
+    }
+
+    /// Makes due what is held for one of these reasons.
+    pub(crate) async fn release_holds(&mut self, reasons: &[&str]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        reasons.iter().for_each(|reason| rows.push(&[(*reason).into(), self.now_ms.into()]));
+        self.write(&RELEASE_REASONS, rows).await.map(drop)
+    }
+
+    pub(crate) async fn insert_attempts(&mut self, attempts: &[Attempt], node: &str) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        for attempt in attempts {
+            rows.push(&[
+                (&attempt.id).into(),
+                (&attempt.delivery).into(),
+                attempt.n.into(),
+                attempt.form.as_str().into(),
+                node.into(),
+                attempt.started_at_ms.into(),
+            ]);
+        }
+        self.write(&INSERT_ATTEMPTS, rows).await.map(drop)
+    }
+
+    pub(crate) async fn end_attempts(&mut self, ends: &[AttemptEnd]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        for end in ends {
+            rows.push(&[
+                (&end.id).into(),
+                end.ended_at_ms.into(),
+                end.outcome.into(),
+                end.http_status.into(),
+                end.code.into(),
+                end.error.as_deref().into(),
+                end.message_uuid.as_deref().into(),
+            ]);
+        }
+        self.write(&END_ATTEMPTS, rows).await.map(drop)
+    }
+
+    /// Attempts by the vendor's uuid or by their own id.
+    pub(crate) async fn attempts_by(&mut self, uuid_or_id: &[(&str, &str)]) -> anyhow::Result<Vec<AttemptRow>> {
+        let mut rows = Rows::default();
+        uuid_or_id.iter().for_each(|(uuid, id)| rows.push(&[(*uuid).into(), (*id).into()]));
+        self.fetch(&ATTEMPTS_BY_UUID, rows).await?.iter().map(read_attempt).collect()
+    }
+
+    pub(crate) async fn attempts_of(&mut self, deliveries: &[&str]) -> anyhow::Result<Vec<AttemptRow>> {
+        let mut rows = Rows::default();
+        deliveries.iter().for_each(|id| rows.push(&[(*id).into()]));
+        self.fetch(&ATTEMPTS_OF, rows).await?.iter().map(read_attempt).collect()
+    }
+
+    pub(crate) async fn write_statuses(&mut self, attempts: &[&AttemptRow]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        for attempt in attempts {
+            rows.push(&[(&attempt.id).into(), Cell::Text(&serde_json::to_string(&attempt.statuses)?)]);
+        }
+        self.write(&ADD_STATUSES, rows).await.map(drop)
+    }
+
+    /// Keeps (uuid, status, event JSON) until the answer tells whose they are.
+    pub(crate) async fn keep_early_statuses(&mut self, early: &[(String, String, String)]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        early.iter().for_each(|(uuid, status, event)| rows.push(&[uuid.into(), status.into(), event.into()]));
+        self.write(&KEEP_EARLY, rows).await.map(drop)
+    }
+
+    /// Early status events (uuid, status, event JSON) of these uuids.
+    pub(crate) async fn early_statuses(&mut self, uuids: &[&str]) -> anyhow::Result<Vec<(String, String, String)>> {
+        let mut rows = Rows::default();
+        uuids.iter().for_each(|uuid| rows.push(&[(*uuid).into()]));
+        let early = |row: &AnyRow| -> anyhow::Result<_> { Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)) };
+        self.fetch(&EARLY, rows).await?.iter().map(early).collect()
+    }
+
+    pub(crate) async fn forget_early_statuses(&mut self, uuids: &[&str]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        uuids.iter().for_each(|uuid| rows.push(&[(*uuid).into()]));
+        self.write(&FORGET_EARLY, rows).await.map(drop)
+    }
+
+    /// The earliest instant at which a run is due, or a delivery of these channels will be; `None` when there is none.
+    /// Deliveries due already wait for a slot, a token or their line, none of which time alone brings.
+    pub(crate) async fn next_due_ms(&mut self, channels: &[&str]) -> anyhow::Result<Option<i64>> {
+        let mut rows = Rows::default();
+        channels.iter().for_each(|channel| rows.push(&[(*channel).into(), self.now_ms.into()]));
+        let found = self.fetch(&NEXT_DUE, rows).await?;
+        Ok(found.first().map(|row| row.try_get(0)).transpose()?.flatten())
+    }
+
+    pub(crate) async fn buckets(&mut self, scopes: &[&str]) -> anyhow::Result<Vec<(String, i64)>> {
+        let mut rows = Rows::default();
+        scopes.iter().for_each(|scope| rows.push(&[(*scope).into()]));
+        let bucket = |row: &AnyRow| -> anyhow::Result<_> { Ok((row.try_get(0)?, row.try_get(1)?)) };
+        self.fetch(&BUCKETS, rows).await?.iter().map(bucket).collect()
+    }
+
+    pub(crate) async fn upsert_buckets(&mut self, buckets: &[(String, i64)]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        buckets.iter().for_each(|(scope, tat_us)| rows.push(&[scope.into(), (*tat_us).into()]));
+        self.write(&UPSERT_BUCKETS, rows).await.map(drop)
+    }
+}
+
+/// A delivery as read: the state it was in guards its next move.
+#[derive(Debug, Clone)]
+pub struct DeliveryRow {
+    pub delivery: Delivery,
+    pub was: DeliveryState,
+    /// The vendor's status to show.
+    pub status: Option<VendorStatus>,
+}
+
+impl Store {
+    /// Deliveries, newest first.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn list_deliveries(&self, filter: &DeliveryFilter) -> anyhow::Result<Vec<DeliveryRow>> {
+        let mut rows = Rows::default();
+        rows.push(&[
+            filter.state.map(DeliveryState::as_str).into(),
+            filter.run.as_deref().into(),
+            filter.contact.as_deref().into(),
+            filter.limit.into(),
+        ]);
+        self.read(&LIST, rows).await?.iter().map(read_delivery).collect()
+    }
+
+    /// The attempts of these deliveries, by delivery and number.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn attempts(&self, deliveries: &[&str]) -> anyhow::Result<Vec<AttemptRow>> {
+        let mut rows = Rows::default();
+        deliveries.iter().for_each(|id| rows.push(&[(*id).into()]));
+        self.read(&ATTEMPTS_OF, rows).await?.iter().map(read_attempt).collect()
+    }
+}
+
+fn read_delivery(row: &AnyRow) -> anyhow::Result<DeliveryRow> {
+    let state: String = row.try_get(9)?;
+    let state = DeliveryState::parse(&state).with_context(|| format!("no state of a delivery: {state}"))?;
+    let message: String = row.try_get(8)?;
+    let purpose: Purpose = read_word(row.try_get(6)?)?;
+    let outside_window: OutsideWindow = read_word(row.try_get(7)?)?;
+    let form: Option<String> = row.try_get(11)?;
+    let status: Option<String> = row.try_get(21)?;
+    let delivery = Delivery {
+        id: row.try_get(0)?,
+        run: row.try_get(1)?,
+        workflow: row.try_get(2)?,
+        step: row.try_get(3)?,
+        contact: row.try_get(4)?,
+        channel: row.try_get(5)?,
+        purpose,
+        outside_window,
+        message: serde_json::from_str(&message).context("a stored message is not readable")?,
+        state,
+        reason: row.try_get(10)?,
+        form: form.map(read_word).transpose()?,
+        due_at_ms: row.try_get(12)?,
+        expires_at_ms: row.try_get(13)?,
+        line_at_ms: row.try_get(14)?,
+        fallback_used: row.try_get::<i64, _>(15)? != 0,
+        attempts: u32::try_from(row.try_get::<i64, _>(16)?)?,
+        retries: u32::try_from(row.try_get::<i64, _>(17)?)?,
+        retry_limit: u32::try_from(row.try_get::<i64, _>(18)?)?,
+        seed: row.try_get(19)?,
+        planned_at_ms: row.try_get(20)?,
+    };
+    Ok(DeliveryRow { delivery, was: state, status: status.as_deref().and_then(VendorStatus::parse) })
+}
+
+fn read_attempt(row: &AnyRow) -> anyhow::Result<AttemptRow> {
+    let statuses: String = row.try_get(11)?;
+    Ok(AttemptRow {
+        id: row.try_get(0)?,
+        delivery: row.try_get(1)?,
+        n: row.try_get(2)?,
+        form: read_word(row.try_get(3)?)?,
+        started_at_ms: row.try_get(4)?,
+        ended_at_ms: row.try_get(5)?,
+        outcome: row.try_get(6)?,
+        http_status: row.try_get(7)?,
+        code: row.try_get(8)?,
+        error: row.try_get(9)?,
+        message_uuid: row.try_get(10)?,
+        statuses: serde_json::from_str(&statuses).context("stored statuses are not readable")?,
+    })
+}
+
+/// The word that serde writes for a plain enum.
+fn word<T: Serialize>(value: &T) -> anyhow::Result<String> {
+    match serde_json::to_value(value)? {
+        serde_json::Value::String(word) => Ok(word),
+        other => anyhow::bail!("no word: {other}"),
+    }
+}
+
+fn read_word<T: DeserializeOwned>(word: String) -> anyhow::Result<T> {
+    Ok(serde_json::from_value(serde_json::Value::String(word))?)
+}

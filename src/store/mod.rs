@@ -1,0 +1,328 @@
+//! Store: rows, and the statements that move them. It knows no rule: what may happen is decided in memory before.
+//!
+//! One set of statements for both databases (`dialect`). Writes go through one [`Writer`] per process, in groups:
+//! one transaction, one commit, each statement at most once with its rows in one JSON parameter.
+//! Invariant: uniqueness and moves between states are guarded by the database, not by a prior read.
+
+pub mod contacts;
+pub mod deliveries;
+pub mod dialect;
+pub mod events;
+pub mod runs;
+pub mod schedules;
+
+use crate::clock::Clock;
+use anyhow::{Context as _, bail};
+use dialect::{Dialect, Statement};
+use sqlx::any::{AnyPoolOptions, AnyRow};
+use sqlx::{AnyConnection, AnyPool, Connection as _, Executor as _, Row as _};
+use std::time::Duration;
+
+/// SQLite before this loses commits under a rare race of its write-ahead log.
+const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+
+/// The database: readers for pages and questions, and the address for the one writer.
+#[derive(Debug, Clone)]
+pub struct Store {
+    url: String,
+    dialect: Dialect,
+    readers: AnyPool,
+}
+
+/// The only connection of this process that writes.
+#[derive(Debug)]
+pub struct Writer {
+    connection: AnyConnection,
+    dialect: Dialect,
+    clock: Clock,
+}
+
+/// One open transaction. Dropped without [`Tx::commit`] it is rolled back.
+pub struct Tx<'w> {
+    tx: sqlx::Transaction<'w, sqlx::Any>,
+    dialect: Dialect,
+    /// The store's time, read once for the whole transaction. Unix milliseconds.
+    pub now_ms: i64,
+    /// Statements executed and rows handed over, for the load program.
+    pub counted: Counted,
+}
+
+/// A guard was broken: another writer moved the row since it was read. The group is rolled back and done again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moved;
+
+impl std::fmt::Display for Moved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("another writer was faster")
+    }
+}
+
+impl std::error::Error for Moved {}
+
+/// What a group cost.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counted {
+    pub statements: u64,
+    pub rows: u64,
+}
+
+impl Store {
+    /// Opens the database of `url` (`sqlite:path`, `postgres://…`), brings its schema up to date.
+    ///
+    /// # Errors
+    /// When it cannot be reached, its version is refused, or a migration fails.
+    pub async fn open(url: &str) -> anyhow::Result<Self> {
+        sqlx::any::install_default_drivers();
+        let dialect = Dialect::of(url).context("the database address must start with `sqlite:` or `postgres://`")?;
+        migrate(url, dialect).await?;
+        let readers = AnyPoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(Duration::from_secs(5))
+            .after_connect(move |connection, _| {
+                Box::pin(async move { connection.execute(dialect.settings(false)).await.map(drop) })
+            })
+            .connect(url)
+            .await?;
+        Ok(Self { url: url.to_owned(), dialect, readers })
+    }
+
+    /// The connection that writes. One per process: on SQLite a second one would wait for the first.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn writer(&self, clock: Clock) -> anyhow::Result<Writer> {
+        let mut connection = connect(&self.url).await?;
+        connection.execute(self.dialect.settings(true)).await?;
+        Ok(Writer { connection, dialect: self.dialect, clock })
+    }
+
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Whether the database answers: for `/readyz`.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn ping(&self) -> anyhow::Result<()> {
+        sqlx::query("select 1").fetch_one(&self.readers).await?;
+        Ok(())
+    }
+
+    async fn read(&self, statement: &Statement, rows: Rows) -> anyhow::Result<Vec<AnyRow>> {
+        let query = sqlx::query(statement.sql(self.dialect)).bind(rows.into_json());
+        Ok(query.fetch_all(&self.readers).await?)
+    }
+}
+
+impl Writer {
+    /// Begins a transaction that may write, and reads the store's time.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn begin(&mut self) -> anyhow::Result<Tx<'_>> {
+        let mut tx = self.connection.begin_with(self.dialect.begin()).await?;
+        let now_ms = match self.dialect.server_time() {
+            Some(statement) if !self.clock.is_virtual() => {
+                let server_ms: i64 = sqlx::query(statement).fetch_one(&mut *tx).await?.try_get(0)?;
+                server_ms + self.clock.offset_ms()
+            }
+            _ => self.clock.now_ms(),
+        };
+        Ok(Tx { tx, dialect: self.dialect, now_ms, counted: Counted::default() })
+    }
+
+    /// Opens the connection anew after an error that may have broken it.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn reconnect(&mut self, store: &Store) -> anyhow::Result<()> {
+        *self = store.writer(self.clock.clone()).await?;
+        Ok(())
+    }
+
+    /// Brings the log of SQLite into the database file, before the process ends.
+    pub async fn checkpoint(&mut self) {
+        if self.dialect == Dialect::Sqlite
+            && let Err(error) = self.connection.execute("pragma wal_checkpoint(truncate)").await
+        {
+            tracing::warn!(%error, "the log could not be brought into the database file");
+        }
+    }
+}
+
+impl Tx<'_> {
+    /// Executes a statement on rows; nothing happens without rows.
+    pub(crate) async fn write(&mut self, statement: &Statement, rows: Rows) -> anyhow::Result<u64> {
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        self.counted.statements += 1;
+        self.counted.rows += rows.count as u64;
+        let query = sqlx::query(statement.sql(self.dialect)).bind(rows.into_json());
+        Ok(query.execute(&mut *self.tx).await?.rows_affected())
+    }
+
+    /// Reads with rows as the question; nothing is asked without rows.
+    pub(crate) async fn fetch(&mut self, statement: &Statement, rows: Rows) -> anyhow::Result<Vec<AnyRow>> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.counted.statements += 1;
+        let query = sqlx::query(statement.sql(self.dialect)).bind(rows.into_json());
+        Ok(query.fetch_all(&mut *self.tx).await?)
+    }
+
+    /// Reads with an instant and a number as the question.
+    pub(crate) async fn due(&mut self, statement: &Statement, at_ms: i64, most: usize) -> anyhow::Result<Vec<AnyRow>> {
+        self.counted.statements += 1;
+        let query = sqlx::query(statement.sql(self.dialect)).bind(at_ms).bind(i64::try_from(most)?);
+        Ok(query.fetch_all(&mut *self.tx).await?)
+    }
+
+    /// Makes everything durable.
+    ///
+    /// # Errors
+    /// What the database said; whether it was committed is then unknown if the connection broke.
+    pub async fn commit(self) -> anyhow::Result<()> {
+        Ok(self.tx.commit().await?)
+    }
+
+    /// Undoes everything.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn rollback(self) -> anyhow::Result<()> {
+        Ok(self.tx.rollback().await?)
+    }
+}
+
+/// Rows on their way into a statement: a JSON list of lists.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    json: Vec<u8>,
+    count: usize,
+}
+
+/// A value of a row. Both databases know text and 64-bit integers; everything else is one of the two.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Cell<'a> {
+    Text(&'a str),
+    Number(i64),
+    Null,
+}
+
+impl Rows {
+    pub(crate) fn push(&mut self, cells: &[Cell]) {
+        self.json.extend_from_slice(if self.count == 0 { b"[[" } else { b",[" });
+        for (index, cell) in cells.iter().enumerate() {
+            if index > 0 {
+                self.json.push(b',');
+            }
+            cell.write(&mut self.json);
+        }
+        self.json.push(b']');
+        self.count += 1;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    fn into_json(mut self) -> String {
+        self.json.extend_from_slice(if self.count == 0 { b"[]" } else { b"]" });
+        String::from_utf8(self.json).expect("JSON written from text is UTF-8")
+    }
+}
+
+impl Cell<'_> {
+    fn write(self, json: &mut Vec<u8>) {
+        match self {
+            Cell::Null => json.extend_from_slice(b"null"),
+            Cell::Number(number) => json.extend_from_slice(number.to_string().as_bytes()),
+            // PostgreSQL's text cannot hold NUL: it becomes the replacement character, on both databases.
+            Cell::Text(text) if text.contains('\0') => quote(&text.replace('\0', "\u{fffd}"), json),
+            Cell::Text(text) => quote(text, json),
+        }
+    }
+}
+
+fn quote(text: &str, json: &mut Vec<u8>) {
+    serde_json::to_writer(json, text).expect("writing text to memory cannot fail");
+}
+
+impl<'a> From<&'a str> for Cell<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<&'a String> for Cell<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Cell<'a> {
+    fn from(text: Option<&'a str>) -> Self {
+        text.map_or(Self::Null, Self::Text)
+    }
+}
+
+impl From<i64> for Cell<'_> {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<u32> for Cell<'_> {
+    fn from(number: u32) -> Self {
+        Self::Number(number.into())
+    }
+}
+
+impl From<bool> for Cell<'_> {
+    fn from(yes: bool) -> Self {
+        Self::Number(yes.into())
+    }
+}
+
+impl From<Option<i64>> for Cell<'_> {
+    fn from(number: Option<i64>) -> Self {
+        number.map_or(Self::Null, Self::Number)
+    }
+}
+
+async fn connect(url: &str) -> anyhow::Result<AnyConnection> {
+    AnyConnection::connect(url).await.with_context(|| format!("cannot open the database {}", shown(url)))
+}
+
+async fn migrate(url: &str, dialect: Dialect) -> anyhow::Result<()> {
+    let mut connection = connect(url).await?;
+    if dialect == Dialect::Sqlite {
+        refuse_old_sqlite(&mut connection).await?;
+        connection.execute("pragma auto_vacuum = incremental; pragma journal_mode = wal").await?;
+    }
+    MIGRATIONS.run(&mut connection).await.context("the schema could not be brought up to date")?;
+    connection.close().await?;
+    Ok(())
+}
+
+async fn refuse_old_sqlite(connection: &mut AnyConnection) -> anyhow::Result<()> {
+    let version: String = sqlx::query("select sqlite_version()").fetch_one(connection).await?.try_get(0)?;
+    let parts: Vec<u32> = version.split('.').filter_map(|part| part.parse().ok()).collect();
+    if parts.as_slice() < OLDEST_SQLITE.as_slice() {
+        bail!("SQLite {version} can lose commits: at least 3.51.3 is needed");
+    }
+    Ok(())
+}
+
+/// An address without the password that it may contain.
+fn shown(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        _ => url.to_owned(),
+    }
+}

@@ -1,0 +1,263 @@
+//! Schedules with their high-water marks, the firings they made, and facts of the installation.
+
+use super::dialect::Statement;
+use super::{Cell, Rows, Store, Tx};
+use serde::{Deserialize, Serialize};
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+/// Up to which instant a trigger has been dealt with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleRow {
+    pub workflow: String,
+    pub trigger: String,
+    /// As written: another expression or zone counts from now.
+    pub expression: String,
+    pub zone: String,
+    /// High-water mark, Unix milliseconds.
+    pub hwm_ms: i64,
+}
+
+/// One due instant of a schedule; with an audience it is a campaign.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FiringRow {
+    pub id: String,
+    pub workflow: String,
+    pub trigger: String,
+    pub scheduled_at_ms: i64,
+    pub fired_at_ms: i64,
+    /// `running`, `done`, `skipped`, `needs_attention`.
+    pub state: String,
+    pub reason: String,
+    pub definition: String,
+    /// The CSV file, relative to `workflows/`.
+    pub audience: Option<String>,
+    /// SHA-256 of the file when it was first read.
+    pub audience_hash: Option<String>,
+    /// Rows dealt with so far.
+    pub cursor: i64,
+    pub total: i64,
+    pub counts: FiringCounts,
+    pub bad_rows: Vec<BadRow>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct FiringCounts {
+    pub started: i64,
+    /// Refused by a condition, or by `again`.
+    pub refused: i64,
+    /// People listed before in the same file.
+    pub duplicates: i64,
+    /// Rows that could not be used; the first thousand are listed.
+    pub bad: i64,
+}
+
+/// A row of an audience that could not be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BadRow {
+    /// From 1, the header is line 1.
+    pub line: u64,
+    pub reason: String,
+}
+
+static SCHEDULES: Statement = Statement::new(
+    "select workflow, trigger_name, expression, zone, hwm_ms from schedule where $1 = $1 and $2 = $2 {lock}",
+);
+
+static UPSERT_SCHEDULES: Statement = Statement::new(
+    "insert into schedule (workflow, trigger_name, expression, zone, hwm_ms)
+     select workflow, trigger_name, expression, zone, hwm_ms
+     from {rows: workflow text, trigger_name text, expression text, zone text, hwm_ms bigint} r where true
+     on conflict (workflow, trigger_name) do update set expression = excluded.expression, zone = excluded.zone,
+        hwm_ms = excluded.hwm_ms",
+);
+
+static DELETE_SCHEDULES: Statement = Statement::new(
+    "delete from schedule where exists (select 1 from {rows: workflow text, trigger_name text} r
+        where r.workflow = schedule.workflow and r.trigger_name = schedule.trigger_name)",
+);
+
+static INSERT_FIRINGS: Statement = Statement::new(
+    "insert into firing (id, workflow, trigger_name, scheduled_at_ms, fired_at_ms, state, reason, definition, audience,
+        audience_hash, cursor_row, total_rows, started, refused, duplicates, bad, bad_rows)
+     select id, workflow, trigger_name, scheduled_at_ms, fired_at_ms, state, reason, definition, audience, null, 0, 0, 0,
+        0, 0, 0, '[]'
+     from {rows: id text, workflow text, trigger_name text, scheduled_at_ms bigint, fired_at_ms bigint, state text,
+        reason text, definition text, audience text} r",
+);
+
+static UPDATE_FIRINGS: Statement = Statement::new(
+    "update firing set state = r.state, reason = r.reason, audience_hash = r.audience_hash, cursor_row = r.cursor_row,
+        total_rows = r.total_rows, started = r.started, refused = r.refused, duplicates = r.duplicates,
+        bad = r.bad, bad_rows = r.bad_rows
+     from {rows: id text, was bigint, state text, reason text, audience_hash text, cursor_row bigint,
+        total_rows bigint, started bigint, refused bigint, duplicates bigint, bad bigint,
+        bad_rows text} r
+     where firing.id = r.id and firing.cursor_row = r.was and firing.state = 'running'",
+);
+
+macro_rules! firing_columns {
+    () => {
+        "f.id, f.workflow, f.trigger_name, f.scheduled_at_ms, f.fired_at_ms, f.state, f.reason, f.definition, f.audience,
+         f.audience_hash, f.cursor_row, f.total_rows, f.started, f.refused, f.duplicates, f.bad,
+         f.bad_rows"
+    };
+}
+
+static OPEN_FIRING: Statement = Statement::new(concat!(
+    "select ",
+    firing_columns!(),
+    " from firing f where f.state = 'running'
+     order by f.fired_at_ms, f.id limit (select n from {rows: n bigint} r)"
+));
+
+static FIRINGS: Statement = Statement::new(concat!(
+    "select ",
+    firing_columns!(),
+    " from firing f, {rows: audience bigint, n bigint} r
+     where (r.audience = 0 or f.audience is not null)
+     order by f.fired_at_ms desc, f.id desc limit (select n from {rows: audience bigint, n bigint} q)"
+));
+
+static INSTALLATION: Statement = Statement::new(
+    "insert into installation (name, value) select name, value from {rows: name text, value text} r where true
+     on conflict (name) do nothing",
+);
+
+static INSTALLED: Statement =
+    Statement::new("select i.value from {rows: name text} r join installation i on i.name = r.name");
+
+impl Tx<'_> {
+    /// Every schedule known, locked against other writers.
+    pub(crate) async fn schedules(&mut self) -> anyhow::Result<Vec<ScheduleRow>> {
+        self.due(&SCHEDULES, 0, 0).await?.iter().map(read_schedule).collect()
+    }
+
+    pub(crate) async fn upsert_schedules(&mut self, schedules: &[ScheduleRow]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        for row in schedules {
+            rows.push(&[
+                (&row.workflow).into(),
+                (&row.trigger).into(),
+                (&row.expression).into(),
+                (&row.zone).into(),
+                row.hwm_ms.into(),
+            ]);
+        }
+        self.write(&UPSERT_SCHEDULES, rows).await.map(drop)
+    }
+
+    pub(crate) async fn delete_schedules(&mut self, gone: &[&ScheduleRow]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        gone.iter().for_each(|row| rows.push(&[(&row.workflow).into(), (&row.trigger).into()]));
+        self.write(&DELETE_SCHEDULES, rows).await.map(drop)
+    }
+
+    pub(crate) async fn insert_firings(&mut self, firings: &[FiringRow]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        for row in firings {
+            rows.push(&[
+                (&row.id).into(),
+                (&row.workflow).into(),
+                (&row.trigger).into(),
+                row.scheduled_at_ms.into(),
+                row.fired_at_ms.into(),
+                (&row.state).into(),
+                (&row.reason).into(),
+                (&row.definition).into(),
+                row.audience.as_deref().into(),
+            ]);
+        }
+        self.write(&INSERT_FIRINGS, rows).await.map(drop)
+    }
+
+    /// Moves a campaign on from the row where it stood (`was`); fails when another writer moved it.
+    pub(crate) async fn update_firing(&mut self, row: &FiringRow, was: i64) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        rows.push(&[
+            (&row.id).into(),
+            was.into(),
+            (&row.state).into(),
+            (&row.reason).into(),
+            row.audience_hash.as_deref().into(),
+            row.cursor.into(),
+            row.total.into(),
+            row.counts.started.into(),
+            row.counts.refused.into(),
+            row.counts.duplicates.into(),
+            row.counts.bad.into(),
+            Cell::Text(&serde_json::to_string(&row.bad_rows)?),
+        ]);
+        let written = self.write(&UPDATE_FIRINGS, rows).await?;
+        anyhow::ensure!(written == 1, super::Moved);
+        Ok(())
+    }
+
+    /// A fact of the installation; written with `value` when it is not there yet.
+    pub(crate) async fn installed(&mut self, name: &str, value: &str) -> anyhow::Result<String> {
+        let mut rows = Rows::default();
+        rows.push(&[name.into(), value.into()]);
+        self.write(&INSTALLATION, rows).await?;
+        let mut rows = Rows::default();
+        rows.push(&[name.into()]);
+        let found = self.fetch(&INSTALLED, rows).await?;
+        Ok(found.first().map(|row| row.try_get(0)).transpose()?.unwrap_or_else(|| value.to_owned()))
+    }
+}
+
+impl Store {
+    /// The oldest campaign that has rows left.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn open_firing(&self) -> anyhow::Result<Option<FiringRow>> {
+        let mut rows = Rows::default();
+        rows.push(&[Cell::Number(1)]);
+        self.read(&OPEN_FIRING, rows).await?.first().map(read_firing).transpose()
+    }
+
+    /// Firings, newest first; only those over an audience when `campaigns`.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn firings(&self, campaigns: bool, most: u32) -> anyhow::Result<Vec<FiringRow>> {
+        let mut rows = Rows::default();
+        rows.push(&[campaigns.into(), most.into()]);
+        self.read(&FIRINGS, rows).await?.iter().map(read_firing).collect()
+    }
+}
+
+fn read_schedule(row: &AnyRow) -> anyhow::Result<ScheduleRow> {
+    Ok(ScheduleRow {
+        workflow: row.try_get(0)?,
+        trigger: row.try_get(1)?,
+        expression: row.try_get(2)?,
+        zone: row.try_get(3)?,
+        hwm_ms: row.try_get(4)?,
+    })
+}
+
+fn read_firing(row: &AnyRow) -> anyhow::Result<FiringRow> {
+    let bad_rows: String = row.try_get(16)?;
+    Ok(FiringRow {
+        id: row.try_get(0)?,
+        workflow: row.try_get(1)?,
+        trigger: row.try_get(2)?,
+        scheduled_at_ms: row.try_get(3)?,
+        fired_at_ms: row.try_get(4)?,
+        state: row.try_get(5)?,
+        reason: row.try_get(6)?,
+        definition: row.try_get(7)?,
+        audience: row.try_get(8)?,
+        audience_hash: row.try_get(9)?,
+        cursor: row.try_get(10)?,
+        total: row.try_get(11)?,
+        counts: FiringCounts {
+            started: row.try_get(12)?,
+            refused: row.try_get(13)?,
+            duplicates: row.try_get(14)?,
+            bad: row.try_get(15)?,
+        },
+        bad_rows: serde_json::from_str(&bad_rows)?,
+    })
+}
