@@ -23,6 +23,7 @@ mod value;
 mod wording;
 
 pub use fold::fold;
+pub use path::plain_name;
 pub use question::{Comparison, Kind, Question, Undecidable};
 pub use text::{Hole, Text};
 

@@ -191,7 +191,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// How a key is written in a path: its accents dropped, every other character that no plain name has as `_`.
-pub(super) fn plain_name(key: &str) -> Cow<'_, str> {
+pub fn plain_name(key: &str) -> Cow<'_, str> {
     if is_plain(key) {
         return Cow::Borrowed(key);
     }
