@@ -34,6 +34,9 @@ pub use fold::fold;
 pub use question::{Comparison, Kind, Question, Undecidable};
 pub use text::{Hole, Text};
 
+#[cfg(test)]
+mod tests;
+
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
