@@ -7,14 +7,22 @@
 mod eval;
 mod fold;
 mod functions;
+mod helpers;
 mod lists;
+mod locale;
 mod lower;
+mod money;
 mod node;
+mod notation;
 mod number;
 mod path;
+mod pattern;
 pub mod question;
+mod render;
 mod suggest;
 mod syntax;
+mod tag;
+mod template;
 pub mod text;
 mod time;
 mod token;
@@ -26,6 +34,9 @@ pub use fold::fold;
 pub use path::plain_name;
 pub use question::{Comparison, Kind, Question, Undecidable};
 pub use text::{Hole, Text};
+
+#[cfg(test)]
+mod tests;
 
 use jiff::tz::TimeZone;
 use serde_json::Value;

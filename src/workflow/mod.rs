@@ -240,8 +240,3 @@ fn find_step<'a>(steps: &'a [Step], path: &str) -> Option<&'a Step> {
         }
     })
 }
-
-/// TEMPORARY until the checker lands.
-pub fn load(_files: &crate::config::Files) -> crate::config::Loaded {
-    crate::config::Loaded { project: None, diagnostics: Vec::new() }
-}
