@@ -207,7 +207,6 @@ fn new_arrivals(work: &Work, fresh: &HashSet<String>, context: &Context) -> Vec<
         event: new.event.clone(),
         data: new.data.clone(),
         firing: new.target.as_ref().map(|target| target.firing.clone()),
-        line: new.target.as_ref().and_then(|target| target.line),
         channel: None,
         candidates: match &new.target {
             None => evaluate::candidates(context.deployed, &new.event, &new.data),
