@@ -195,8 +195,11 @@ impl Lowering<'_> {
             (operators::CONDITIONAL, [condition, yes, no]) => self.choose(condition, yes, no),
             (operators::INDEX, [list, index]) => self.index(list, index, at),
             (operator, [left, right]) if call.target.is_none() && is_operator(operator) => {
+                let before = self.mistakes.len();
                 let (left, right) = (self.lower(left), self.lower(right));
-                self.operator(operator, left, right)
+                // What a part at fault gives is not known: nothing follows from it.
+                let sound = self.mistakes.len() == before;
+                self.operator(operator, left, right, sound)
             }
             (name, args) => self.function(name, call.target.as_deref(), args, at),
         }
@@ -226,7 +229,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn operator(&mut self, operator: &str, left: Node, right: Node) -> Node {
+    fn operator(&mut self, operator: &str, left: Node, right: Node, sound: bool) -> Node {
         let span = (left.span.0, right.span.1);
         let order = match operator {
             operators::LESS => Some(Order::Less),
@@ -237,6 +240,7 @@ impl Lowering<'_> {
         };
         let calculation = arithmetic(operator);
         match operator {
+            _ if !sound => [(); 2],
             operators::LOGICAL_AND | operators::LOGICAL_OR => {
                 [&left, &right].map(|side| self.expect(side, &[Kind::Bool]))
             }
@@ -245,6 +249,7 @@ impl Lowering<'_> {
             _ => self.check_comparison(order.is_some(), &left, &right, span),
         };
         let kind = match calculation {
+            Some(_) if !sound => Kind::Unknown,
             Some(_) if left.kind == Kind::Text || right.kind == Kind::Text => Kind::Text,
             Some(Arithmetic::Add) if left.kind == Kind::Unknown && right.kind == Kind::Unknown => Kind::Unknown,
             Some(_) => Kind::Number,

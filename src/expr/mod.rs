@@ -31,6 +31,7 @@ mod value;
 mod wording;
 
 pub use fold::fold;
+pub use path::{field, plain_name};
 pub use question::{Comparison, Kind, Question, Undecidable};
 pub use text::{Hole, Text};
 

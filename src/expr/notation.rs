@@ -25,6 +25,7 @@ pub(super) fn check(source: &str) -> Checked {
     }
     let mut mistakes = Vec::new();
     let mut rest = source.to_owned();
+    let mut fits = true;
     let pieces = pieces(source);
     for piece in &pieces {
         match piece {
@@ -32,24 +33,20 @@ pub(super) fn check(source: &str) -> Checked {
             Piece::Tag(tag) => {
                 if let Some(mistake) = tag_mistake(tag) {
                     mistakes.push(mistake);
-                    if matches!(tag.kind, TagKind::Print | TagKind::Unclosed) {
-                        rest.replace_range(tag.offset..tag.offset + tag.len(), &" ".repeat(tag.len()));
+                    match tag.kind {
+                        TagKind::Open | TagKind::Close | TagKind::Else => fits = false,
+                        _ => rest.replace_range(tag.offset..tag.offset + tag.len(), &" ".repeat(tag.len())),
                     }
                 }
             }
         }
     }
     let blocks = unfitting_blocks(&pieces);
-    let fits = blocks.is_empty() && !mistakes.iter().any(|mistake| is_block(&pieces, mistake.offset));
+    fits &= blocks.is_empty();
     mistakes.extend(blocks);
     mistakes.sort_by_key(|mistake| mistake.offset);
     mistakes.dedup_by_key(|mistake| mistake.offset);
     Checked { mistakes, rest: fits.then_some(rest) }
-}
-
-fn is_block(pieces: &[Piece], offset: usize) -> bool {
-    let kinds = [TagKind::Open, TagKind::Close, TagKind::Else];
-    pieces.iter().any(|piece| matches!(piece, Piece::Tag(tag) if tag.offset == offset && kinds.contains(&tag.kind)))
 }
 
 fn wrong((offset, len): (usize, usize), message: impl Into<String>, hint: impl Into<String>) -> Mistake {
@@ -73,6 +70,10 @@ fn raw(offset: usize, text: &str) -> Vec<Mistake> {
     let braces = BRACES.captures_iter(text).filter_map(|found| {
         let whole = found.get(0)?;
         let path = found.get(1).or_else(|| found.get(2))?.as_str();
+        // `\\{{path}}` is meant as it stands.
+        if text[..whole.start()].ends_with('{') {
+            return None;
+        }
         let message = format!("`{}` is not filled in: a placeholder has two braces on each side", whole.as_str());
         let hint = format!("write `{{{{{path}}}}}`");
         Some(Mistake { code: "R305", offset: offset + whole.start(), len: whole.len(), message, hint })

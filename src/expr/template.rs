@@ -51,13 +51,9 @@ pub(super) struct Call {
 /// Lowers a text whose notation was checked; the mistakes are those of meaning.
 pub(super) fn lower(source: &str) -> (Vec<Part>, Vec<PathUse>, Vec<Mistake>) {
     let pieces = pieces(source);
-    let opening = |piece: &Piece<'_>| match piece {
-        Piece::Tag(tag) if matches!(tag.kind, TagKind::Print | TagKind::Open) => true,
-        _ => false,
-    };
-    let tags = pieces.iter().filter(|piece| opening(piece)).filter_map(|piece| match piece {
-        Piece::Tag(tag) => Some(*tag),
-        Piece::Raw { .. } => None,
+    let tags = pieces.iter().filter_map(|piece| match piece {
+        Piece::Tag(tag) if matches!(tag.kind, TagKind::Print | TagKind::Open) => Some(*tag),
+        _ => None,
     });
     let template = match Template::compile(source) {
         Ok(template) => template,
@@ -80,8 +76,9 @@ fn unreadable(source: &str, error: &handlebars::TemplateError, pieces: &[Piece])
     let start: usize = source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     let rest = source.get(start..).unwrap_or_default();
     let at = start + rest.chars().take(column.saturating_sub(1)).map(char::len_utf8).sum::<usize>();
-    let tag = pieces.iter().filter_map(|piece| if let Piece::Tag(tag) = piece { Some(tag) } else { None });
-    let tag = tag.filter(|tag| tag.offset <= at).last();
+    let before = |piece: &&Piece| matches!(piece, Piece::Tag(tag) if tag.offset <= at);
+    let tag =
+        pieces.iter().rev().find(before).and_then(|piece| if let Piece::Tag(tag) = piece { Some(tag) } else { None });
     let (offset, len, text) = tag.map_or((at, 0, ""), |tag| (tag.offset, tag.len(), tag.text));
     let hint = "a placeholder is `{{path}}` or `{{helper path 'text'}}`; a block is `{{#if path}}…{{/if}}`".to_owned();
     Mistake { code: "R302", offset, len, message: format!("`{text}` cannot be read"), hint }
@@ -347,6 +344,7 @@ impl<'s> Lowering<'s> {
             let message = format!("`{name}` does not take {count} {}", if count == 1 { "value" } else { "values" });
             return self.mistake("R302", place, message, format!("write it like `{}`", row.example));
         }
+        self.check_literals(row, &values, &options, place);
         let prepared = self.prepared(row.helper, &values, &options, here);
         Arg::Call(Box::new(Call {
             helper: row.helper,
@@ -375,6 +373,19 @@ impl<'s> Lowering<'s> {
             }
         };
         self.mistake("R302", place, format!("`{}` has no option `{option}`", row.name), hint);
+    }
+
+    /// Literals that can never do what they stand for.
+    fn check_literals(&mut self, row: &Row, values: &[Arg], options: &[(Box<str>, Arg)], place: (usize, usize)) {
+        let blank = |arg: &Arg| matches!(arg, Arg::Literal(Json::String(text)) if text.trim().is_empty());
+        if row.helper == Helper::Default && values.iter().any(blank) {
+            let hint = "to print nothing, write `{{#if path}}{{path}}{{/if}}`".to_owned();
+            self.mistake("R302", place, "`default` never gives a blank text".into(), hint);
+        }
+        let yes_or_no = |arg: &Arg| !matches!(arg, Arg::Literal(json) if !json.is_boolean());
+        if row.helper == Helper::Money && !options.iter().all(|(_, arg)| yes_or_no(arg)) {
+            self.mistake("R302", place, "`cents` is `true` or `false`".into(), "write `cents=true`".into());
+        }
     }
 
     fn prepared(&mut self, helper: Helper, values: &[Arg], options: &[(Box<str>, Arg)], here: &mut Here) -> Prepared {
