@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing, or a value of the wrong kind, is undecidable; no function guesses.
 
-use super::eval::{Env, missing, wrong};
+use super::eval::{Env, missing, name, wrong};
 use super::fold::fold;
 use super::node::{Expr, Node};
 use super::number::Number;
@@ -227,11 +227,14 @@ impl<'a> Call<'a, '_> {
 
     fn has_tag(&self) -> Answer<'a> {
         let list = match &self.values[0] {
-            object @ Value::Json(serde_json::Value::Object(_)) => walk(object.clone(), &["tags"]),
+            contact @ Value::Json(serde_json::Value::Object(_)) => walk(contact.clone(), &["tags"]),
             other => other.clone(),
         };
         let tag = self.text(1)?.trim().to_lowercase();
-        let tags = list.items().ok_or_else(|| self.wrong(0, "a contact whose tags are known"))?;
+        if list.is_null() {
+            return Err(Undecidable(format!("{}.tags is missing", name(self.env, &self.nodes[0]))));
+        }
+        let tags = list.items().ok_or_else(|| self.wrong(0, "a contact"))?;
         let is_it = |item: Value| matches!(item, Value::Text(text) if text.trim().to_lowercase() == tag);
         Ok(Value::Bool(tags.into_iter().any(is_it)))
     }

@@ -2,12 +2,10 @@
 //!
 //! Neighbours: `functions` holds the table, `path` the roots. Invariant: a node made here can be evaluated whatever the event holds.
 
-use super::functions::{FUNCTIONS, Function, Prepared, Signature};
-use super::node::{Expr, Node, Order, Walk};
+use super::node::{Expr, Node, Order};
 use super::number::{Arithmetic, Number};
-use super::path::{Path, ROOTS, Root, unknown_field, unknown_root};
+use super::path::{Path, Root, unknown_field, unknown_root};
 use super::question::Kind;
-use super::suggest::nearest;
 use super::syntax::{bracket_end, unreadable};
 use super::token::Token;
 use super::{Mistake, bound};
@@ -23,9 +21,9 @@ pub(super) struct Lowering<'s> {
     pub(super) depth: usize,
 }
 
-type Span = (usize, usize);
+pub(super) type Span = (usize, usize);
 
-fn node(expr: Expr, span: Span, kind: Kind) -> Node {
+pub(super) fn node(expr: Expr, span: Span, kind: Kind) -> Node {
     Node { expr, span, kind }
 }
 
@@ -71,7 +69,7 @@ impl Lowering<'_> {
         self.places.offset_for(cel.id).map_or(0, |(start, _)| (start as usize).min(self.source.len()))
     }
 
-    fn bracket(&self, open: usize) -> usize {
+    pub(super) fn bracket(&self, open: usize) -> usize {
         bracket_end(self.tokens, open).unwrap_or(self.source.len())
     }
 
@@ -79,18 +77,18 @@ impl Lowering<'_> {
         self.tokens.iter().find(|token| token.offset == at).map_or((at, at), |token| (at, token.end()))
     }
 
-    fn mistake(&mut self, code: &'static str, span: Span, message: String, hint: String) -> Node {
+    pub(super) fn mistake(&mut self, code: &'static str, span: Span, message: String, hint: String) -> Node {
         let len = span.1.saturating_sub(span.0);
         self.mistakes.push(Mistake { code, offset: span.0, len, message, hint });
         node(Expr::Null, span, Kind::Unknown)
     }
 
-    fn wrong(&mut self, span: Span, message: &str, hint: &str) -> Node {
+    pub(super) fn wrong(&mut self, span: Span, message: &str, hint: &str) -> Node {
         self.mistake("R310", span, message.to_owned(), hint.to_owned())
     }
 
     /// Reports a part whose kind is known and is none of those that make sense there.
-    fn expect(&mut self, part: &Node, wanted: &[Kind]) {
+    pub(super) fn expect(&mut self, part: &Node, wanted: &[Kind]) {
         if part.kind == Kind::Unknown || wanted.contains(&part.kind) {
             return;
         }
@@ -195,8 +193,11 @@ impl Lowering<'_> {
             (operators::CONDITIONAL, [condition, yes, no]) => self.choose(condition, yes, no),
             (operators::INDEX, [list, index]) => self.index(list, index, at),
             (operator, [left, right]) if call.target.is_none() && is_operator(operator) => {
+                let before = self.mistakes.len();
                 let (left, right) = (self.lower(left), self.lower(right));
-                self.operator(operator, left, right)
+                // What a part at fault gives is not known: nothing follows from it.
+                let sound = self.mistakes.len() == before;
+                self.operator(operator, left, right, sound)
             }
             (name, args) => self.function(name, call.target.as_deref(), args, at),
         }
@@ -226,7 +227,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn operator(&mut self, operator: &str, left: Node, right: Node) -> Node {
+    fn operator(&mut self, operator: &str, left: Node, right: Node, sound: bool) -> Node {
         let span = (left.span.0, right.span.1);
         let order = match operator {
             operators::LESS => Some(Order::Less),
@@ -237,6 +238,7 @@ impl Lowering<'_> {
         };
         let calculation = arithmetic(operator);
         match operator {
+            _ if !sound => [(); 2],
             operators::LOGICAL_AND | operators::LOGICAL_OR => {
                 [&left, &right].map(|side| self.expect(side, &[Kind::Bool]))
             }
@@ -245,6 +247,7 @@ impl Lowering<'_> {
             _ => self.check_comparison(order.is_some(), &left, &right, span),
         };
         let kind = match calculation {
+            Some(_) if !sound => Kind::Unknown,
             Some(_) if left.kind == Kind::Text || right.kind == Kind::Text => Kind::Text,
             Some(Arithmetic::Add) if left.kind == Kind::Unknown && right.kind == Kind::Unknown => Kind::Unknown,
             Some(_) => Kind::Number,
@@ -283,109 +286,6 @@ impl Lowering<'_> {
             _ if ordered => [left, right].map(|side| self.expect(side, &[Kind::Number, Kind::Text, Kind::Time])),
             _ => [(); 2],
         }
-    }
-
-    fn function(&mut self, name: &str, target: Option<&IdedExpr>, args: &[IdedExpr], open: usize) -> Node {
-        let before =
-            self.tokens.iter().rev().find(|token| token.end() <= open).map_or((open, open), |t| (t.offset, t.end()));
-        let end = self.bracket(open);
-        if name == "has" && target.is_none() {
-            return self.has(args, (before.0, end));
-        }
-        if let (Some(walk), Some(target)) = (Walk::named(name), target) {
-            return self.walk(walk, target, args, before, end);
-        }
-        let Some(signature) = FUNCTIONS.iter().find(|row| row.name == name) else {
-            target.into_iter().chain(args).for_each(|part| drop(self.lower(part)));
-            return self.unknown_function(name, before);
-        };
-        let args: Vec<Node> = target.into_iter().chain(args).map(|part| self.lower(part)).collect();
-        let start = if target.is_some() { args.first().map_or(before.0, |node| node.span.0) } else { before.0 };
-        self.known_function(signature, args, before, (start, end))
-    }
-
-    fn known_function(&mut self, signature: &Signature, args: Vec<Node>, name: Span, span: Span) -> Node {
-        let (fewest, most) = signature.values;
-        if !(fewest..=most).contains(&args.len()) {
-            let takes = if fewest == most { fewest.to_string() } else { format!("{fewest} or {most}") };
-            let values = if most == 1 { "value" } else { "values" };
-            let message = format!("`{}` takes {takes} {values}, not {}", signature.name, args.len());
-            return self.mistake("R310", name, message, format!("write it like `{}`", signature.example));
-        }
-        let prepared = signature.function.prepare(&args).unwrap_or_else(|(at, message, hint)| {
-            let code = if signature.function == Function::Time { "R310" } else { "R205" };
-            self.mistake(code, args[at].span, message, hint.to_owned());
-            Prepared::Nothing
-        });
-        node(Expr::Call { function: signature.function, args, prepared }, span, signature.gives)
-    }
-
-    fn has(&mut self, args: &[IdedExpr], span: Span) -> Node {
-        let args: Vec<Node> = args.iter().map(|arg| self.lower(arg)).collect();
-        match <[Node; 1]>::try_from(args) {
-            Ok([path]) if matches!(path.expr, Expr::Path(_) | Expr::Field(..) | Expr::Index(..) | Expr::Null) => {
-                node(Expr::Has(Box::new(path)), span, Kind::Bool)
-            }
-            _ => self.wrong(span, "`has` takes one path", "write it like `has(event.coupon)`"),
-        }
-    }
-
-    fn walk(&mut self, walk: Walk, list: &IdedExpr, args: &[IdedExpr], name: Span, end: usize) -> Node {
-        let shown = self.source.get(name.0..name.1).unwrap_or_default().to_owned();
-        let list = self.lower(list);
-        self.expect(&list, &[Kind::List]);
-        if self.item.is_some() {
-            let message = format!("`{shown}` stands inside another list function");
-            let hint = "list functions are not nested: ask in two questions, or let the event carry the answer";
-            return self.wrong(name, &message, hint);
-        }
-        let [IdedExpr { expr: Cel::Ident(item), .. }, body] = args else {
-            let message = format!("`{shown}` takes a name for the item and what to ask of it");
-            return self.wrong(
-                name,
-                &message,
-                &format!("write it like `event.items.{shown}(item, item.quantity > 1)`"),
-            );
-        };
-        if ROOTS.contains(&item.as_str()) {
-            let message = format!("the item of a list cannot be called `{item}`");
-            return self.wrong(name, &message, "that name is taken: choose another, such as `item`");
-        }
-        self.item = Some(item.clone());
-        let body = self.lower(body);
-        self.item = None;
-        if walk != Walk::Map {
-            self.expect(&body, &[Kind::Bool]);
-        }
-        let kind = if matches!(walk, Walk::Filter | Walk::Map) { Kind::List } else { Kind::Bool };
-        let span = (list.span.0, end);
-        node(Expr::Walk { walk, list: Box::new(list), body: Box::new(body) }, span, kind)
-    }
-
-    fn unknown_function(&mut self, name: &str, span: Span) -> Node {
-        let names = FUNCTIONS.iter().map(|row| row.name).chain(Walk::NAMES).chain(["has"]);
-        let meant = match name.to_lowercase().replace('_', "").as_str() {
-            "len" | "length" | "count" => Some("size(event.items)"),
-            "lower" | "tolower" | "lowerascii" | "tolowercase" | "upper" | "equalsignorecase" => {
-                Some("is_like(event.text, \"yes\")")
-            }
-            "startswith" => Some("event.text.startsWith(\"x\")"),
-            "endswith" => Some("event.text.endsWith(\"x\")"),
-            "timestamp" | "date" | "datetime" | "parse" => Some("time(event.date)"),
-            "float" | "num" | "tonumber" | "parsefloat" => Some("number(event.total)"),
-            "str" | "tostring" => Some("string(event.id)"),
-            "now" | "today" => Some("now"),
-            "exists" | "isset" | "defined" => Some("has(event.coupon)"),
-            "any" | "some" => Some("event.items.exists(item, item.quantity > 1)"),
-            "every" | "all" => Some("event.items.all(item, item.quantity > 1)"),
-            _ => None,
-        };
-        let hint = match (nearest(name, names.clone()), meant) {
-            (_, Some(example)) => format!("write it like `{example}`"),
-            (Some(near), None) => format!("did you mean `{near}`?"),
-            (None, None) => format!("known functions: {}", names.collect::<Vec<_>>().join(", ")),
-        };
-        self.mistake("R310", span, format!("there is no function `{name}`"), hint)
     }
 }
 

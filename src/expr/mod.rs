@@ -4,9 +4,13 @@
 //! a comparison with null is undecidable and never a yes, a hole in a text stops the message
 //! (`language.md` §7, §8). Invariant: evaluation neither panics nor asks a clock; same scope, same result.
 
+mod blocks;
+mod calls;
 mod eval;
+mod fill;
 mod fold;
 mod functions;
+mod helper_call;
 mod helpers;
 mod lists;
 mod locale;
@@ -31,7 +35,7 @@ mod value;
 mod wording;
 
 pub use fold::fold;
-pub use path::plain_name;
+pub use path::{field, plain_name};
 pub use question::{Comparison, Kind, Question, Undecidable};
 pub use text::{Hole, Text};
 

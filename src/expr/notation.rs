@@ -2,6 +2,7 @@
 //!
 //! Found tag by tag, so that one mistake hides no other. Invariant: a tag without a mistake here can be given to the crate.
 
+use super::blocks::{BLOCKS, block_words, unfitting_blocks};
 use super::helpers::{HELPERS, Row};
 use super::path::ROOTS;
 use super::suggest::nearest;
@@ -16,8 +17,6 @@ pub(super) struct Checked {
     pub(super) rest: Option<String>,
 }
 
-pub(super) const BLOCKS: [&str; 3] = ["if", "unless", "each"];
-
 pub(super) fn check(source: &str) -> Checked {
     if source.len() > bound::OUTPUT {
         let mistake = wrong((0, source.len()), "the text is longer than 256 KiB", "shorten it");
@@ -25,6 +24,7 @@ pub(super) fn check(source: &str) -> Checked {
     }
     let mut mistakes = Vec::new();
     let mut rest = source.to_owned();
+    let mut fits = true;
     let pieces = pieces(source);
     for piece in &pieces {
         match piece {
@@ -32,27 +32,23 @@ pub(super) fn check(source: &str) -> Checked {
             Piece::Tag(tag) => {
                 if let Some(mistake) = tag_mistake(tag) {
                     mistakes.push(mistake);
-                    if matches!(tag.kind, TagKind::Print | TagKind::Unclosed) {
-                        rest.replace_range(tag.offset..tag.offset + tag.len(), &" ".repeat(tag.len()));
+                    match tag.kind {
+                        TagKind::Open | TagKind::Close | TagKind::Else => fits = false,
+                        _ => rest.replace_range(tag.offset..tag.offset + tag.len(), &" ".repeat(tag.len())),
                     }
                 }
             }
         }
     }
     let blocks = unfitting_blocks(&pieces);
-    let fits = blocks.is_empty() && !mistakes.iter().any(|mistake| is_block(&pieces, mistake.offset));
+    fits &= blocks.is_empty();
     mistakes.extend(blocks);
     mistakes.sort_by_key(|mistake| mistake.offset);
     mistakes.dedup_by_key(|mistake| mistake.offset);
     Checked { mistakes, rest: fits.then_some(rest) }
 }
 
-fn is_block(pieces: &[Piece], offset: usize) -> bool {
-    let kinds = [TagKind::Open, TagKind::Close, TagKind::Else];
-    pieces.iter().any(|piece| matches!(piece, Piece::Tag(tag) if tag.offset == offset && kinds.contains(&tag.kind)))
-}
-
-fn wrong((offset, len): (usize, usize), message: impl Into<String>, hint: impl Into<String>) -> Mistake {
+pub(super) fn wrong((offset, len): (usize, usize), message: impl Into<String>, hint: impl Into<String>) -> Mistake {
     Mistake { code: "R302", offset, len, message: message.into(), hint: hint.into() }
 }
 
@@ -73,6 +69,10 @@ fn raw(offset: usize, text: &str) -> Vec<Mistake> {
     let braces = BRACES.captures_iter(text).filter_map(|found| {
         let whole = found.get(0)?;
         let path = found.get(1).or_else(|| found.get(2))?.as_str();
+        // `\\{{path}}` is meant as it stands.
+        if text[..whole.start()].ends_with('{') {
+            return None;
+        }
         let message = format!("`{}` is not filled in: a placeholder has two braces on each side", whole.as_str());
         let hint = format!("write `{{{{{path}}}}}`");
         Some(Mistake { code: "R305", offset: offset + whole.start(), len: whole.len(), message, hint })
@@ -156,30 +156,6 @@ fn keyword(tag: &Tag) -> Option<Mistake> {
         )),
         _ => None,
     }
-}
-
-fn block_words(tag: &Tag) -> Option<Mistake> {
-    let words = tag.words();
-    let whole = (tag.offset, tag.len());
-    let Some(first) = words.first() else {
-        return Some(wrong(
-            whole,
-            "the block has no name",
-            "write `{{#if path}}`, `{{#unless path}}` or `{{#each list}}`",
-        ));
-    };
-    if !BLOCKS.contains(&first.text) {
-        let hint = match nearest(first.text, BLOCKS) {
-            Some(block) => format!("did you mean `{{{{#{block}}}}}`?"),
-            None => "there are `{{#if}}`, `{{#unless}}` and `{{#each}}`".to_owned(),
-        };
-        return Some(wrong(whole, format!("there is no block `{{{{#{}}}}}`", first.text), hint));
-    }
-    if words.iter().any(|word| word.text == "as") && words.iter().any(|word| word.text == "|") {
-        return Some(wrong(whole, "a block names nothing with `as`", "write `{{#each list}}` and `{{this.name}}`"));
-    }
-    let example = format!("write `{{{{#{} event.items}}}}`", first.text);
-    (words.len() == 1).then(|| wrong(whole, format!("`{{{{#{}}}}}` needs a path", first.text), example))
 }
 
 /// What may be wrong between any braces.
@@ -322,47 +298,4 @@ fn spaced(tag: &Tag, words: &[Word]) -> Option<Mistake> {
         ),
     };
     Some(wrong((tag.offset, tag.len()), format!("`{}` is no helper", first.text), hint))
-}
-
-/// Blocks that are not closed, or close nothing.
-fn unfitting_blocks(pieces: &[Piece]) -> Vec<Mistake> {
-    let mut open: Vec<(&Tag, bool)> = Vec::new();
-    let mut mistakes = Vec::new();
-    let tags = pieces.iter().filter_map(|piece| if let Piece::Tag(tag) = piece { Some(tag) } else { None });
-    for tag in tags {
-        let place = (tag.offset, tag.len());
-        match tag.kind {
-            TagKind::Open => open.push((tag, false)),
-            TagKind::Else => match open.last_mut() {
-                Some((_, had_else)) if !*had_else => *had_else = true,
-                Some(_) => mistakes.push(wrong(place, "a second `{{else}}`", "keep one")),
-                None => mistakes.push(wrong(place, "`{{else}}` stands in no block", "open it with `{{#if path}}`")),
-            },
-            TagKind::Close => match open.pop() {
-                Some((opening, _)) if name(opening) == tag.inner => {}
-                Some((opening, _)) => {
-                    let message = format!("`{}` closes `{}`", tag.text, opening.text);
-                    mistakes.push(wrong(place, message, format!("write `{{{{/{}}}}}`", name(opening))));
-                }
-                None => mistakes.push(wrong(
-                    place,
-                    format!("`{}` closes nothing", tag.text),
-                    "remove it, or open the block",
-                )),
-            },
-            _ => {}
-        }
-        if open.len() > bound::DEPTH / 2 {
-            return vec![wrong(place, "blocks are nested too deeply", "split the text")];
-        }
-    }
-    mistakes.extend(open.into_iter().map(|(tag, _)| {
-        let hint = format!("close it with `{{{{/{}}}}}`", name(tag));
-        wrong((tag.offset, tag.len()), format!("`{}` is not closed", tag.text), hint)
-    }));
-    mistakes
-}
-
-fn name<'s>(tag: &Tag<'s>) -> &'s str {
-    tag.inner.split_whitespace().next().unwrap_or_default()
 }

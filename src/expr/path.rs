@@ -174,7 +174,7 @@ pub(super) fn walk<'a, S: AsRef<str>>(start: Value<'a>, fields: &[S]) -> Value<'
 }
 
 /// The field of an object by its name, else by its plain name; the item of a list by its number.
-pub(super) fn field<'a>(json: &'a Json, name: &str) -> Option<&'a Json> {
+pub fn field<'a>(json: &'a Json, name: &str) -> Option<&'a Json> {
     match json {
         Json::Object(fields) => fields.get(name).or_else(|| {
             let found =

@@ -2,14 +2,14 @@
 //!
 //! Parsed once: `wording` finds other languages' habits, the `cel` crate reads the line, `lower` turns it into nodes; `eval` answers.
 
-use super::eval::Env;
+use super::eval::{Env, missing, wrong};
 use super::lower::Lowering;
 use super::node::{Expr, Node};
-use super::syntax::{bounds, explain};
-use super::token::tokens;
-use super::uses;
+use super::syntax::{bounds, explain, too_long, unreadable};
+use super::token::{Token, tokens};
 use super::wording::reword;
 use super::{Mistake, PathUse, Scope};
+use super::{time, uses};
 use serde_json::Value;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -74,9 +74,15 @@ impl Question {
     /// # Errors
     /// Every mistake found, at least one.
     pub fn parse(source: &str) -> Result<Self, Vec<Mistake>> {
+        if let Some(mistake) = too_long(source) {
+            return Err(vec![mistake]);
+        }
         let reworded = reword(source);
         let mut mistakes = reworded.mistakes.clone();
-        match parse(&reworded.corrected) {
+        if reworded.stuck {
+            return Err(mistakes);
+        }
+        match parse_apart(&reworded.corrected) {
             Ok(node) if mistakes.is_empty() => {
                 return Ok(Self { inner: Arc::new(Inner { source: source.to_owned(), node }) });
             }
@@ -134,6 +140,20 @@ impl Question {
         self.env(scope).yes_or_no(&self.inner.node)
     }
 
+    /// The answer of a wait's `until`, Unix milliseconds: an instant, or what `time()` would read.
+    ///
+    /// # Errors
+    /// [`Undecidable`] also when the answer is no time.
+    pub fn instant_ms(&self, scope: &Scope) -> Result<i64, Undecidable> {
+        let (env, node) = (self.env(scope), &self.inner.node);
+        let value = env.eval(node)?;
+        if value.is_null() {
+            return Err(missing(&env, node));
+        }
+        let moment = time::read(&value, scope.zone).ok_or_else(|| wrong(&env, node, &value, "a time"))?;
+        Ok(moment.at.as_millisecond())
+    }
+
     fn env<'a>(&'a self, scope: &Scope<'a>) -> Env<'a> {
         Env { scope: *scope, source: &self.inner.source, item: None }
     }
@@ -145,17 +165,29 @@ impl fmt::Debug for Question {
     }
 }
 
-fn parse(source: &str) -> Result<Node, Vec<Mistake>> {
+/// What the parser's recursion takes at the bounds of `syntax::bounds`, several times over.
+const STACK: usize = 32 << 20;
+
+/// The parser takes up to 200 KiB of stack for each level of brackets, more than a worker's thread has: it gets a thread of its own.
+fn parse_apart(source: &str) -> Result<Node, Vec<Mistake>> {
     let tokens = tokens(source);
     if let Some(mistake) = bounds(source, &tokens) {
         return Err(vec![mistake]);
     }
+    let parsed = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || parse(source, &tokens));
+        thread.ok()?.join().ok()
+    });
+    let failed = || vec![unreadable(0, source.len(), "the question could not be read", "write it in a simpler way")];
+    parsed.unwrap_or_else(|| Err(failed()))
+}
+
+fn parse(source: &str, tokens: &[Token]) -> Result<Node, Vec<Mistake>> {
     let (tree, places) = CEL.parser().parse_with_source_info(source).map_err(|errors| {
         let first = errors.errors.first().map_or((1, 1), |error| error.pos);
-        vec![explain(source, &tokens, byte_offset(source, first))]
+        vec![explain(source, tokens, byte_offset(source, first))]
     })?;
-    let mut lowering =
-        Lowering { source, tokens: &tokens, places: &places, mistakes: Vec::new(), item: None, depth: 0 };
+    let mut lowering = Lowering { source, tokens, places: &places, mistakes: Vec::new(), item: None, depth: 0 };
     let node = lowering.lower(&tree);
     if lowering.mistakes.is_empty() { Ok(node) } else { Err(lowering.mistakes) }
 }

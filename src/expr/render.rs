@@ -3,7 +3,8 @@
 //! Neighbours: `template` made the parts, `helpers` answers calls. Invariant: work and output are bounded; nothing is escaped,
 //! and no result is read as a template again.
 
-use super::helpers::{self, Given, Helper, scalar};
+use super::fill::{self, Given, scalar};
+use super::helpers::Helper;
 use super::number::Number;
 use super::path::{Path, Root};
 use super::template::{Arg, Call, Local, Part};
@@ -127,7 +128,7 @@ impl<'a> Rendering<'a> {
         let given = call.values.iter().map(|arg| self.given(arg)).collect::<Result<_, _>>()?;
         let option = |(name, arg): &'a (Box<str>, Arg)| self.given(arg).map(|given| (name.as_ref(), given));
         let options = call.options.iter().map(option).collect::<Result<_, _>>()?;
-        helpers::Call { scope: &self.scope, given, options, prepared: &call.prepared }.fill(call.helper)
+        fill::Call { scope: &self.scope, given, options, prepared: &call.prepared }.fill(call.helper)
     }
 
     /// The first value that is there and not blank; a helper that has none counts as missing.

@@ -11,6 +11,12 @@ pub(super) fn unreadable(offset: usize, len: usize, message: impl Into<String>, 
 
 const SHAPE: &str = "one comparison reads `event.total > 0`; two are joined by `&&` or `||`";
 
+/// Over-long questions are not even looked at.
+pub(super) fn too_long(source: &str) -> Option<Mistake> {
+    let hint = "split it with `all:` or `any:`";
+    (source.len() > bound::QUESTION).then(|| unreadable(0, source.len(), "the question is longer than 4 KiB", hint))
+}
+
 /// What must hold before the parser may see the line: its recursion follows nesting and operators.
 pub(super) fn bounds(source: &str, tokens: &[Token]) -> Option<Mistake> {
     if source.len() > bound::QUESTION {
@@ -43,7 +49,8 @@ pub(super) fn bounds(source: &str, tokens: &[Token]) -> Option<Mistake> {
 
 /// The sentence for a line that CEL refused; `at` is where its parser stood.
 pub(super) fn explain(source: &str, tokens: &[Token], at: usize) -> Mistake {
-    let causes = [unclosed_text, foreign_word, foreign_symbol, brackets, list_index, missing_operand, two_operands];
+    let causes =
+        [unclosed_text, bad_escape, foreign_word, foreign_symbol, brackets, list_index, missing_operand, two_operands];
     causes.iter().find_map(|cause| cause(tokens)).unwrap_or_else(|| {
         let token = tokens.iter().find(|token| token.end() > at).or(tokens.last());
         match token {
@@ -60,6 +67,29 @@ fn unclosed_text(tokens: &[Token]) -> Option<Mistake> {
     let quote = token.text.chars().find(|c| matches!(c, '"' | '\'')).unwrap_or('"');
     let hint = format!("close it with `{quote}`");
     Some(unreadable(token.offset, token.text.len(), "the text that starts here is not closed", hint))
+}
+
+/// CEL reads `\\d` only as `\\\\d`, which regular expressions need.
+fn bad_escape(tokens: &[Token]) -> Option<Mistake> {
+    const KNOWN: &str = "abfnrtv\\'\"`?xXuU0123";
+    let bad = |text: &str| {
+        let mut letters = text.chars();
+        while let Some(c) = letters.next() {
+            if c == '\\' && !letters.next().is_some_and(|next| KNOWN.contains(next)) {
+                return true;
+            }
+        }
+        false
+    };
+    let is_text = |token: &&Token| matches!(token.kind, TokenKind::Text { .. }) && !token.text.starts_with(['r', 'R']);
+    let token = tokens.iter().filter(is_text).find(|token| bad(token.text))?;
+    let message = format!("a backslash in {} stands alone", token.text);
+    Some(unreadable(
+        token.offset,
+        token.text.len(),
+        message,
+        format!("write `r{}`, which keeps backslashes as they are", token.text),
+    ))
 }
 
 fn foreign_word(tokens: &[Token]) -> Option<Mistake> {

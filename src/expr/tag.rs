@@ -85,8 +85,12 @@ fn tag(source: &str, open: usize) -> Tag<'_> {
     }
 }
 
+/// A tag is never longer, so that a text full of open braces is still read in one pass.
+const LONGEST: usize = 4096;
+
 /// Where `}}` stands, outside of quotes; `None` when another tag starts first.
 fn end(inner: &str) -> Option<usize> {
+    let inner = &inner[..inner.floor_char_boundary(LONGEST)];
     let mut quote = None;
     let mut at = 0;
     while let Some(c) = inner[at..].chars().next() {

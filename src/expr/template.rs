@@ -3,8 +3,8 @@
 //! Neighbours: `notation` has looked for foreign notation before, `render` fills. Invariant: every path here starts at a root of
 //! ours, or at the item of the `#each` around it.
 
-use super::helpers::{HELPERS, Helper, Prepared, Row};
-use super::notation::BLOCKS;
+use super::blocks::BLOCKS;
+use super::helpers::{HELPERS, Helper, Prepared};
 use super::path::{Path, Root, unknown_field, unknown_root};
 use super::suggest::nearest;
 use super::tag::{Piece, Tag, TagKind, Word, pieces};
@@ -51,13 +51,9 @@ pub(super) struct Call {
 /// Lowers a text whose notation was checked; the mistakes are those of meaning.
 pub(super) fn lower(source: &str) -> (Vec<Part>, Vec<PathUse>, Vec<Mistake>) {
     let pieces = pieces(source);
-    let opening = |piece: &Piece<'_>| match piece {
-        Piece::Tag(tag) if matches!(tag.kind, TagKind::Print | TagKind::Open) => true,
-        _ => false,
-    };
-    let tags = pieces.iter().filter(|piece| opening(piece)).filter_map(|piece| match piece {
-        Piece::Tag(tag) => Some(*tag),
-        Piece::Raw { .. } => None,
+    let tags = pieces.iter().filter_map(|piece| match piece {
+        Piece::Tag(tag) if matches!(tag.kind, TagKind::Print | TagKind::Open) => Some(*tag),
+        _ => None,
     });
     let template = match Template::compile(source) {
         Ok(template) => template,
@@ -80,8 +76,9 @@ fn unreadable(source: &str, error: &handlebars::TemplateError, pieces: &[Piece])
     let start: usize = source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     let rest = source.get(start..).unwrap_or_default();
     let at = start + rest.chars().take(column.saturating_sub(1)).map(char::len_utf8).sum::<usize>();
-    let tag = pieces.iter().filter_map(|piece| if let Piece::Tag(tag) = piece { Some(tag) } else { None });
-    let tag = tag.filter(|tag| tag.offset <= at).last();
+    let before = |piece: &&Piece| matches!(piece, Piece::Tag(tag) if tag.offset <= at);
+    let tag =
+        pieces.iter().rev().find(before).and_then(|piece| if let Piece::Tag(tag) = piece { Some(tag) } else { None });
     let (offset, len, text) = tag.map_or((at, 0, ""), |tag| (tag.offset, tag.len(), tag.text));
     let hint = "a placeholder is `{{path}}` or `{{helper path 'text'}}`; a block is `{{#if path}}…{{/if}}`".to_owned();
     Mistake { code: "R302", offset, len, message: format!("`{text}` cannot be read"), hint }
@@ -90,7 +87,7 @@ fn unreadable(source: &str, error: &handlebars::TemplateError, pieces: &[Piece])
 /// What an `#each` walks, as root and fields, when that is a path.
 type List = Option<(Root, Vec<String>)>;
 
-struct Lowering<'s> {
+pub(super) struct Lowering<'s> {
     /// Printing and opening tags, in the order in which the crate tells their elements.
     tags: Box<dyn Iterator<Item = Tag<'s>> + 's>,
     uses: Vec<PathUse>,
@@ -101,14 +98,14 @@ struct Lowering<'s> {
 }
 
 /// The tag that is lowered, and its words that no part has claimed yet.
-struct Here<'s> {
-    place: (usize, usize),
-    words: Vec<Word<'s>>,
+pub(super) struct Here<'s> {
+    pub(super) place: (usize, usize),
+    pub(super) words: Vec<Word<'s>>,
 }
 
 impl Here<'_> {
     /// The place of a word, each used once; the whole tag when it is not found.
-    fn claim(&mut self, text: &str) -> (usize, usize) {
+    pub(super) fn claim(&mut self, text: &str) -> (usize, usize) {
         let found = self.words.iter().position(|word| word.text == text);
         found.map_or(self.place, |at| {
             let word = self.words.remove(at);
@@ -150,7 +147,13 @@ impl<'s> Lowering<'s> {
         }
     }
 
-    fn mistake(&mut self, code: &'static str, (offset, len): (usize, usize), message: String, hint: String) -> Arg {
+    pub(super) fn mistake(
+        &mut self,
+        code: &'static str,
+        (offset, len): (usize, usize),
+        message: String,
+        hint: String,
+    ) -> Arg {
         self.mistakes.push(Mistake { code, offset, len, message, hint });
         Arg::Literal(Json::Null)
     }
@@ -246,7 +249,7 @@ impl<'s> Lowering<'s> {
         Some((root, fields))
     }
 
-    fn arg(&mut self, param: &Parameter, here: &mut Here, wants: Wants, optional: bool) -> Arg {
+    pub(super) fn arg(&mut self, param: &Parameter, here: &mut Here, wants: Wants, optional: bool) -> Arg {
         match param {
             Parameter::Name(name) => self.path(name, here, wants, optional),
             Parameter::Path(path) => self.path(raw(path), here, wants, optional),
@@ -316,107 +319,6 @@ impl<'s> Lowering<'s> {
         };
         self.mistake(code, place, message, hint)
     }
-
-    fn call(&mut self, name: &str, expression: &HelperTemplate, here: &mut Here, optional: bool) -> Arg {
-        let place = here.claim(name);
-        let Some(row) = HELPERS.iter().find(|row| row.name == name) else {
-            return self.unknown_helper(name, place);
-        };
-        let (fewest, most) = row.values;
-        let count = expression.params.len();
-        let first = match expression.params.first() {
-            Some(Parameter::Path(path)) => raw(path).to_owned(),
-            _ => "…".to_owned(),
-        };
-        let values: Vec<Arg> = expression
-            .params
-            .iter()
-            .enumerate()
-            .map(|(at, param)| self.value(row, at, param, here, optional))
-            .collect();
-        let mut options: Vec<_> = expression.hash.iter().collect();
-        options.sort_by_key(|(option, _)| option.as_str());
-        let options: Vec<(Box<str>, Arg)> = options
-            .into_iter()
-            .map(|(option, param)| {
-                self.check_option(row, option, place);
-                (option.as_str().into(), self.arg(param, here, Wants::Scalar, optional))
-            })
-            .collect();
-        if !(fewest..=most).contains(&count) {
-            let message = format!("`{name}` does not take {count} {}", if count == 1 { "value" } else { "values" });
-            return self.mistake("R302", place, message, format!("write it like `{}`", row.example));
-        }
-        let prepared = self.prepared(row.helper, &values, &options, here);
-        Arg::Call(Box::new(Call {
-            helper: row.helper,
-            values,
-            options,
-            prepared,
-            shown: format!("{name} {first}").into(),
-        }))
-    }
-
-    fn value(&mut self, row: &Row, at: usize, param: &Parameter, here: &mut Here, optional: bool) -> Arg {
-        let list = at == 0 && matches!(row.helper, Helper::Join | Helper::Count | Helper::Find);
-        let wants = if list { Wants::List } else { Wants::Scalar };
-        self.arg(param, here, wants, optional || row.helper == Helper::Default)
-    }
-
-    fn check_option(&mut self, row: &Row, option: &str, place: (usize, usize)) {
-        if row.options.contains(&option) {
-            return;
-        }
-        let hint = match (nearest(option, row.options.iter().copied()), row.options.is_empty()) {
-            (Some(near), _) => format!("did you mean `{near}=`?"),
-            (None, true) => format!("write it like `{}`", row.example),
-            (None, false) => {
-                format!("it has {}", row.options.iter().map(|name| format!("`{name}=`")).collect::<Vec<_>>().join(", "))
-            }
-        };
-        self.mistake("R302", place, format!("`{}` has no option `{option}`", row.name), hint);
-    }
-
-    fn prepared(&mut self, helper: Helper, values: &[Arg], options: &[(Box<str>, Arg)], here: &mut Here) -> Prepared {
-        let text = |arg: &'_ Arg| match arg {
-            Arg::Literal(Json::String(text)) => Some(text.clone()),
-            _ => None,
-        };
-        let literals: Vec<Option<String>> = values.iter().map(text).collect();
-        let named: Vec<(&str, Option<String>)> = options.iter().map(|(name, arg)| (name.as_ref(), text(arg))).collect();
-        let literal = |at: usize| literals.get(at)?.as_deref();
-        let option = |name: &str| named.iter().find(|(option, _)| *option == name)?.1.as_deref();
-        Prepared::read(helper, values.len(), literal, option).unwrap_or_else(|(written, code, message, hint)| {
-            let quoted = [format!("'{written}'"), format!("\"{written}\"")];
-            let found = quoted.iter().find(|text| here.words.iter().any(|word| word.text == **text));
-            let place = found.map_or(here.place, |text| here.claim(text));
-            self.mistake(code, place, message, hint);
-            Prepared::default()
-        })
-    }
-
-    fn unknown_helper(&mut self, name: &str, place: (usize, usize)) -> Arg {
-        let known = HELPERS.iter().map(|row| row.name);
-        let meant = match name.to_lowercase().as_str() {
-            "uppercase" | "upcase" | "toupper" | "touppercase" => Some("upper"),
-            "lowercase" | "downcase" | "tolower" | "tolowercase" => Some("lower"),
-            "formatdate" | "dateformat" | "format_date" | "date_format" => Some("date"),
-            "formatnumber" | "round" | "tofixed" | "format_number" => Some("number"),
-            "currency" | "price" | "formatmoney" | "format_money" => Some("money"),
-            "length" | "len" | "size" => Some("count"),
-            "or" | "fallback" | "coalesce" => Some("default"),
-            "firstname" | "first" | "firstword" => Some("first_word"),
-            "encode" | "urlencode" | "encodeuricomponent" | "encodeuri" => Some("url"),
-            "pluralize" => Some("plural"),
-            "ellipsis" => Some("truncate"),
-            _ => nearest(name, known.clone()),
-        };
-        let hint = match meant.and_then(|meant| HELPERS.iter().find(|row| row.name == meant)) {
-            Some(row) => format!("did you mean `{}`? Write it like `{}`", row.name, row.example),
-            None => format!("there are {}", known.collect::<Vec<_>>().join(", ")),
-        };
-        self.mistake("R302", place, format!("there is no helper `{name}`"), hint)
-    }
 }
 
 fn here<'t>(tag: Option<&'t Tag<'_>>) -> Here<'t> {
@@ -426,7 +328,7 @@ fn here<'t>(tag: Option<&'t Tag<'_>>) -> Here<'t> {
     }
 }
 
-fn raw(path: &HandlebarsPath) -> &str {
+pub(super) fn raw(path: &HandlebarsPath) -> &str {
     match path {
         HandlebarsPath::Relative((_, raw)) | HandlebarsPath::Local((_, _, raw)) => raw,
     }

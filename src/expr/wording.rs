@@ -17,6 +17,8 @@ struct Fix {
 pub(super) struct Reworded {
     pub(super) mistakes: Vec<Mistake>,
     pub(super) corrected: String,
+    /// The line is not known, so that reading on would only find what follows from it.
+    pub(super) stuck: bool,
     fixes: Vec<Fix>,
 }
 
@@ -42,10 +44,12 @@ impl Reworded {
 pub(super) fn reword(source: &str) -> Reworded {
     let mut found: Vec<(&'static str, String, Fix)> = braces(source);
     let tokens = tokens(source);
+    let mut stuck = false;
     for (at, token) in tokens.iter().enumerate() {
         if found.iter().any(|(_, _, fix)| fix.offset < token.end() && token.offset < fix.offset + fix.len) {
             continue;
         }
+        stuck |= token.is("not") && tokens.get(at + 1).is_some_and(|next| next.is("in"));
         if let Some((message, len, with)) = habit(&tokens, at) {
             found.push(("R304", message, Fix { offset: token.offset, len, with }));
         }
@@ -53,6 +57,8 @@ pub(super) fn reword(source: &str) -> Reworded {
     found.sort_by_key(|(_, _, fix)| fix.offset);
     let corrected = apply(source, &found);
     let hint = format!("write `{}`", corrected.trim());
+    let hint =
+        if stuck { "write `!(event.status in [\"a\", \"b\"])` in quotes, or use `none:`".to_owned() } else { hint };
     let hint = if corrected.trim_start().starts_with('!') { format!("{hint} in quotes, or use `none:`") } else { hint };
     let mistake = |(code, message, fix): &(&'static str, String, Fix)| Mistake {
         code,
@@ -62,7 +68,7 @@ pub(super) fn reword(source: &str) -> Reworded {
         hint: hint.clone(),
     };
     let mistakes = found.iter().map(mistake).collect();
-    Reworded { mistakes, corrected, fixes: found.into_iter().map(|(_, _, fix)| fix).collect() }
+    Reworded { mistakes, corrected, stuck, fixes: found.into_iter().map(|(_, _, fix)| fix).collect() }
 }
 
 fn apply(source: &str, found: &[(&'static str, String, Fix)]) -> String {

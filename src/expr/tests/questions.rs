@@ -200,7 +200,7 @@ fn added_functions_answer_as_functions_and_methods() {
         World::ask,
     );
     let unknown_tags = World { contact: json!({ "tags": null }), ..World::new() };
-    assert_eq!(unknown_tags.ask("contact.has_tag('vip')"), "? contact is not a contact whose tags are known");
+    assert_eq!(unknown_tags.ask("contact.has_tag('vip')"), "? contact.tags is missing");
 }
 
 #[test]

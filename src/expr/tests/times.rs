@@ -1,6 +1,7 @@
 //! Times in questions: reading them, clock changes, day borders, 29 February.
 
 use super::World;
+use crate::expr::Question;
 use serde_json::json;
 
 #[test]
@@ -95,4 +96,15 @@ fn weekends_and_clock_times_are_the_workflows() {
         ],
         World::ask,
     );
+}
+
+#[test]
+fn an_until_is_an_instant_or_what_time_reads() {
+    let world = World::new();
+    let until = |source: &str| Question::parse(source).unwrap().instant_ms(&world.scope()).map_err(|why| why.0);
+    assert_eq!(until("now"), Ok(world.now_ms));
+    assert_eq!(until("event.paid_at"), Ok(world.now_ms));
+    assert_eq!(until("event.day"), Ok(1_772_578_800_000));
+    assert_eq!(until("event.nothing"), Err("event.nothing is missing".into()));
+    assert_eq!(until("event.status"), Err("event.status is not a time".into()));
 }
