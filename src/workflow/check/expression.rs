@@ -129,6 +129,9 @@ impl<'a> Lowering<'a> {
         };
         match Text::parse(text) {
             Err(mistakes) => {
+                if let Some(rest) = without_mistakes(text, &mistakes) {
+                    rest.paths().iter().for_each(|used| self.check_path(node, used, Some(holes)));
+                }
                 self.mistakes(node, mistakes);
                 None
             }
@@ -279,6 +282,7 @@ impl<'a> Lowering<'a> {
             None if matches!(value, Json::Array(_)) => format!("name an item: `{above}.0.{field}`"),
             None if known.is_empty() => "look at the sample, or bring it up to date".to_owned(),
             None if known.len() > 12 => format!("look at {sample}, or bring it up to date"),
+            None if sample.starts_with("the columns") => format!("it has {}; or add the column", listed(&known)),
             None => format!("it has {}; or bring the sample up to date", listed(&known)),
         };
         match used.optional {
@@ -345,6 +349,20 @@ impl<'a> Lowering<'a> {
         let span = self.report.document.part_of(node, comparison.path.offset, comparison.path.len);
         self.report.error("R303", &span, message, hint);
     }
+}
+
+/// The text with its faulty braces blanked out, so that the fields of the others are checked as well.
+fn without_mistakes(text: &str, mistakes: &[Mistake]) -> Option<Text> {
+    let mut rest = text.to_owned();
+    for mistake in mistakes {
+        let end = (mistake.offset + mistake.len).min(text.len());
+        let open = text.get(..end)?.rfind("{{")?.min(mistake.offset);
+        let close = end.max(open + 2);
+        let close = text.get(close..)?.find("}}").map_or(close, |at| close + at + 2);
+        let close = if text.get(..close)?.get(open..)?.ends_with("}}") { close } else { end };
+        rest.replace_range(open..close, &" ".repeat(close - open));
+    }
+    Text::parse(&rest).ok()
 }
 
 fn shown(used: &PathUse) -> String {

@@ -1,6 +1,6 @@
 //! `send_message`: both forms of a message, judged as far as the files tell.
 
-use super::catalogue::media_name;
+use super::catalogue::{media_name, with_article};
 use super::expression::{Holes, is_bare_path};
 use super::fields::{Fields, Shape};
 use super::lowering::Lowering;
@@ -284,7 +284,7 @@ impl<'a> Lowering<'a> {
                 self.report.error("R409", &entry.key_span, "an audio carries no caption", hint);
             }
             Some(kind @ (MediaKind::Document | MediaKind::Video)) => {
-                let message = format!("a caption on a {} may not be shown: it is documented for images only", media_name(kind));
+                let message = format!("a caption on {} may not be shown: it is documented for images only", with_article(kind));
                 self.report.warn("R409", &entry.key_span, message, "send the text with a message of its own");
             }
             _ => {}
