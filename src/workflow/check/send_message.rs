@@ -315,7 +315,7 @@ impl<'a> Lowering<'a> {
             self.starts_conversation.get_or_insert(line);
         }
         let settled = fields.get("outside_window").is_some() || fields.meant.contains(&"outside_window");
-        if !template && !open && !settled && !self.by_qr(channel) && !self.triggers.unknown {
+        if !template && !open && !settled && !self.by_qr(channel) && !self.triggers.unknown && self.world.usable {
             let message = "this text leaves only while the person's 24-hour window is open, and it may be closed";
             let hint = "add a `template`, or say what happens then: `outside_window: skip`, `hold` or `fail`";
             self.report.warn("R401", &key.key_span, message, hint);
