@@ -256,7 +256,7 @@ fn compare(report: &mut Report, fields: &Fields, written: &CatalogueEntry, own: 
     if written.values.len() != locked.placeholders {
         let (names, holes) = (written.values.len(), locked.placeholders);
         let span = fields.get("values").map_or(&fields.place, |entry| &entry.value.span);
-        let message = format!("{names} names for the {holes} placeholders of `{}`", locked.title);
+        let message = format!("{} for {} in `{}`", count(names, "name"), count(holes, "placeholder"), locked.title);
         report.error("R404", span, message, format!("the approved text: {}", shortened(&locked.text)));
     }
     if let Some(entry) = fields.get("text")
@@ -319,7 +319,7 @@ fn read_languages(
 fn same_shape(report: &mut Report, entry: &Entry, written: &CatalogueEntry, own: &TemplateVariant, lock: &Lock) {
     let Some(locked) = lock.by_uuid.get(&own.uuid) else { return };
     if locked.placeholders != written.values.len() {
-        let message = format!("`{}` has {} placeholders, not {}", locked.title, locked.placeholders, written.values.len());
+        let message = format!("`{}` has {}, not {}", locked.title, count(locked.placeholders, "placeholder"), written.values.len());
         let hint = format!("every language needs the same values; the approved text: {}", shortened(&locked.text));
         report.error("R404", &entry.value.span, message, hint);
     }
@@ -363,6 +363,21 @@ pub(super) fn media_name(kind: MediaKind) -> &'static str {
         MediaKind::Audio => "audio",
         MediaKind::Video => "video",
     }
+}
+
+/// `an image`.
+pub(super) fn with_article(kind: MediaKind) -> &'static str {
+    match kind {
+        MediaKind::Image => "an image",
+        MediaKind::Document => "a document",
+        MediaKind::Audio => "an audio",
+        MediaKind::Video => "a video",
+    }
+}
+
+/// `1 name`, `2 names`.
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 fn kind_name(kind: TemplateKind) -> &'static str {

@@ -5,7 +5,7 @@ use super::seen::{Events, Reach, names, reach};
 use super::words::{listed, nearest};
 use crate::condition::Condition;
 use crate::expr::{Comparison, Kind as Gives, Mistake, PathUse, Question, Text, Wants};
-use crate::workflow::yaml::{Kind, Node, Style};
+use crate::workflow::yaml::{Entry, Kind, Node, Style};
 use serde_json::Value as Json;
 use std::ops::Range;
 
@@ -50,11 +50,7 @@ impl<'a> Lowering<'a> {
                     }
                 }
                 entries => {
-                    let wrong = entries.iter().find(|entry| !matches!(entry.key.as_str(), "all" | "any" | "none"));
-                    let wrong = wrong.or(entries.get(1));
-                    let span = wrong.map_or(&node.span, |entry| &entry.key_span);
-                    let hint = "write one line, a list of lines, or exactly one of `all`, `any`, `none` with a list";
-                    self.report.error("R201", span, "this is not a condition", hint);
+                    self.not_a_group(node, entries);
                     Condition::Always
                 }
             },
@@ -62,6 +58,25 @@ impl<'a> Lowering<'a> {
                 let hint = "write a question such as `event.total > 0`, or remove the key";
                 self.report.error("R202", &node.span, "the condition is empty", hint);
                 Condition::Always
+            }
+        }
+    }
+
+    fn not_a_group(&mut self, node: &Node, entries: &[Entry]) {
+        let unknown = entries.iter().find(|entry| !matches!(entry.key.as_str(), "all" | "any" | "none"));
+        match (unknown, entries.get(1)) {
+            (Some(entry), _) => {
+                let hint = "write one line such as `event.total > 0`, a list of lines, or `all`, `any`, `none` with a list";
+                let message = format!("unknown key in a condition: `{}`", entry.key);
+                self.report.error("R201", &entry.key_span, message, hint);
+            }
+            (None, Some(second)) => {
+                let hint = "put one into the list of the other: `all: [{ any: [ … ] }, { none: [ … ] }]`";
+                let message = format!("a second group in the same condition: `{}`", second.key);
+                self.report.error("R201", &second.key_span, message, hint);
+            }
+            (None, None) => {
+                self.report.error("R202", &node.span, "the condition is empty", "write a question such as `event.total > 0`");
             }
         }
     }
@@ -129,6 +144,9 @@ impl<'a> Lowering<'a> {
         };
         match Text::parse(text) {
             Err(mistakes) => {
+                if let Some(rest) = without_mistakes(text, &mistakes) {
+                    rest.paths().iter().for_each(|used| self.check_path(node, used, Some(holes)));
+                }
                 self.mistakes(node, mistakes);
                 None
             }
@@ -279,6 +297,7 @@ impl<'a> Lowering<'a> {
             None if matches!(value, Json::Array(_)) => format!("name an item: `{above}.0.{field}`"),
             None if known.is_empty() => "look at the sample, or bring it up to date".to_owned(),
             None if known.len() > 12 => format!("look at {sample}, or bring it up to date"),
+            None if sample.starts_with("the columns") => format!("it has {}; or add the column", listed(&known)),
             None => format!("it has {}; or bring the sample up to date", listed(&known)),
         };
         match used.optional {
@@ -345,6 +364,20 @@ impl<'a> Lowering<'a> {
         let span = self.report.document.part_of(node, comparison.path.offset, comparison.path.len);
         self.report.error("R303", &span, message, hint);
     }
+}
+
+/// The text with its faulty braces blanked out, so that the fields of the others are checked as well.
+fn without_mistakes(text: &str, mistakes: &[Mistake]) -> Option<Text> {
+    let mut rest = text.to_owned();
+    for mistake in mistakes {
+        let end = (mistake.offset + mistake.len).min(text.len());
+        let open = text.get(..end)?.rfind("{{")?.min(mistake.offset);
+        let close = end.max(open + 2);
+        let close = text.get(close..)?.find("}}").map_or(close, |at| close + at + 2);
+        let close = if text.get(..close)?.get(open..)?.ends_with("}}") { close } else { end };
+        rest.replace_range(open..close, &" ".repeat(close - open));
+    }
+    Text::parse(&rest).ok()
 }
 
 fn shown(used: &PathUse) -> String {

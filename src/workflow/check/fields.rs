@@ -89,10 +89,15 @@ fn refuse_key(report: &mut Report, entry: &Entry, shape: &Shape) -> Option<&'sta
     meant
 }
 
-/// A key or value of the language that this release does not build yet.
-pub(super) fn later(report: &mut Report, span: &Range<usize>, what: &str) {
-    let message = format!("`{what}` comes with a later release");
+/// A key of the language that this release does not build yet.
+fn later(report: &mut Report, span: &Range<usize>, key: &str) {
+    let message = format!("`{key}` comes with a later release");
     report.error("R206", span, message, "remove it until then: nothing of a workflow is ever ignored");
+}
+
+/// As [`later`], for a value beside ones that are built.
+pub(super) fn later_value(report: &mut Report, entry: &Entry, value: &str, hint: &str) {
+    report.error("R206", &entry.value.span, format!("`{}: {value}` comes with a later release", entry.key), hint);
 }
 
 fn not_a_map(report: &mut Report, node: &Node, holder: Option<&Entry>, shape: &Shape) {

@@ -3,7 +3,7 @@
 
 use super::World;
 use super::expression::Expected;
-use super::fields::{Fields, Shape, later};
+use super::fields::{Fields, Shape, later_value};
 use super::project::common_settings;
 use super::report::Report;
 use super::seen::{Events, Seen};
@@ -154,7 +154,7 @@ impl<'a> Lowering<'a> {
             self.report.error("R204", &entry.key_span, "`again` needs `once_per`", hint);
         }
         if scalar(&mut self.report, entry, "`never`, `restart` or `skip`") == Some("queue") {
-            later(&mut self.report, &entry.value.span, "again: queue");
+            later_value(&mut self.report, entry, "queue", "write `skip` or `restart` until then");
             return;
         }
         if matches!(entry.value.kind, Kind::Scalar { .. }) {

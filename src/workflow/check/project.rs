@@ -2,7 +2,7 @@
 //! here does not show up again in every workflow.
 
 use super::duration::{parse_pace, parse_zone};
-use super::fields::{Fields, Shape, later};
+use super::fields::{Fields, Shape, later_value};
 use super::report::Report;
 use super::values::{boolean, check_name, choice, duration, integer, plain_text, scalar};
 use super::{sources, vars};
@@ -201,7 +201,7 @@ pub(super) fn common_settings(report: &mut Report, fields: &Fields, settings: &m
         && let Some(text) = scalar(report, entry, "`none`")
         && text != "none"
     {
-        later(report, &entry.value.span, &format!("quiet_hours: {text}"));
+        later_value(report, entry, text, "write `quiet_hours: none`, or remove it until then");
     }
 }
 

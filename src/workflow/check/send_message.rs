@@ -1,6 +1,6 @@
 //! `send_message`: both forms of a message, judged as far as the files tell.
 
-use super::catalogue::media_name;
+use super::catalogue::{media_name, with_article};
 use super::expression::{Holes, is_bare_path};
 use super::fields::{Fields, Shape};
 use super::lowering::Lowering;
@@ -284,7 +284,7 @@ impl<'a> Lowering<'a> {
                 self.report.error("R409", &entry.key_span, "an audio carries no caption", hint);
             }
             Some(kind @ (MediaKind::Document | MediaKind::Video)) => {
-                let message = format!("a caption on a {} may not be shown: it is documented for images only", media_name(kind));
+                let message = format!("a caption on {} may not be shown: it is documented for images only", with_article(kind));
                 self.report.warn("R409", &entry.key_span, message, "send the text with a message of its own");
             }
             _ => {}
@@ -315,7 +315,7 @@ impl<'a> Lowering<'a> {
             self.starts_conversation.get_or_insert(line);
         }
         let settled = fields.get("outside_window").is_some() || fields.meant.contains(&"outside_window");
-        if !template && !open && !settled && !self.by_qr(channel) && !self.triggers.unknown {
+        if !template && !open && !settled && !self.by_qr(channel) && !self.triggers.unknown && self.world.usable {
             let message = "this text leaves only while the person's 24-hour window is open, and it may be closed";
             let hint = "add a `template`, or say what happens then: `outside_window: skip`, `hold` or `fail`";
             self.report.warn("R401", &key.key_span, message, hint);

@@ -1,6 +1,6 @@
 //! `template` and `values`: the approved template, and what fills its placeholders.
 
-use super::catalogue::{self, Ready, media_name};
+use super::catalogue::{self, Ready, media_name, with_article};
 use super::fields::Fields;
 use super::lowering::Lowering;
 use super::send_message::Media;
@@ -73,9 +73,8 @@ impl<'a> Lowering<'a> {
         match written {
             None if fields.get("media").is_some() => {}
             None => {
-                let needed = media_name(needed);
-                let hint = format!("write `media: {{ {needed}: https://… }}`");
-                self.report.error("R404", &entry.value.span, format!("this template needs a {needed} for its header"), hint);
+                let hint = format!("write `media: {{ {}: https://… }}`", media_name(needed));
+                self.report.error("R404", &entry.value.span, format!("this template needs {} for its header", with_article(needed)), hint);
             }
             Some(media) if media.kind != needed => {
                 let message = format!("this template's header is of the kind `{}`", media_name(needed));

@@ -187,7 +187,10 @@ impl<'a> Lowering<'a> {
     }
 
     pub(super) fn unreadable_schedule(&mut self, key: &Entry, text: &str, sentence: &str) {
-        let (message, hint) = match sentence.split_once(": ").filter(|_| !sentence.starts_with('`')) {
+        // What is wrong comes first, after a colon what may stand there; a colon in backticks is the author's own.
+        let colon = sentence.match_indices(": ").find(|(at, _)| sentence[..*at].matches('`').count() % 2 == 0);
+        let (message, hint) = match colon.map(|(at, _)| (&sentence[..at], &sentence[at + 2..])) {
+            Some((message, hint)) if hint.starts_with('`') => (message.to_owned(), format!("write {hint}")),
             Some((message, hint)) => (message.to_owned(), hint.to_owned()),
             None => (format!("`{text}` cannot be read"), sentence.to_owned()),
         };

@@ -3,7 +3,7 @@
 use super::repair::Repaired;
 use super::{Entry, Found, Kind, MAX_DEPTH, MAX_NODES, Node, Style};
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ops::Range;
 
 pub(super) struct Built {
@@ -18,9 +18,19 @@ struct Open {
     start: usize,
     items: Vec<Node>,
     entries: Vec<Entry>,
-    keys: HashSet<String>,
-    /// The key whose value comes next, with its place; no text for a key that cannot be one.
-    key: Option<(String, Range<usize>)>,
+    /// Each key with where it stands in the mended text.
+    keys: HashMap<String, usize>,
+    /// The key whose value comes next.
+    key: Option<Key>,
+}
+
+/// A key whose value was not met yet.
+struct Key {
+    /// Empty for a key that cannot be one, such as a map.
+    text: String,
+    span: Range<usize>,
+    /// Where it starts in the mended text.
+    mended: usize,
 }
 
 struct Builder<'a> {
@@ -29,12 +39,14 @@ struct Builder<'a> {
     root: Option<Node>,
     found: Vec<Found>,
     nodes: usize,
+    /// Scalars with an anchor: an alias, although refused, is read as what it stands for.
+    anchored: HashMap<usize, (String, Style)>,
 }
 
 /// Reads the mended text. After an error of the parser the tree holds what came before it.
 pub(super) fn build(repaired: &Repaired) -> Built {
     let mut builder =
-        Builder { repaired, open: Vec::new(), root: None, found: Vec::new(), nodes: 0 };
+        Builder { repaired, open: Vec::new(), root: None, found: Vec::new(), nodes: 0, anchored: HashMap::new() };
     let options = granit_parser::options! {
         emit_comments: false,
         emit_unresolved_aliases: true,
@@ -67,14 +79,12 @@ impl Builder<'_> {
                 self.complain("R104", &range, "a second document starts here", "one file holds one document: remove `---`");
                 return Some(self.repaired.original(range.start));
             }
-            Event::Anchor(..) => self.complain("R103", &range, "anchors are not part of the language", NO_ANCHORS),
-            Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                self.complain("R103", &range, "aliases are not part of the language", NO_ANCHORS);
-                return self.add(Kind::Null, range);
-            }
-            Event::Scalar(text, style, _, tag) => {
+            Event::Anchor(..) => self.complain("R103", &range, "`&` at the start makes a YAML anchor, which the language does not have", NO_ANCHORS),
+            Event::Alias(id) => return self.alias(self.anchored.get(&id).cloned(), range),
+            Event::UnresolvedAlias(_) => return self.alias(None, range),
+            Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_tag(tag.is_some(), span);
-                return self.scalar(text.into_owned(), style, range);
+                return self.scalar(text.into_owned(), style, anchor, range);
             }
             Event::SequenceStart(_, _, tag) => {
                 self.refuse_tag(tag.is_some(), span);
@@ -94,7 +104,12 @@ impl Builder<'_> {
         None
     }
 
-    fn scalar(&mut self, text: String, style: ScalarStyle, range: Range<usize>) -> Option<usize> {
+    fn alias(&mut self, scalar: Option<(String, Style)>, range: Range<usize>) -> Option<usize> {
+        self.complain("R103", &range, "`*` at the start makes a YAML alias, which the language does not have", NO_ALIASES);
+        self.add(scalar.map_or(Kind::Null, |(text, style)| Kind::Scalar { text, style }), range)
+    }
+
+    fn scalar(&mut self, text: String, style: ScalarStyle, anchor: usize, range: Range<usize>) -> Option<usize> {
         let style = match style {
             ScalarStyle::Plain => Style::Plain,
             ScalarStyle::SingleQuoted => Style::Single,
@@ -102,6 +117,9 @@ impl Builder<'_> {
             ScalarStyle::Literal => Style::Literal,
             ScalarStyle::Folded => Style::Folded,
         };
+        if anchor > 0 {
+            self.anchored.insert(anchor, (text.clone(), style));
+        }
         let is_key = self.open.last().is_some_and(|open| open.map && open.key.is_none());
         let null = style == Style::Plain && (range.is_empty() || matches!(text.as_str(), "~" | "null"));
         match null && !is_key {
@@ -116,7 +134,7 @@ impl Builder<'_> {
             self.complain("R104", &at, "nested too deep", "lists and maps may be nested 32 deep at most");
             return Some(self.repaired.original(start));
         }
-        self.open.push(Open { map, start, items: Vec::new(), entries: Vec::new(), keys: HashSet::new(), key: None });
+        self.open.push(Open { map, start, items: Vec::new(), entries: Vec::new(), keys: HashMap::new(), key: None });
         None
     }
 
@@ -144,18 +162,18 @@ impl Builder<'_> {
             Some(open) if !open.map => open.items.push(node),
             Some(open) => match open.key.take() {
                 None => self.key(node),
-                Some((key, key_span)) => self.value(key, key_span, node),
+                Some(key) => self.value(key, node),
             },
         }
         None
     }
 
     fn key(&mut self, node: Node) {
-        let (key, span) = (node.kind, node.span);
-        let text = match key {
+        let (span, mended) = (node.span, node.mended.start);
+        let text = match node.kind {
             Kind::Scalar { text, style } => {
                 if text == "<<" && style == Style::Plain {
-                    self.complain_at("R103", span.clone(), "merge keys are not part of the language", NO_ANCHORS);
+                    self.complain_at("R103", span.clone(), "`<<` merges maps in YAML, which the language does not do", "write the keys out here");
                 }
                 text
             }
@@ -163,27 +181,29 @@ impl Builder<'_> {
             _ => String::new(),
         };
         if let Some(open) = self.open.last_mut() {
-            open.key = Some((text, span));
+            open.key = Some(Key { text, span, mended });
         }
     }
 
-    fn value(&mut self, key: String, key_span: Range<usize>, value: Node) {
+    fn value(&mut self, key: Key, value: Node) {
         let Some(open) = self.open.last_mut() else { return };
-        let merge = key == "<<";
-        if key.is_empty() || open.keys.insert(key.clone()) {
-            if !merge {
-                open.entries.push(Entry { key, key_span, value });
-            }
-        } else {
-            let message = format!("`{key}` is written twice in the same map");
-            self.complain_at("R107", key_span, &message, "keep one of them: only one could count");
+        if let Some(first) = open.keys.get(&key.text).filter(|_| !key.text.is_empty()) {
+            // Mending adds no lines, so lines can be counted here.
+            let line = self.repaired.text[..*first].matches('\n').count() + 1;
+            let message = format!("`{}` is written twice: it stands at line {line} already", key.text);
+            self.complain_at("R107", key.span, &message, "keep one of them: only one could count");
+            return;
+        }
+        open.keys.insert(key.text.clone(), key.mended);
+        if key.text != "<<" {
+            open.entries.push(Entry { key: key.text, key_span: key.span, value });
         }
     }
 
     fn refuse_tag(&mut self, tagged: bool, span: &Span) {
         if tagged {
             let range = span.tag_span().unwrap_or(*span).byte_range().unwrap_or(0..0);
-            self.complain("R103", &range, "tags are not part of the language", "remove it, or put the text in quotes");
+            self.complain("R103", &range, "`!` at the start means something else to YAML: a tag", "remove it, or put the text in quotes");
         }
     }
 
@@ -218,7 +238,8 @@ impl Builder<'_> {
     }
 }
 
-const NO_ANCHORS: &str = "write the value out; a text that starts with `&` or `*` needs quotes";
+const NO_ANCHORS: &str = "remove it; a text that starts with `&` needs quotes";
+const NO_ALIASES: &str = "write the value out; a text that starts with `*` needs quotes";
 
 fn explain(kind: &ErrorKind) -> (&'static str, &'static str) {
     match kind {

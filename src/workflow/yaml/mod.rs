@@ -125,7 +125,10 @@ impl Document {
     /// Characters to underline: those of the span on its first line, at least one.
     pub(crate) fn width(&self, span: &Range<usize>) -> usize {
         let text = self.source.get(span.clone()).unwrap_or_default();
-        text.lines().next().unwrap_or_default().trim_end().chars().count().max(1)
+        let line = text.lines().next().unwrap_or_default();
+        // Blanks at the end belong to the span only when they are all of it.
+        let shown = if line.trim().is_empty() { line } else { line.trim_end() };
+        shown.chars().count().max(1)
     }
 
     /// The line a byte lies on, without its end.

@@ -1,6 +1,6 @@
 //! Values outside of `{ }` and `[ ]`: quoted ones, block texts, and plain ones with what YAML cannot read in them.
 
-use super::super::repair::in_quotes;
+use super::super::repair::{Change, Edit, in_quotes};
 use super::{Scan, is_false_blank};
 use std::ops::Range;
 
@@ -19,14 +19,14 @@ impl Scan<'_> {
             Some('|' | '>') if is_block_header(rest) => self.block_text(end, parent),
             Some(quote @ ('"' | '\'')) => self.quoted(at, parent, quote),
             Some('{') if rest.starts_with("{{") => self.braces(at, parent, key),
-            Some('{' | '[') => self.flow_value(at, parent),
-            Some('!') => self.tag(at, parent),
+            Some('{' | '[') => self.flow_value(at, parent, key),
+            Some('!') => self.tag(at, parent, key),
             Some('*') if rest[1..].trim_end().chars().all(|c| c.is_alphanumeric() || c == '_') => {
                 self.at = self.next_line(end);
             }
             Some('&') if !matches!(chars.next(), None | Some(' ')) => self.at = self.next_line(end),
-            Some(c @ ('*' | '&' | '@' | '`' | '%' | '|' | '>' | ',' | ']' | '}')) => self.unreadable_start(at, parent, c),
-            Some(c @ ('-' | '?')) if matches!(chars.next(), None | Some(' ')) => self.unreadable_start(at, parent, c),
+            Some(c @ ('*' | '&' | '@' | '`' | '%' | '|' | '>' | ',' | ']' | '}')) => self.unreadable_start(at, parent, key, c),
+            Some(c @ ('-' | '?')) if matches!(chars.next(), None | Some(' ')) => self.unreadable_start(at, parent, key, c),
             Some(_) => self.plain(at, parent, key),
         }
     }
@@ -119,36 +119,46 @@ impl Scan<'_> {
     }
 
     pub(super) fn unquoted_braces(&mut self, value: Range<usize>, key: Option<&str>) {
-        let label = key.map(|key| format!("{key}: ")).unwrap_or_default();
-        let hint = quoting_hint(&label, &self.source[value.clone()]);
+        let hint = quoting_hint(&label(key), &self.source[value.clone()]);
         self.complain("R101", value, "`{{` starts a value that is not in quotes", &hint);
     }
 
-    fn tag(&mut self, at: usize, parent: usize) {
-        let value = at..self.extent(at, parent);
-        let hint = format!(
-            "{}; for the opposite of a condition there is `none: [ … ]`",
-            quoting_hint("", &self.source[value.clone()])
-        );
-        self.complain("R103", at..at + 1, "`!` starts a YAML tag, and tags are not part of the language", &hint);
-        self.quote(value.clone());
+    fn tag(&mut self, at: usize, parent: usize, key: Option<&str>) {
+        let mut value = at..self.extent(at, parent);
+        let written = &self.source[value.clone()];
+        let tag = written.split_whitespace().next().unwrap_or(written);
+        let question = key.is_none_or(|key| QUESTIONS.contains(&key)) && tag.contains(['.', '(']);
+        let (hint, end) = match (question, tag.starts_with("!!")) {
+            (true, _) => (format!("{}, or ask for the opposite with `none:`", quoting_hint(&label(key), written)), at + 1),
+            (false, true) => (format!("remove `{tag}`"), at + tag.len()),
+            (false, false) => (quoting_hint(&label(key), written), at + 1),
+        };
+        self.complain("R103", at..end, "`!` at the start means something else to YAML: a tag", &hint);
+        if tag.starts_with("!!") {
+            self.edits.push(Edit { span: at..at + tag.len(), change: Change::Replace(" ".repeat(tag.len())) });
+            value = value.end..value.end;
+        }
+        if !value.is_empty() {
+            self.quote(value.clone());
+        }
         self.at = self.next_line(self.line_end(value.end));
     }
 
-    fn unreadable_start(&mut self, at: usize, parent: usize, c: char) {
+    fn unreadable_start(&mut self, at: usize, parent: usize, key: Option<&str>, c: char) {
         let value = at..self.extent(at, parent);
         let message = match c {
             '-' => "a list starts on a line of its own, below its key".to_owned(),
+            '`' => "a text cannot start with a backtick unless it is in quotes".to_owned(),
             c => format!("a text cannot start with `{c}` unless it is in quotes"),
         };
-        let hint = quoting_hint("", &self.source[value.clone()]);
+        let hint = quoting_hint(&label(key), &self.source[value.clone()]);
         self.complain("R104", at..at + 1, &message, &hint);
         self.quote(value.clone());
         self.at = self.next_line(self.line_end(value.end));
     }
 
     /// A value that starts with `{` or `[`: a map or list, unless text follows its end.
-    fn flow_value(&mut self, at: usize, parent: usize) {
+    fn flow_value(&mut self, at: usize, parent: usize, key: Option<&str>) {
         let (found, edits) = (self.found.len(), self.edits.len());
         let close = self.flow(at, parent);
         let end = self.line_end(close);
@@ -165,10 +175,10 @@ impl Scan<'_> {
         if super::flow::is_single_brace(opening) {
             let text = written.replacen(opening, &format!("{{{opening}}}"), 1);
             let message = format!("`{opening}` is not how a text names a field: two braces are needed");
-            self.complain("R305", at..close, &message, &quoting_hint("", &text));
+            self.complain("R305", at..close, &message, &quoting_hint(&label(key), &text));
         } else {
             let message = format!("a text cannot start with `{}` unless it is in quotes", &opening[..1]);
-            self.complain("R104", at..at + 1, &message, &quoting_hint("", written));
+            self.complain("R104", at..at + 1, &message, &quoting_hint(&label(key), written));
         }
         self.quote(value.clone());
         self.at = self.next_line(self.line_end(value.end));
@@ -177,8 +187,7 @@ impl Scan<'_> {
     /// A plain value: cut by ` #`, or with a `: ` that makes it a key.
     fn plain(&mut self, at: usize, parent: usize, key: Option<&str>) {
         let value = at..self.extent(at, parent);
-        let label = key.map(|key| format!("{key}: ")).unwrap_or_default();
-        if self.plain_part(value.clone(), &label) {
+        if self.plain_part(value.clone(), &label(key)) {
             self.quote(value.clone());
         }
         self.at = self.next_line(self.line_end(value.end));
@@ -240,18 +249,25 @@ impl Scan<'_> {
     }
 }
 
+/// The key as a hint shows it before the value.
+fn label(key: Option<&str>) -> String {
+    key.map(|key| format!("{key}: ")).unwrap_or_default()
+}
+
 /// `put it in quotes: key: "…"`; long values are not repeated.
 pub(super) fn quoting_hint(label: &str, value: &str) -> String {
     let value = value.trim_end();
     if value.contains('\n') {
         return format!("write it as a block: `{label}|`, and the text on the lines below, indented");
     }
-    let shown: String = if value.chars().count() > 120 {
-        value.chars().take(100).chain(" …".chars()).collect()
-    } else {
-        value.to_owned()
-    };
-    format!("put it in quotes: `{label}{}`", in_quotes(&shown))
+    if value.chars().count() > 120 {
+        return format!("put it in quotes: `{label}\"…\"`");
+    }
+    let quoted = in_quotes(value);
+    match value.contains('`') {
+        true => format!("put it in quotes: {label}{quoted}"),
+        false => format!("put it in quotes: `{label}{quoted}`"),
+    }
 }
 
 /// Offset of the quote that closes a text starting with one.
