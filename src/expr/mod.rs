@@ -1,8 +1,9 @@
 //! Expressions: questions (CEL) and text (Handlebars). Parsed and checked once, evaluated against a [`Scope`].
 //!
-//! `question/` holds the one notation, `text/` the other; beside them lies what both share. The crates parse; evaluation is ours, because its rules are the language's promise: an unknown field is null,
-//! a comparison with null is undecidable and never a yes, a hole in a text stops the message
-//! (`language.md` §7, §8). Invariant: evaluation neither panics nor asks a clock; same scope, same result.
+//! `question/` holds the one notation, `text/` the other; beside them lies what both share. The crates parse; evaluation is
+//! ours, because its rules are the language's promise: an unknown field is null, a comparison with null is undecidable and never
+//! a yes, a hole in a text stops the message (`language.md` §7, §8). Invariant: evaluation neither panics nor asks a clock; same
+//! scope, same result.
 
 mod fold;
 mod number;
