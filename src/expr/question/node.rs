@@ -1,9 +1,9 @@
 //! Nodes: a question after parsing, in the form that is evaluated. Made once by `lower`, walked by `eval`.
 
+use super::Kind;
 use super::functions::{Function, Prepared};
-use super::number::{Arithmetic, Number};
-use super::path::Path;
-use super::question::Kind;
+use crate::expr::number::{Arithmetic, Number};
+use crate::expr::path::Path;
 use std::cmp::Ordering;
 
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! List functions: `all exists exists_one filter map`, three-valued and bounded.
 
-use super::bound;
+use super::Undecidable;
 use super::eval::{Env, missing, name, wrong};
 use super::node::{Node, Walk};
-use super::question::Undecidable;
-use super::value::Value;
+use crate::expr::bound;
+use crate::expr::value::Value;
 use std::borrow::Cow;
 
 /// Walks a list. A longer one than [`bound::ITEMS`] is undecidable, whatever its items are.

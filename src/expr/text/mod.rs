@@ -2,10 +2,22 @@
 //!
 //! Parsed once: `notation` finds foreign notation tag by tag, `template` lowers what the handlebars crate read; `render` fills.
 
-use super::template::Part;
-use super::{Mistake, PathUse, Scope, notation, render, template};
+mod blocks;
+mod fill;
+mod helper_call;
+mod helpers;
+mod locale;
+mod money;
+mod notation;
+mod pattern;
+mod render;
+mod tag;
+mod template;
+
+use crate::expr::{Mistake, PathUse, Scope};
 use std::fmt;
 use std::sync::Arc;
+use template::Part;
 
 /// A parsed text, ready to be filled. Cheap to clone.
 #[derive(Clone)]

@@ -4,10 +4,10 @@
 
 use super::blocks::{BLOCKS, block_words, unfitting_blocks};
 use super::helpers::{HELPERS, Row};
-use super::path::ROOTS;
-use super::suggest::nearest;
 use super::tag::{Piece, Tag, TagKind, Word, WordKind, pieces};
-use super::{Mistake, bound};
+use crate::expr::path::ROOTS;
+use crate::expr::suggest::nearest;
+use crate::expr::{Mistake, bound};
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -18,14 +18,18 @@ pub(super) struct Checked {
 }
 
 pub(super) fn check(source: &str) -> Checked {
-    if source.len() > bound::OUTPUT {
-        let mistake = wrong((0, source.len()), "the text is longer than 256 KiB", "shorten it");
-        return Checked { mistakes: vec![mistake], rest: None };
+    let refuse =
+        |message: &str| Checked { mistakes: vec![wrong((0, source.len()), message, "shorten it")], rest: None };
+    if source.len() > bound::TEXT {
+        return refuse("the text is longer than 64 KiB");
+    }
+    let pieces = pieces(source);
+    if pieces.iter().filter(|piece| matches!(piece, Piece::Tag(_))).count() > bound::TAGS {
+        return refuse("the text has more than 500 placeholders");
     }
     let mut mistakes = Vec::new();
     let mut rest = source.to_owned();
     let mut fits = true;
-    let pieces = pieces(source);
     for piece in &pieces {
         match piece {
             Piece::Raw { offset, text } => mistakes.extend(raw(*offset, text)),
@@ -245,7 +249,7 @@ fn index_hint(text: &str) -> String {
         LazyLock::new(|| Regex::new(r#"\.?\[\s*["']?([^\]"']*)["']?\s*\]"#).expect("a constant pattern"));
     format!(
         "write `{}`",
-        INDEX.replace_all(text, |found: &regex::Captures| format!(".{}", super::path::plain_name(&found[1])))
+        INDEX.replace_all(text, |found: &regex::Captures| format!(".{}", crate::expr::path::plain_name(&found[1])))
     )
 }
 

@@ -1,9 +1,9 @@
 //! Calls of helpers in a text: names, values, options and literals, checked as they are lowered.
 
-use super::Wants;
 use super::helpers::{HELPERS, Helper, Prepared, Row};
-use super::suggest::nearest;
 use super::template::{Arg, Call, Here, Lowering, raw};
+use crate::expr::Wants;
+use crate::expr::suggest::nearest;
 use handlebars::template::{HelperTemplate, Parameter};
 use serde_json::Value as Json;
 

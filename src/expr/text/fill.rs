@@ -3,16 +3,16 @@
 //! Neighbours: `helpers` holds the table, `render` calls. Invariant: a value that is missing, blank or of the wrong kind gives a
 //! [`Hole`], never a guess; only `default` looks further.
 
-use super::Scope;
+use super::Hole;
 use super::helpers::{Helper, Prepared};
 use super::locale::{Language, language};
 use super::money::{Currency, money};
-use super::number::Number;
-use super::path::walk;
 use super::pattern::Pattern;
-use super::text::Hole;
-use super::time::{self, Layout, Moment};
-use super::value::{Items, Value};
+use crate::expr::Scope;
+use crate::expr::number::Number;
+use crate::expr::path::walk;
+use crate::expr::time::{self, Layout, Moment};
+use crate::expr::value::{Items, Value};
 use jiff::tz::TimeZone;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::borrow::Cow;

@@ -1,9 +1,9 @@
 //! Blocks of a text: `{{#if}}`, `{{#unless}}`, `{{#each}}`, and whether each is closed.
 
 use super::notation::wrong;
-use super::suggest::nearest;
 use super::tag::{Piece, Tag, TagKind};
-use super::{Mistake, bound};
+use crate::expr::suggest::nearest;
+use crate::expr::{Mistake, bound};
 
 pub(super) const BLOCKS: [&str; 3] = ["if", "unless", "each"];
 

@@ -3,14 +3,14 @@
 //! Neighbours: `template` made the parts, `helpers` answers calls. Invariant: work and output are bounded; nothing is escaped,
 //! and no result is read as a template again.
 
+use super::Hole;
 use super::fill::{self, Given, scalar};
 use super::helpers::Helper;
-use super::number::Number;
-use super::path::{Path, Root};
 use super::template::{Arg, Call, Local, Part};
-use super::text::Hole;
-use super::value::Value;
-use super::{Scope, bound};
+use crate::expr::number::Number;
+use crate::expr::path::{Path, Root};
+use crate::expr::value::Value;
+use crate::expr::{Scope, bound};
 use std::borrow::Cow;
 
 /// Parts filled in one rendering: nested `#each` must end however long the lists are.

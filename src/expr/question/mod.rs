@@ -2,17 +2,27 @@
 //!
 //! Parsed once: `wording` finds other languages' habits, the `cel` crate reads the line, `lower` turns it into nodes; `eval` answers.
 
-use super::eval::{Env, missing, wrong};
-use super::lower::Lowering;
-use super::node::{Expr, Node};
-use super::syntax::{bounds, explain, too_long, unreadable};
-use super::token::{Token, tokens};
-use super::wording::reword;
-use super::{Mistake, PathUse, Scope};
-use super::{time, uses};
+mod calls;
+mod eval;
+mod functions;
+mod lists;
+mod lower;
+mod node;
+mod syntax;
+mod token;
+mod uses;
+mod wording;
+
+use crate::expr::{Mistake, PathUse, Scope, time};
+use eval::{Env, missing, wrong};
+use lower::Lowering;
+use node::{Expr, Node};
 use serde_json::Value;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
+use syntax::{bounds, explain, too_long, unreadable};
+use token::{Token, tokens};
+use wording::reword;
 
 /// A parsed CEL expression. Cheap to clone.
 #[derive(Clone)]

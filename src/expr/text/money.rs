@@ -4,7 +4,7 @@
 //! else it follows the amount. Between amount and symbol stands a non-breaking space, so that a line never parts them.
 
 use super::locale::Language;
-use super::number::Number;
+use crate::expr::number::Number;
 
 /// An ISO 4217 code in capitals.
 #[derive(Debug, Clone, PartialEq, Eq)]

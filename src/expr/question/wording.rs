@@ -3,8 +3,8 @@
 //! Found before CEL parses, because its complaint would name the wrong place. Invariant: the corrected line differs only where a
 //! mistake is reported.
 
-use super::Mistake;
 use super::token::{Token, TokenKind, tokens};
+use crate::expr::Mistake;
 
 /// One replacement in the source.
 struct Fix {

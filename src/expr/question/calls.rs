@@ -1,11 +1,11 @@
 //! Calls of a question: `has`, the list functions and the closed table of functions, checked as they are lowered.
 
+use super::Kind;
 use super::functions::{FUNCTIONS, Function, Prepared, Signature};
 use super::lower::{Lowering, Span, node};
 use super::node::{Expr, Node, Walk};
-use super::path::ROOTS;
-use super::question::Kind;
-use super::suggest::nearest;
+use crate::expr::path::ROOTS;
+use crate::expr::suggest::nearest;
 use cel::common::ast::{Expr as Cel, IdedExpr};
 
 impl Lowering<'_> {

@@ -3,7 +3,7 @@
 //! Neighbours: `pattern` writes dates with it, `money` amounts. Loaded once per thread and language, as the formatters cannot be
 //! shared. Invariant: every language tag gives a language; one without data is English.
 
-use super::number::Number;
+use crate::expr::number::Number;
 use fixed_decimal::{Decimal, Sign, SignedRoundingMode, UnsignedRoundingMode};
 use icu_calendar::{Date, Gregorian};
 use icu_datetime::fieldsets::enums::DateFieldSet;

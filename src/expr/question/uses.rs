@@ -1,10 +1,10 @@
 //! Uses: which paths a question mentions and how, for the checks against samples.
 
+use super::Comparison;
 use super::functions::Function;
 use super::node::{Expr, Node};
-use super::path::{Path, Root};
-use super::question::Comparison;
-use super::{PathUse, Wants};
+use crate::expr::path::{Path, Root};
+use crate::expr::{PathUse, Wants};
 
 pub(super) fn paths(node: &Node) -> Vec<PathUse> {
     let mut seen = Seen { uses: Vec::new(), list: None };

@@ -3,13 +3,13 @@
 //! Invariant: nothing, or a value of the wrong kind, is undecidable; no function guesses.
 
 use super::eval::{Env, missing, name, wrong};
-use super::fold::fold;
 use super::node::{Expr, Node};
-use super::number::Number;
-use super::path::walk;
-use super::question::{Kind, Undecidable};
-use super::time::{self, Layout, Moment};
-use super::value::Value;
+use super::{Kind, Undecidable};
+use crate::expr::fold::fold;
+use crate::expr::number::Number;
+use crate::expr::path::walk;
+use crate::expr::time::{self, Layout, Moment};
+use crate::expr::value::Value;
 use jiff::civil::Time;
 use regex::{Regex, RegexBuilder};
 
@@ -276,7 +276,7 @@ impl<'a> Call<'a, '_> {
     }
 
     fn now(&self) -> Result<Moment, Undecidable> {
-        let now = super::path::now(&self.env.scope);
+        let now = crate::expr::path::now(&self.env.scope);
         time::read(&now, self.env.scope.zone).ok_or_else(|| Undecidable("`now` is out of range".into()))
     }
 

@@ -4,7 +4,7 @@
 
 use super::money::Currency;
 use super::pattern::{LETTERS, Pattern};
-use super::time::Layout;
+use crate::expr::time::Layout;
 use jiff::tz::TimeZone;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

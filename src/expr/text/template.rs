@@ -5,10 +5,10 @@
 
 use super::blocks::BLOCKS;
 use super::helpers::{HELPERS, Helper, Prepared};
-use super::path::{Path, Root, unknown_field, unknown_root};
-use super::suggest::nearest;
 use super::tag::{Piece, Tag, TagKind, Word, pieces};
-use super::{Mistake, PathUse, Wants};
+use crate::expr::path::{Path, Root, unknown_field, unknown_root};
+use crate::expr::suggest::nearest;
+use crate::expr::{Mistake, PathUse, Wants};
 use handlebars::Path as HandlebarsPath;
 use handlebars::template::{HelperTemplate, Parameter, Template, TemplateElement};
 use serde_json::Value as Json;

@@ -1,8 +1,8 @@
 //! Syntax: why CEL cannot read a line, in words that name the place and the way out, never the parser's own.
 
-use super::path::plain_name;
 use super::token::{Token, TokenKind, closing};
-use super::{Mistake, bound};
+use crate::expr::path::plain_name;
+use crate::expr::{Mistake, bound};
 
 /// R310 at a place.
 pub(super) fn unreadable(offset: usize, len: usize, message: impl Into<String>, hint: impl Into<String>) -> Mistake {

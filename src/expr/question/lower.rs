@@ -2,13 +2,13 @@
 //!
 //! Neighbours: `functions` holds the table, `path` the roots. Invariant: a node made here can be evaluated whatever the event holds.
 
+use super::Kind;
 use super::node::{Expr, Node, Order};
-use super::number::{Arithmetic, Number};
-use super::path::{Path, Root, unknown_field, unknown_root};
-use super::question::Kind;
 use super::syntax::{bracket_end, unreadable};
 use super::token::Token;
-use super::{Mistake, bound};
+use crate::expr::number::{Arithmetic, Number};
+use crate::expr::path::{Path, Root, unknown_field, unknown_root};
+use crate::expr::{Mistake, bound};
 use cel::common::ast::{CallExpr, Expr as Cel, IdedExpr, LiteralValue, SourceInfo, operators};
 
 pub(super) struct Lowering<'s> {

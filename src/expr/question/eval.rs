@@ -3,12 +3,13 @@
 //! Neighbours: `functions` answers calls, `lists` walks lists. Invariant: what cannot be decided is an [`Undecidable`] with its
 //! sentence, never a yes and never a panic; only a deciding side of `&&` and `||` absorbs it.
 
+use super::Undecidable;
 use super::functions::Call;
+use super::lists;
 use super::node::{Expr, Node, Order};
-use super::number::{Arithmetic, Number};
-use super::question::Undecidable;
-use super::value::Value;
-use super::{Scope, bound, lists, path, time};
+use crate::expr::number::{Arithmetic, Number};
+use crate::expr::value::Value;
+use crate::expr::{Scope, bound, path, time};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
