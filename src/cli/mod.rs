@@ -5,5 +5,11 @@ pub mod project;
 pub mod sandbox;
 pub use exit::Exit;
 #[derive(Debug, Clone)]
-pub struct Global { pub project: std::path::PathBuf, pub json: bool, pub quiet: bool }
-pub fn main() -> u8 { 0 }
+pub struct Global {
+    pub project: std::path::PathBuf,
+    pub json: bool,
+    pub quiet: bool,
+}
+pub fn main() -> u8 {
+    0
+}

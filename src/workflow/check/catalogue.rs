@@ -142,7 +142,8 @@ pub(super) fn read_entry(
     let languages = read_languages(report, &fields, &mut written, lock);
     let ready = variant.zip(languages).map(|(own, languages)| {
         let all = std::iter::once(&own).chain(languages.iter().map(|(_, variant)| variant));
-        let unapproved = all.filter_map(|variant| lock.by_uuid.get(&variant.uuid)).find(|locked| locked.status != "approved");
+        let unapproved =
+            all.filter_map(|variant| lock.by_uuid.get(&variant.uuid)).find(|locked| locked.status != "approved");
         let unapproved = unapproved.map(|locked| (locked.status.clone(), locked.title.clone()));
         Ready { values: written.values.clone(), media: media_of(own.kind), own, languages, unapproved }
     });
@@ -191,7 +192,13 @@ fn value_names(report: &mut Report, entry: &Entry) -> Vec<String> {
 }
 
 /// The template of the account, when the lock has it.
-fn find(report: &mut Report, name: &Name, entry: &Entry, written: &CatalogueEntry, lock: &Lock) -> Option<TemplateVariant> {
+fn find(
+    report: &mut Report,
+    name: &Name,
+    entry: &Entry,
+    written: &CatalogueEntry,
+    lock: &Lock,
+) -> Option<TemplateVariant> {
     let span = &entry.value.span;
     match (name, lock.state) {
         (_, LockState::Unreadable) => None,
@@ -319,7 +326,12 @@ fn read_languages(
 fn same_shape(report: &mut Report, entry: &Entry, written: &CatalogueEntry, own: &TemplateVariant, lock: &Lock) {
     let Some(locked) = lock.by_uuid.get(&own.uuid) else { return };
     if locked.placeholders != written.values.len() {
-        let message = format!("`{}` has {}, not {}", locked.title, count(locked.placeholders, "placeholder"), written.values.len());
+        let message = format!(
+            "`{}` has {}, not {}",
+            locked.title,
+            count(locked.placeholders, "placeholder"),
+            written.values.len()
+        );
         let hint = format!("every language needs the same values; the approved text: {}", shortened(&locked.text));
         report.error("R404", &entry.value.span, message, hint);
     }

@@ -31,9 +31,7 @@ impl<'a> Lowering<'a> {
     /// A condition: one line, a list (= all), or a map with `all`, `any` or `none`.
     pub(super) fn condition(&mut self, node: &'a Node) -> Condition {
         match &node.kind {
-            Kind::Scalar { .. } => {
-                self.question(node, Expected::YesNo).map_or(Condition::Always, Condition::Question)
-            }
+            Kind::Scalar { .. } => self.question(node, Expected::YesNo).map_or(Condition::Always, Condition::Question),
             Kind::List(items) if !items.is_empty() => Condition::All(self.conditions(items)),
             Kind::Map(entries) => match &entries[..] {
                 [entry] if matches!(entry.key.as_str(), "all" | "any" | "none") => {
@@ -66,7 +64,8 @@ impl<'a> Lowering<'a> {
         let unknown = entries.iter().find(|entry| !matches!(entry.key.as_str(), "all" | "any" | "none"));
         match (unknown, entries.get(1)) {
             (Some(entry), _) => {
-                let hint = "write one line such as `event.total > 0`, a list of lines, or `all`, `any`, `none` with a list";
+                let hint =
+                    "write one line such as `event.total > 0`, a list of lines, or `all`, `any`, `none` with a list";
                 let message = format!("unknown key in a condition: `{}`", entry.key);
                 self.report.error("R201", &entry.key_span, message, hint);
             }
@@ -76,7 +75,12 @@ impl<'a> Lowering<'a> {
                 self.report.error("R201", &second.key_span, message, hint);
             }
             (None, None) => {
-                self.report.error("R202", &node.span, "the condition is empty", "write a question such as `event.total > 0`");
+                self.report.error(
+                    "R202",
+                    &node.span,
+                    "the condition is empty",
+                    "write a question such as `event.total > 0`",
+                );
             }
         }
     }
@@ -113,9 +117,7 @@ impl<'a> Lowering<'a> {
     fn expect(&mut self, node: &Node, question: &Question, expected: Expected) {
         let gives = question.result_kind();
         let (fits, wanted, hint) = match expected {
-            Expected::YesNo => {
-                (gives == Gives::Bool, "yes or no", "compare it with something: `event.total > 0`")
-            }
+            Expected::YesNo => (gives == Gives::Bool, "yes or no", "compare it with something: `event.total > 0`"),
             Expected::Time => {
                 (matches!(gives, Gives::Time | Gives::Text), "a time", "name a field with a time: `event.starts_at`")
             }
@@ -316,9 +318,10 @@ impl<'a> Lowering<'a> {
                 Reach::Missing(..) | Reach::Unknown => ("is missing", default.clone()),
                 Reach::Value(Json::Null) => ("is null", default.clone()),
                 Reach::Value(Json::String(text)) if text.trim().is_empty() => ("is empty", default.clone()),
-                Reach::Value(Json::Array(_)) if used.wants == Wants::Scalar => {
-                    ("is a list", format!("write `{{{{join {path} ', '}}}}`, or `{{{{#each {path}}}}} … {{{{/each}}}}`"))
-                }
+                Reach::Value(Json::Array(_)) if used.wants == Wants::Scalar => (
+                    "is a list",
+                    format!("write `{{{{join {path} ', '}}}}`, or `{{{{#each {path}}}}} … {{{{/each}}}}`"),
+                ),
                 Reach::Value(value @ Json::Object(_)) if used.wants != Wants::Any => {
                     let field = names(value).first().map_or("name".to_owned(), ToString::to_string);
                     ("is an object", format!("name one of its fields: `{path}.{field}`"))

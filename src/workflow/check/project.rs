@@ -16,8 +16,17 @@ use std::collections::BTreeMap;
 const PROJECT: Shape = Shape {
     what: "relance.yaml",
     keys: &[
-        "version", "name", "settings", "phone_region", "language", "channels", "consent", "callbell", "sources",
-        "colleagues", "vars",
+        "version",
+        "name",
+        "settings",
+        "phone_region",
+        "language",
+        "channels",
+        "consent",
+        "callbell",
+        "sources",
+        "colleagues",
+        "vars",
     ],
     later: &["opt_out", "relay", "tokens", "allow_hosts", "caps"],
     elsewhere: &[
@@ -128,7 +137,12 @@ fn read_head(report: &mut Report, fields: &Fields, settings: &mut ProjectSetting
         && let Some(text) = scalar(report, entry, "`1`")
         && text != "1"
     {
-        report.error("R205", &entry.value.span, format!("unknown version of the language: `{text}`"), "write `version: 1`");
+        report.error(
+            "R205",
+            &entry.value.span,
+            format!("unknown version of the language: `{text}`"),
+            "write `version: 1`",
+        );
     }
     if let Some(entry) = fields.required(report, "name", "write `name: …`, the project's name for people") {
         settings.name = plain_text(report, entry).unwrap_or_default();

@@ -11,15 +11,25 @@ use crate::config::ChannelKind;
 use crate::delivery::OutsideWindow;
 use crate::expr::Text;
 use crate::message::{Bot, MediaKind};
-use crate::workflow::yaml::{Entry, Kind};
 use crate::workflow::SendMessage;
+use crate::workflow::yaml::{Entry, Kind};
 use std::ops::Range;
 
 const MESSAGE: Shape = Shape {
     what: "`send_message`",
     keys: &[
-        "text", "template", "values", "media", "to", "channel", "outside_window", "expires", "assign_to", "team",
-        "bot", "metadata",
+        "text",
+        "template",
+        "values",
+        "media",
+        "to",
+        "channel",
+        "outside_window",
+        "expires",
+        "assign_to",
+        "team",
+        "bot",
+        "metadata",
     ],
     later: &["prefer"],
     elsewhere: &[
@@ -54,7 +64,8 @@ pub(super) struct Media {
 impl<'a> Lowering<'a> {
     pub(super) fn send_message(&mut self, key: &'a Entry) -> Option<SendMessage> {
         if let Kind::Scalar { text, .. } = &key.value.kind {
-            let hint = format!("write `send_message: {{ text: {} }}`", super::catalogue::shortened(text).replace('`', "\""));
+            let hint =
+                format!("write `send_message: {{ text: {} }}`", super::catalogue::shortened(text).replace('`', "\""));
             self.report.error("R205", &key.value.span, "`send_message` must be a map", hint);
             return None;
         }
@@ -111,7 +122,11 @@ impl<'a> Lowering<'a> {
         let written = self.report.document.written(&entry.value.span);
         let languages = match &entry.value.kind {
             // `{contact.name}` is a map to YAML, and a forgotten brace to everybody else.
-            Kind::Map(lines) if lines.iter().any(|line| !matches!(line.value.kind, Kind::Null)) && !written.starts_with("{{") => lines,
+            Kind::Map(lines)
+                if lines.iter().any(|line| !matches!(line.value.kind, Kind::Null)) && !written.starts_with("{{") =>
+            {
+                lines
+            }
             _ => return self.required_text(entry).map(|text| (String::new(), text)).into_iter().collect(),
         };
         let usual = &self.world.settings.language;
@@ -138,9 +153,10 @@ impl<'a> Lowering<'a> {
             ("audio", MediaKind::Audio),
             ("video", MediaKind::Video),
         ];
-        let mut written = fields.entries.iter().filter_map(|line| {
-            kinds.iter().find(|(name, _)| *name == line.key).map(|(_, kind)| (*kind, line))
-        });
+        let mut written = fields
+            .entries
+            .iter()
+            .filter_map(|line| kinds.iter().find(|(name, _)| *name == line.key).map(|(_, kind)| (*kind, line)));
         let first = written.next();
         if let Some((_, second)) = written.next() {
             let hint = "send the other one with a message of its own";
@@ -237,7 +253,8 @@ impl<'a> Lowering<'a> {
 
     fn check_forms(&mut self, key: &Entry, fields: &Fields) {
         let has = |name: &'static str| fields.get(name).is_some() || fields.meant.contains(&name);
-        let refused_media = fields.entries.iter().any(|entry| ["image", "document", "audio", "video"].contains(&entry.key.as_str()));
+        let refused_media =
+            fields.entries.iter().any(|entry| ["image", "document", "audio", "video"].contains(&entry.key.as_str()));
         if !has("text") && !has("template") && !has("media") && !refused_media {
             let hint = "write `text: …`, `template: …` or `media: { … }`";
             self.report.error("R202", &key.key_span, "the message is empty", hint);
@@ -284,7 +301,8 @@ impl<'a> Lowering<'a> {
                 self.report.error("R409", &entry.key_span, "an audio carries no caption", hint);
             }
             Some(kind @ (MediaKind::Document | MediaKind::Video)) => {
-                let message = format!("a caption on {} may not be shown: it is documented for images only", with_article(kind));
+                let message =
+                    format!("a caption on {} may not be shown: it is documented for images only", with_article(kind));
                 self.report.warn("R409", &entry.key_span, message, "send the text with a message of its own");
             }
             _ => {}
@@ -297,7 +315,9 @@ impl<'a> Lowering<'a> {
             let length = self.length(text);
             if length > longest {
                 let node = match &entry.value.kind {
-                    Kind::Map(lines) => lines.iter().find(|line| &line.key == language).map_or(&entry.value, |line| &line.value),
+                    Kind::Map(lines) => {
+                        lines.iter().find(|line| &line.key == language).map_or(&entry.value, |line| &line.value)
+                    }
                     _ => &entry.value,
                 };
                 let message = format!("the {what} has {length} characters: {longest} are the most");
@@ -324,7 +344,8 @@ impl<'a> Lowering<'a> {
 
     /// Between the person's message and this step lies no wait, and both are on the same line.
     fn provably_open(&self, to_somebody_else: bool, channel: Option<&str>) -> bool {
-        let only_messages = self.triggers.messages > 0 && self.triggers.needs_contact.is_none() && !self.triggers.unknown;
+        let only_messages =
+            self.triggers.messages > 0 && self.triggers.needs_contact.is_none() && !self.triggers.unknown;
         let same_line = channel.is_none()
             || self.world.settings.channels.len() == 1
             || self.triggers.channels.iter().all(|line| line.as_deref() == channel);

@@ -42,12 +42,8 @@ const TRIGGER: Shape = Shape {
 };
 const KINDS: [&str; 4] = ["webhook", "schedule", "cron", "message"];
 const LATER_KINDS: [&str; 3] = ["message_status", "contact", "conversation"];
-const PATTERN: Shape = Shape {
-    what: "`message`",
-    keys: &["is", "starts_with", "contains", "matches", "has"],
-    later: &[],
-    elsewhere: &[],
-};
+const PATTERN: Shape =
+    Shape { what: "`message`", keys: &["is", "starts_with", "contains", "matches", "has"], later: &[], elsewhere: &[] };
 /// An hour: instants older than this after downtime are skipped.
 const CATCH_UP_MS: i64 = 3_600_000;
 
@@ -101,9 +97,10 @@ impl<'a> Lowering<'a> {
 
     /// The one key that says what kind of trigger it is.
     fn trigger_key(&mut self, fields: &Fields<'a>) -> Option<&'a Entry> {
-        let mut keys = fields.entries.iter().filter(|entry| {
-            KINDS.contains(&entry.key.as_str()) || LATER_KINDS.contains(&entry.key.as_str())
-        });
+        let mut keys = fields
+            .entries
+            .iter()
+            .filter(|entry| KINDS.contains(&entry.key.as_str()) || LATER_KINDS.contains(&entry.key.as_str()));
         let first = keys.next();
         if let Some(second) = keys.next() {
             let message = format!("a second trigger in the same map: `{}`", second.key);
@@ -200,7 +197,8 @@ impl<'a> Lowering<'a> {
     /// Fires at all, and counts weekdays as everybody does.
     fn check_schedule(&mut self, key: &Entry, schedule: &Schedule) {
         let zone = &self.settings.timezone;
-        let from = self.world.now_ms.and_then(|now| Timestamp::from_millisecond(now).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
+        let from =
+            self.world.now_ms.and_then(|now| Timestamp::from_millisecond(now).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
         let next: Vec<Timestamp> = schedule.fires_after(from, zone).take(3).collect();
         if next.is_empty() {
             let message = format!("`{}` never fires", schedule.source());
@@ -234,7 +232,8 @@ impl<'a> Lowering<'a> {
                 "any" => Matcher::Any,
                 "unmatched" => Matcher::Unmatched,
                 _ => {
-                    let hint = format!("write `message: {{ contains: [{text}] }}`, `message: any` or `message: unmatched`");
+                    let hint =
+                        format!("write `message: {{ contains: [{text}] }}`, `message: any` or `message: unmatched`");
                     let message = format!("`message` cannot be `{text}`");
                     self.report.error("R205", &key.value.span, message, hint);
                     return None;
@@ -251,7 +250,8 @@ impl<'a> Lowering<'a> {
             let hint = "write which messages: `message: { contains: [price] }`, or `message: any`";
             self.report.error("R202", &key.key_span, "`message` is empty", hint);
         }
-        let mut words = |name: &str| fields.get(name).map(|entry| word_list(&mut self.report, entry)).unwrap_or_default();
+        let mut words =
+            |name: &str| fields.get(name).map(|entry| word_list(&mut self.report, entry)).unwrap_or_default();
         let (is, starts_with, contains) = (words("is"), words("starts_with"), words("contains"));
         let matches = fields.get("matches").and_then(|entry| self.regex(entry));
         let has = fields.get("has").map(|entry| self.contents(entry)).unwrap_or_default();
@@ -332,7 +332,9 @@ impl<'a> Lowering<'a> {
             return None;
         };
         let path = scalar(&mut self.report, file, "a path such as `audiences/members.csv`")?;
-        let inside = !path.starts_with('/') && !path.contains('\\') && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        let inside = !path.starts_with('/')
+            && !path.contains('\\')
+            && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
         if !inside || !path.ends_with(".csv") {
             let hint = "write a CSV file below `workflows/`, such as `audiences/members.csv`";
             self.report.error("R205", &file.value.span, format!("`{path}` is not the path of an audience"), hint);
@@ -348,7 +350,9 @@ pub(super) fn elapsed_ms(duration: Duration) -> i64 {
 }
 
 fn is_event_name(event: &str) -> bool {
-    event.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
+    event
+        .split('.')
+        .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
 }
 
 /// The trigger's stable name: its key and value.

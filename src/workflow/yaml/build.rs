@@ -76,10 +76,20 @@ impl Builder<'_> {
         let range = span.byte_range().unwrap_or(0..0);
         match event {
             Event::DocumentStart(..) if self.root.is_some() => {
-                self.complain("R104", &range, "a second document starts here", "one file holds one document: remove `---`");
+                self.complain(
+                    "R104",
+                    &range,
+                    "a second document starts here",
+                    "one file holds one document: remove `---`",
+                );
                 return Some(self.repaired.original(range.start));
             }
-            Event::Anchor(..) => self.complain("R103", &range, "`&` at the start makes a YAML anchor, which the language does not have", NO_ANCHORS),
+            Event::Anchor(..) => self.complain(
+                "R103",
+                &range,
+                "`&` at the start makes a YAML anchor, which the language does not have",
+                NO_ANCHORS,
+            ),
             Event::Alias(id) => return self.alias(self.anchored.get(&id).cloned(), range),
             Event::UnresolvedAlias(_) => return self.alias(None, range),
             Event::Scalar(text, style, anchor, tag) => {
@@ -105,7 +115,12 @@ impl Builder<'_> {
     }
 
     fn alias(&mut self, scalar: Option<(String, Style)>, range: Range<usize>) -> Option<usize> {
-        self.complain("R103", &range, "`*` at the start makes a YAML alias, which the language does not have", NO_ALIASES);
+        self.complain(
+            "R103",
+            &range,
+            "`*` at the start makes a YAML alias, which the language does not have",
+            NO_ALIASES,
+        );
         self.add(scalar.map_or(Kind::Null, |(text, style)| Kind::Scalar { text, style }), range)
     }
 
@@ -173,7 +188,12 @@ impl Builder<'_> {
         let text = match node.kind {
             Kind::Scalar { text, style } => {
                 if text == "<<" && style == Style::Plain {
-                    self.complain_at("R103", span.clone(), "`<<` merges maps in YAML, which the language does not do", "write the keys out here");
+                    self.complain_at(
+                        "R103",
+                        span.clone(),
+                        "`<<` merges maps in YAML, which the language does not do",
+                        "write the keys out here",
+                    );
                 }
                 text
             }
@@ -203,7 +223,12 @@ impl Builder<'_> {
     fn refuse_tag(&mut self, tagged: bool, span: &Span) {
         if tagged {
             let range = span.tag_span().unwrap_or(*span).byte_range().unwrap_or(0..0);
-            self.complain("R103", &range, "`!` at the start means something else to YAML: a tag", "remove it, or put the text in quotes");
+            self.complain(
+                "R103",
+                &range,
+                "`!` at the start means something else to YAML: a tag",
+                "remove it, or put the text in quotes",
+            );
         }
     }
 
@@ -243,9 +268,7 @@ const NO_ALIASES: &str = "write the value out; a text that starts with `*` needs
 
 fn explain(kind: &ErrorKind) -> (&'static str, &'static str) {
     match kind {
-        ErrorKind::UnclosedQuotedScalar => {
-            ("these quotes are never closed", "put a quote at the end of the text")
-        }
+        ErrorKind::UnclosedQuotedScalar => ("these quotes are never closed", "put a quote at the end of the text"),
         ErrorKind::UnknownQuotedScalarEscape
         | ErrorKind::InvalidQuotedScalarHexEscape
         | ErrorKind::InvalidUnicodeEscape

@@ -46,7 +46,10 @@ pub(crate) struct Node {
 pub(crate) enum Kind {
     /// Nothing was written: `key:` alone, `~` or `null`.
     Null,
-    Scalar { text: String, style: Style },
+    Scalar {
+        text: String,
+        style: Style,
+    },
     List(Vec<Node>),
     Map(Vec<Entry>),
 }

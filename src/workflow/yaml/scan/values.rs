@@ -25,8 +25,12 @@ impl Scan<'_> {
                 self.at = self.next_line(end);
             }
             Some('&') if !matches!(chars.next(), None | Some(' ')) => self.at = self.next_line(end),
-            Some(c @ ('*' | '&' | '@' | '`' | '%' | '|' | '>' | ',' | ']' | '}')) => self.unreadable_start(at, parent, key, c),
-            Some(c @ ('-' | '?')) if matches!(chars.next(), None | Some(' ')) => self.unreadable_start(at, parent, key, c),
+            Some(c @ ('*' | '&' | '@' | '`' | '%' | '|' | '>' | ',' | ']' | '}')) => {
+                self.unreadable_start(at, parent, key, c)
+            }
+            Some(c @ ('-' | '?')) if matches!(chars.next(), None | Some(' ')) => {
+                self.unreadable_start(at, parent, key, c)
+            }
             Some(_) => self.plain(at, parent, key),
         }
     }
@@ -102,7 +106,8 @@ impl Scan<'_> {
 
     fn unclosed_quote(&mut self, at: usize, end: usize, quote: char) {
         let written = self.source[at..end].trim_end();
-        let hint = format!("close them: `{written}{quote}`; an apostrophe at the start needs double quotes around the text");
+        let hint =
+            format!("close them: `{written}{quote}`; an apostrophe at the start needs double quotes around the text");
         self.complain("R104", at..at + 1, "these quotes are never closed", &hint);
         self.quote(at..at + written.len());
         self.at = self.next_line(end);
@@ -129,7 +134,9 @@ impl Scan<'_> {
         let tag = written.split_whitespace().next().unwrap_or(written);
         let question = key.is_none_or(|key| QUESTIONS.contains(&key)) && tag.contains(['.', '(']);
         let (hint, end) = match (question, tag.starts_with("!!")) {
-            (true, _) => (format!("{}, or ask for the opposite with `none:`", quoting_hint(&label(key), written)), at + 1),
+            (true, _) => {
+                (format!("{}, or ask for the opposite with `none:`", quoting_hint(&label(key), written)), at + 1)
+            }
             (false, true) => (format!("remove `{tag}`"), at + tag.len()),
             (false, false) => (quoting_hint(&label(key), written), at + 1),
         };
@@ -203,12 +210,18 @@ impl Scan<'_> {
             let visible = &text[..comment.unwrap_or(text.len())];
             if let Some(colon) = colon_blank(visible) {
                 let at = value.start + offset + colon;
-                self.complain("R104", at..at + 1, "`: ` inside a text makes YAML see a key", &quoting_hint(label, written));
+                self.complain(
+                    "R104",
+                    at..at + 1,
+                    "`: ` inside a text makes YAML see a key",
+                    &quoting_hint(label, written),
+                );
                 return true;
             }
             if let Some(hash) = comment.filter(|hash| cuts(&text[*hash..]) && !is_number(visible.trim())) {
                 let at = value.start + offset + hash;
-                let message = format!("the text is cut here: ` #` starts a comment, and only `{}` is left", visible.trim());
+                let message =
+                    format!("the text is cut here: ` #` starts a comment, and only `{}` is left", visible.trim());
                 self.complain("R102", at..value.start + offset + text.len(), &message, &quoting_hint(label, written));
                 return true;
             }
