@@ -1,10 +1,11 @@
 //! `template` and `values`: the approved template, and what fills its placeholders.
 
-use super::catalogue::{self, Ready, media_name, with_article};
+use super::catalogue::{self, Ready};
 use super::fields::Fields;
 use super::lowering::Lowering;
-use super::send_message::Media;
+use super::media::Media;
 use super::values::scalar;
+use super::wording::{media_name, with_article};
 use super::words::{listed, nearest};
 use crate::expr::Text;
 use crate::workflow::yaml::{Entry, Kind, Node};

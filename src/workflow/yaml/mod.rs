@@ -5,6 +5,7 @@
 //! `build` makes the tree. Invariant: all places are places of the text as it was written, whatever was mended.
 
 mod build;
+mod explain;
 mod repair;
 mod scan;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Maps and lists in braces: `{ text: Hi, if: … }`. Walks them with the same eye as the lines outside.
 
-use super::values::{closing_quote, quoting_hint};
+use super::signs::{closing_quote, quoting_hint};
 use super::{Scan, is_false_blank};
 
 /// One `{` or `[` that is not closed yet.
