@@ -87,7 +87,7 @@ impl Gatekeeper {
 }
 
 /// Who owns an IPv6 address owns the /64 around it.
-fn network(peer: IpAddr) -> IpAddr {
+pub(super) fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64))),
         v4 => v4,

@@ -1,10 +1,12 @@
 //! Promise: webhooks of the project's sources are taken in by the order of `semantics.md` §4.1, and what is refused
 //! leaves no row.
 
-use crate::http_stand::{BOOKING_TOKEN, CANARY, SHOP_SECRET, Stand, signed};
+use crate::http_stand::{BOOKING_TOKEN, CANARY, SHOP_SECRET, Stand, Wanted, signed};
 use relance::http::Mode;
+use relance::http::limits::Limits;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const ORDER: &str = r#"{"order":{"id":"A-17"},"phone":"0612340001","name":"Ana","total":12}"#;
 
@@ -46,7 +48,8 @@ async fn each_step_comes_before_the_next() {
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_is_given_up() {
-    let stand = Stand::new(Mode::Serve).await;
+    let limits = Limits { body_read: Duration::from_millis(100), ..Limits::default() };
+    let stand = Stand::with(Wanted { limits, ..Wanted::default() }).await;
     let head = "POST /hooks/shop/order.paid HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{";
     let answer = stand.raw(head.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"hint\""), "{answer}");

@@ -73,9 +73,7 @@ pub(crate) struct Wanted {
 
 impl Default for Wanted {
     fn default() -> Self {
-        // A whole second is enough for every honest request, and short enough to wait for.
-        let limits = Limits { body_read: Duration::from_millis(200), ..Limits::default() };
-        Self { mode: Mode::Serve, url_secret: true, signing_secret: false, limits }
+        Self { mode: Mode::Serve, url_secret: true, signing_secret: false, limits: Limits::default() }
     }
 }
 
