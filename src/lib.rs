@@ -12,6 +12,7 @@ pub mod delivery;
 pub mod engine;
 pub mod event;
 pub mod expr;
+pub mod http;
 pub mod message;
 pub mod outbox;
 pub mod run;
