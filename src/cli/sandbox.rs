@@ -2,13 +2,13 @@
 //!
 //! Invariant: it listens on this machine only; whoever reaches it may do everything.
 
+use super::{Exit, Global, project};
 use crate::clock::Clock;
 use crate::config::{Project, Secret};
 use crate::connector::sandbox::{Sandbox, SandboxConfig, Timing};
 use anyhow::{Context, bail};
 use jiff::SignedDuration;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use tokio::net::TcpListener;
 
 #[derive(Debug, Clone, clap::Args)]
@@ -25,9 +25,6 @@ pub struct Args {
     /// The API token that callers must show; without one, any will do
     #[arg(long, value_name = "TOKEN", env = "CALLBELL_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
-    /// Folder of the project whose templates and channels the account has
-    #[arg(long, value_name = "FOLDER")]
-    pub project: Option<PathBuf>,
     /// What the clock is ahead of the machine's, like `+26h`; it can be moved on by `POST /sandbox/clock`
     #[arg(long, value_name = "DURATION", env = "RELANCE_CLOCK_OFFSET", allow_hyphen_values = true, value_parser = read_offset)]
     pub clock_offset: Option<SignedDuration>,
@@ -39,11 +36,19 @@ pub struct Args {
     pub keep: usize,
 }
 
-/// Serves until interrupted. `project`: what `--project` names, read by the caller.
+/// Plays the account of the project in this folder, if there is one, until interrupted.
+pub(super) async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
+    let files = project::read_files(&global.project)?;
+    let project = crate::workflow::load(&files).project;
+    serve(args, project.as_ref()).await?;
+    Ok(Exit::Fine)
+}
+
+/// Serves until interrupted. `project`: whose templates and channels the account has.
 ///
 /// # Errors
 /// When the address is public or taken, or the clock's offset is out of reach.
-pub async fn run(args: Args, project: Option<&Project>) -> anyhow::Result<()> {
+pub async fn serve(args: Args, project: Option<&Project>) -> anyhow::Result<()> {
     if !args.listen.ip().is_loopback() {
         bail!("the sandbox listens on this machine only, not on `{}`\nhint: use 127.0.0.1", args.listen);
     }

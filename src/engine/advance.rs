@@ -213,10 +213,7 @@ impl Moving<'_> {
     }
 
     fn instant(&self, time: &Question) -> Result<i64, String> {
-        let answer = self.with_scope(|scope| time.evaluate(scope));
-        let value = answer.map_err(|undecidable| format!("couldn't tell: {}", undecidable.0))?;
-        let instant = value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
-        instant.map(Timestamp::as_millisecond).ok_or_else(|| format!("`{}` is no time: {value}", time.source()))
+        self.with_scope(|scope| time.instant_ms(scope)).map_err(|why| format!("couldn't tell: {}", why.0))
     }
 
     fn branch(&mut self, cases: &[workflow::Case], otherwise: &[Step]) -> Flow {

@@ -31,8 +31,6 @@ pub(super) struct Arrival {
     pub(super) data: Arc<Value>,
     /// The firing whose instant, or whose row, this is.
     pub(super) firing: Option<String>,
-    /// The line of the audience file it stands in.
-    pub(super) line: Option<u64>,
     /// Name of the channel by which the person wrote.
     pub(super) channel: Option<String>,
     pub(super) candidates: Vec<Candidate>,
@@ -316,7 +314,7 @@ pub(super) fn decide(arrival: &mut Arrival, unit: &mut Unit) -> Vec<Evaluation> 
             _ if started >= MOST_RUNS => {
                 Judged::Refused(EvaluationResult::Failed, format!("more than {MOST_RUNS} runs from one event"))
             }
-            Some(judged) => judged,
+            Some(judged) => again_if_known(judged, &candidate, arrival, unit),
             None => continue,
         };
         let (result, reason, run) = match judged {
@@ -331,6 +329,19 @@ pub(super) fn decide(arrival: &mut Arrival, unit: &mut Unit) -> Vec<Evaluation> 
         evaluations.push(Evaluation { workflow, trigger: candidate.trigger().name.clone(), result, reason, run });
     }
     evaluations
+}
+
+/// Somebody nobody knew when this was judged may have been met since, in the same group.
+fn again_if_known(judged: Judged, candidate: &Candidate, arrival: &Arrival, unit: &Unit) -> Judged {
+    let Judged::Applies { contact, .. } = &judged else { return judged };
+    let keys = candidate.who.as_ref().map(Person::keys).unwrap_or_default();
+    match unit.contact_by(&keys) {
+        Some(met) if met.id != contact.id => {
+            let proof = format!("event {}", arrival.id);
+            judge_one(candidate, &arrival.data, arrival.channel.as_deref(), &proof, unit)
+        }
+        _ => judged,
+    }
 }
 
 type Decided = (EvaluationResult, String, Option<String>);
@@ -360,9 +371,17 @@ fn start(
     if let Some(hash) = &identity {
         unit.take_identity(&workflow.id, hash, &run);
     }
-    unit.put_contact(contact);
+    unit.put_contact(as_known_now(candidate, contact, arrival, unit));
     unit.start_run(run, &candidate.definition, arrival.data.clone());
     (EvaluationResult::Started, String::new(), Some(id))
+}
+
+/// The contact with what others of the group have learnt of the person since it was judged.
+fn as_known_now(candidate: &Candidate, judged: Contact, arrival: &Arrival, unit: &Unit) -> Contact {
+    match &candidate.who {
+        Ok(person) if unit.contact(&judged.id).is_some() => person.contact(unit, &format!("event {}", arrival.id)),
+        _ => judged,
+    }
 }
 
 fn new_run(candidate: &Candidate, contact: &Contact, arrival: &Arrival, unit: &Unit) -> Run {

@@ -207,7 +207,6 @@ fn new_arrivals(work: &Work, fresh: &HashSet<String>, context: &Context) -> Vec<
         event: new.event.clone(),
         data: new.data.clone(),
         firing: new.target.as_ref().map(|target| target.firing.clone()),
-        line: new.target.as_ref().and_then(|target| target.line),
         channel: None,
         candidates: match &new.target {
             None => evaluate::candidates(context.deployed, &new.event, &new.data),
@@ -371,8 +370,20 @@ fn settle_call(unit: &mut Unit<'_>, call: &CallResult) -> settle::Consequences {
         let line = window::after_refusal(unit.line(&contact, &channel), call.started_at_ms);
         unit.put_line(&contact, &channel, line);
     }
+    learn_uuid(unit, call);
     unit.settle_run(&call.delivery, consequences.settlement.clone());
     consequences
+}
+
+/// The answer of a send names the person at Callbell, when it was asked.
+fn learn_uuid(unit: &mut Unit<'_>, call: &CallResult) {
+    let Outcome::Accepted { contact_uuid: Some(uuid), .. } = &call.outcome else { return };
+    let person = unit.deliveries.get(&call.delivery).and_then(|row| unit.contact(&row.delivery.contact)).cloned();
+    let free = unit.contact_by(&[ContactKey::Uuid(uuid.clone())]).is_none();
+    if let Some(mut contact) = person.filter(|contact| contact.uuid.is_none() && free) {
+        contact.uuid = Some(uuid.clone());
+        unit.put_contact(contact);
+    }
 }
 
 fn message_uuid(outcome: &Outcome) -> Option<&str> {

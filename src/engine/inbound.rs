@@ -120,7 +120,7 @@ pub(super) fn apply(told: &Told, unit: &mut Unit) -> Option<Arrival> {
     let dedupe = told.dedupe()?.clone();
     let event = NewEvent { source: SOURCE.into(), name: told.name().into(), data: Value::Null, at_ms, dedupe };
     let data = Arc::new(data);
-    Some(Arrival { id: told.id.clone(), event: Arc::new(event), data, firing: None, line: None, channel, candidates })
+    Some(Arrival { id: told.id.clone(), event: Arc::new(event), data, firing: None, channel, candidates })
 }
 
 /// Writes what was told of a person; a person nobody knows is made.

@@ -253,7 +253,7 @@ impl Loop {
     }
 
     fn finish(&mut self, work: Work, owed: Owed, done: Done) {
-        self.shared.load.add(work.arrivals.len(), done.calls.len(), done.counted);
+        self.shared.load.add(work.arrivals.len(), work.calls.len(), &done);
         for call in &work.calls {
             self.open.remove(&call.delivery);
         }

@@ -27,10 +27,10 @@ use crate::config::Project;
 use crate::connector::Callbell;
 use crate::connector::webhook::Incoming;
 use crate::event::NewEvent;
-use crate::store::{Counted, Store};
+use crate::store::Store;
 use deployed::Deployed;
 use group::{CallResult, NewArrival};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 use tokio::sync::{mpsc, oneshot};
 
@@ -64,6 +64,10 @@ struct Load {
     statements: AtomicU64,
     rows: AtomicU64,
     calls: AtomicU64,
+    settled: AtomicU64,
+    /// Machine time of the first group with an event and of the last one that settled a call.
+    first_event_ms: AtomicI64,
+    last_settled_ms: AtomicI64,
 }
 
 /// Figures of [`Engine::load`].
@@ -73,7 +77,11 @@ pub struct LoadFigures {
     pub events: u64,
     pub statements: u64,
     pub rows: u64,
+    /// Calls begun, and calls whose outcome is recorded.
     pub calls: u64,
+    pub settled: u64,
+    /// From the first event to the last recorded outcome, by the engine's clock.
+    pub busy_ms: i64,
 }
 
 /// How the engine is set up.
@@ -239,6 +247,8 @@ impl Engine {
             statements: read(&load.statements),
             rows: read(&load.rows),
             calls: read(&load.calls),
+            settled: read(&load.settled),
+            busy_ms: load.last_settled_ms.load(Ordering::Relaxed) - load.first_event_ms.load(Ordering::Relaxed),
         }
     }
 }
@@ -254,11 +264,18 @@ impl Shared {
 }
 
 impl Load {
-    fn add(&self, events: usize, calls: usize, counted: Counted) {
+    fn add(&self, events: usize, settled: usize, done: &group::Done) {
         self.groups.fetch_add(1, Ordering::Relaxed);
         self.events.fetch_add(events as u64, Ordering::Relaxed);
-        self.calls.fetch_add(calls as u64, Ordering::Relaxed);
-        self.statements.fetch_add(counted.statements, Ordering::Relaxed);
-        self.rows.fetch_add(counted.rows, Ordering::Relaxed);
+        self.calls.fetch_add(done.calls.len() as u64, Ordering::Relaxed);
+        self.settled.fetch_add(settled as u64, Ordering::Relaxed);
+        self.statements.fetch_add(done.counted.statements, Ordering::Relaxed);
+        self.rows.fetch_add(done.counted.rows, Ordering::Relaxed);
+        if events > 0 {
+            let _ = self.first_event_ms.compare_exchange(0, done.now_ms, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        if events + settled > 0 {
+            self.last_settled_ms.store(done.now_ms, Ordering::Relaxed);
+        }
     }
 }

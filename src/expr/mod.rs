@@ -1,30 +1,26 @@
 //! Expressions: questions (CEL) and text (Handlebars). Parsed and checked once, evaluated against a [`Scope`].
 //!
-//! The crates parse; evaluation is ours, because its rules are the language's promise: an unknown field is null,
-//! a comparison with null is undecidable and never a yes, a hole in a text stops the message
-//! (`language.md` §7, §8). Invariant: evaluation neither panics nor asks a clock; same scope, same result.
+//! `question/` holds the one notation, `text/` the other; beside them lies what both share. The crates parse; evaluation is
+//! ours, because its rules are the language's promise: an unknown field is null, a comparison with null is undecidable and never
+//! a yes, a hole in a text stops the message (`language.md` §7, §8). Invariant: evaluation neither panics nor asks a clock; same
+//! scope, same result.
 
-mod eval;
 mod fold;
-mod functions;
-mod lists;
-mod lower;
-mod node;
 mod number;
 mod path;
 pub mod question;
 mod suggest;
-mod syntax;
 pub mod text;
 mod time;
-mod token;
-mod uses;
 mod value;
-mod wording;
 
 pub use fold::fold;
+pub use path::{field, plain_name};
 pub use question::{Comparison, Kind, Question, Undecidable};
 pub use text::{Hole, Text};
+
+#[cfg(test)]
+mod tests;
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -97,6 +93,9 @@ mod bound {
     pub(super) const DEPTH: usize = 64;
     /// Items of a list that a question or a text walks.
     pub(super) const ITEMS: usize = 1_000;
-    /// Bytes of a text that an evaluation makes, and of a text as written.
+    /// Bytes of a text as written, and its tags: the handlebars crate counts lines anew for each of them.
+    pub(super) const TEXT: usize = 64 * 1024;
+    pub(super) const TAGS: usize = 500;
+    /// Bytes of a text that an evaluation makes.
     pub(super) const OUTPUT: usize = 256 * 1024;
 }

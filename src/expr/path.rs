@@ -174,7 +174,7 @@ pub(super) fn walk<'a, S: AsRef<str>>(start: Value<'a>, fields: &[S]) -> Value<'
 }
 
 /// The field of an object by its name, else by its plain name; the item of a list by its number.
-pub(super) fn field<'a>(json: &'a Json, name: &str) -> Option<&'a Json> {
+pub fn field<'a>(json: &'a Json, name: &str) -> Option<&'a Json> {
     match json {
         Json::Object(fields) => fields.get(name).or_else(|| {
             let found =
@@ -191,7 +191,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// How a key is written in a path: its accents dropped, every other character that no plain name has as `_`.
-pub(super) fn plain_name(key: &str) -> Cow<'_, str> {
+pub fn plain_name(key: &str) -> Cow<'_, str> {
     if is_plain(key) {
         return Cow::Borrowed(key);
     }

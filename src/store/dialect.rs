@@ -77,6 +77,14 @@ impl Dialect {
         }
     }
 
+    /// Takes the database for one process (1 = taken); `None` where a file lock does it.
+    pub(crate) fn exclusive(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("select case when pg_try_advisory_lock(7235452) then 1::bigint else 0::bigint end"),
+        }
+    }
+
     fn translate(self, text: &str) -> String {
         let mut out = String::with_capacity(text.len() * 2);
         let mut rest = text;

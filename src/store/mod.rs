@@ -16,6 +16,8 @@ use anyhow::{Context as _, bail};
 use dialect::{Dialect, Statement};
 use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::{AnyConnection, AnyPool, Connection as _, Executor as _, Row as _};
+use std::fs::File;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// SQLite before this loses commits under a rare race of its write-ahead log.
@@ -29,6 +31,8 @@ pub struct Store {
     url: String,
     dialect: Dialect,
     readers: AnyPool,
+    /// Held as long as the store is open: no other process may write this file.
+    _lock: Option<Arc<File>>,
 }
 
 /// The only connection of this process that writes.
@@ -76,6 +80,10 @@ impl Store {
     pub async fn open(url: &str) -> anyhow::Result<Self> {
         sqlx::any::install_default_drivers();
         let dialect = Dialect::of(url).context("the database address must start with `sqlite:` or `postgres://`")?;
+        let lock = match dialect {
+            Dialect::Sqlite => Some(Arc::new(lock_file(url)?)),
+            Dialect::Postgres => None,
+        };
         migrate(url, dialect).await?;
         let readers = AnyPoolOptions::new()
             .max_connections(4)
@@ -85,7 +93,7 @@ impl Store {
             })
             .connect(url)
             .await?;
-        Ok(Self { url: url.to_owned(), dialect, readers })
+        Ok(Self { url: url.to_owned(), dialect, readers, _lock: lock })
     }
 
     /// The connection that writes. One per process: on SQLite a second one would wait for the first.
@@ -95,6 +103,10 @@ impl Store {
     pub async fn writer(&self, clock: Clock) -> anyhow::Result<Writer> {
         let mut connection = connect(&self.url).await?;
         connection.execute(self.dialect.settings(true)).await?;
+        if let Some(statement) = self.dialect.exclusive() {
+            let taken: i64 = sqlx::query(statement).fetch_one(&mut connection).await?.try_get(0)?;
+            anyhow::ensure!(taken == 1, "another relance process serves this database");
+        }
         Ok(Writer { connection, dialect: self.dialect, clock })
     }
 
@@ -292,6 +304,17 @@ impl From<bool> for Cell<'_> {
 impl From<Option<i64>> for Cell<'_> {
     fn from(number: Option<i64>) -> Self {
         number.map_or(Self::Null, Self::Number)
+    }
+}
+
+/// SQLite: `<database>.lock` beside the file.
+fn lock_file(url: &str) -> anyhow::Result<File> {
+    let path = url.trim_start_matches("sqlite:").trim_start_matches("//").split('?').next().unwrap_or_default();
+    let path = format!("{path}.lock");
+    let file = File::create(&path).with_context(|| format!("cannot make {path}"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => bail!("another relance process uses this database: {path} is locked"),
     }
 }
 

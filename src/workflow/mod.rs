@@ -3,7 +3,11 @@
 //! `yaml` reads files into a tree with positions, `check` lowers that tree to this model and reports every mistake.
 //! Invariant: the same sources give the same model, so a stored definition can be read again years later.
 
+mod check;
 pub mod diagnostic;
+mod yaml;
+
+pub use check::{check, load, load_definition};
 
 use crate::condition::Condition;
 use crate::delivery::{OutsideWindow, Purpose};
@@ -235,9 +239,4 @@ fn find_step<'a>(steps: &'a [Step], path: &str) -> Option<&'a Step> {
             _ => None,
         }
     })
-}
-
-/// TEMPORARY until the checker lands.
-pub fn load(_files: &crate::config::Files) -> crate::config::Loaded {
-    crate::config::Loaded { project: None, diagnostics: Vec::new() }
 }

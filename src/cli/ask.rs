@@ -1,0 +1,68 @@
+//! Asking a running server: `trigger` and `runs` use it.
+
+use super::Global;
+use super::exit::{Exit, Failure};
+use super::{environment, token};
+use crate::config::Environment;
+use serde_json::Value;
+use std::time::Duration;
+
+/// A server, and the token that opens it.
+pub struct Server {
+    url: String,
+    token: Option<String>,
+    http: reqwest::Client,
+}
+
+impl Server {
+    /// The server of `--url`, else the one of `RELANCE_LISTEN`; the token of `RELANCE_TOKEN`, else of the project.
+    ///
+    /// # Errors
+    /// When the environment cannot be read.
+    pub fn of(global: &Global) -> anyhow::Result<Self> {
+        let environment = Environment::read(&environment::lookup).map_err(|mistakes| {
+            Failure::new(Exit::Usage, mistakes.join("; "), "mend the environment variables")
+        })?;
+        let token = environment.token.as_ref().map(|token| token.expose().to_owned());
+        let token = token.or_else(|| token::read(&global.project));
+        let url = global.url.clone().unwrap_or_else(|| format!("http://{}", environment.listen));
+        crate::connector::install_crypto();
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
+        Ok(Self { url: url.trim_end_matches('/').to_owned(), token, http })
+    }
+
+    /// Asks a path below `/api`.
+    ///
+    /// # Errors
+    /// Exit 3 when nobody answers, 4 when the server refuses.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.send(self.http.get(format!("{}{path}", self.url))).await
+    }
+
+    /// Posts JSON to a path below `/api`.
+    ///
+    /// # Errors
+    /// As [`Server::get`].
+    pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(self.http.post(format!("{}{path}", self.url)).json(body)).await
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
+        let request = match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        let answer = request.send().await.map_err(|error| {
+            let hint = "start it with `relance serve` or `relance dev`, or name it with `--url`";
+            Failure::new(Exit::NoConnection, format!("no relance server answers at {}: {}", self.url, error.without_url()), hint)
+        })?;
+        let status = answer.status();
+        let body: Value = answer.json().await.unwrap_or_default();
+        if status.is_success() {
+            return Ok(body);
+        }
+        let said = body["error"].as_str().unwrap_or("no reason given");
+        let hint = body["hint"].as_str().unwrap_or_default();
+        Err(Failure::new(Exit::Refused, format!("the server refused ({}): {said}", status.as_u16()), hint))
+    }
+}

@@ -1,0 +1,180 @@
+//! `relance check`: mistakes as people read them, and as programs do.
+//!
+//! Decides nothing: `workflow::check` found the mistakes. Invariant: the caret stands below the first character at
+//! fault, whatever tabs, accents or emoji come before it.
+
+use super::{Exit, Global, project};
+use crate::clock::Clock;
+use crate::config::Files;
+use crate::workflow;
+use crate::workflow::diagnostic::{Diagnostic, Severity};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use unicode_width::UnicodeWidthChar as _;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Warnings count as errors
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Prints every mistake of all files, found in one pass.
+pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
+    let files = project::read_files(&global.project)?;
+    let diagnostics = workflow::check(&files, Clock::machine(0).now_ms()).diagnostics;
+    let text = match global.json {
+        true => format!("{}\n", render_json(&diagnostics)),
+        false => render_human(&diagnostics, &files),
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    if !global.quiet && !global.json {
+        eprintln!("{}", summary(&diagnostics, &files));
+    }
+    let serious = |one: &Diagnostic| one.severity == Severity::Error || args.strict;
+    Ok(if diagnostics.iter().any(serious) { Exit::Problems } else { Exit::Fine })
+}
+
+/// Columns of a source line that are shown; longer ones are cut around the caret.
+const SHOWN: usize = 100;
+
+/// Each mistake with its source line, a caret and the way out, separated by empty lines.
+pub fn render_human(diagnostics: &[Diagnostic], files: &Files) -> String {
+    let mut lines: HashMap<&str, Vec<&str>> = HashMap::new();
+    let mut out = String::new();
+    for (at, diagnostic) in diagnostics.iter().enumerate() {
+        if at > 0 {
+            out.push('\n');
+        }
+        let text = files.get(&diagnostic.file).map_or("", String::as_str);
+        let lines = lines.entry(&diagnostic.file).or_insert_with(|| text.lines().collect());
+        let source = lines.get(diagnostic.line.saturating_sub(1)).copied();
+        render_one(&mut out, diagnostic, source.filter(|line| !line.trim().is_empty()));
+    }
+    out
+}
+
+fn render_one(out: &mut String, diagnostic: &Diagnostic, source: Option<&str>) {
+    let Diagnostic { code, file, line, column, message, hint, .. } = diagnostic;
+    let severity = severity_word(diagnostic.severity);
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "{file}:{line}:{column}: {severity}[{code}]: {message}");
+    if let Some(source) = source {
+        let (shown, caret) = excerpt(source, *column, diagnostic.width);
+        let number = line.to_string();
+        let _ = writeln!(out, "  {number} | {shown}");
+        let _ = writeln!(out, "  {} | {caret}", " ".repeat(number.len()));
+    }
+    if !hint.is_empty() {
+        let _ = writeln!(out, "  hint: {hint}");
+    }
+}
+
+/// The line as shown and the carets below it. `column` counts characters from 1.
+fn excerpt(line: &str, column: usize, width: usize) -> (String, String) {
+    let chars: Vec<char> = line.chars().filter(|c| *c != '\u{feff}').collect();
+    let start = (column - 1).min(chars.len());
+    let end = (start + width).min(chars.len()).max(start);
+    let cells = |range: &[char]| range.iter().map(|c| cell_width(*c)).sum::<usize>();
+    // A long line is cut so that the caret stands in its first third.
+    let from = if cells(&chars) > SHOWN { start.saturating_sub(SHOWN / 3) } else { 0 };
+    let mut to = from;
+    let mut room = SHOWN;
+    while to < chars.len() && room >= cell_width(chars[to]) {
+        room -= cell_width(chars[to]);
+        to += 1;
+    }
+    let before = if from > 0 { "… " } else { "" };
+    let after = if to < chars.len() { " …" } else { "" };
+    let shown: String = chars[from..to].iter().map(|c| visible(*c)).collect();
+    let indent = cells(&chars[from..start]) + before.chars().count();
+    let carets = cells(&chars[start..end.min(to).max(start)]).max(1);
+    let line = format!("{before}{shown}{after}");
+    (line.trim_end().to_owned(), format!("{}{}", " ".repeat(indent), "^".repeat(carets)))
+}
+
+/// Columns of a terminal that a character takes as it is shown.
+fn cell_width(c: char) -> usize {
+    match c {
+        '\t' => 1,
+        c => visible(c).width().unwrap_or(0),
+    }
+}
+
+/// Tabs and characters without a width are shown as a sign of their own: they are what the mistake is about.
+fn visible(c: char) -> char {
+    match c {
+        '\t' => '→',
+        '\u{200b}'..='\u{200f}' | '\u{2060}' => '·',
+        '\u{a0}' | '\u{202f}' => '␣',
+        c if c.is_control() => '·',
+        c => c,
+    }
+}
+
+/// `2 errors, 1 warning in 9 files`, or `9 files, no mistakes`.
+pub fn summary(diagnostics: &[Diagnostic], files: &Files) -> String {
+    let (errors, warnings) = counts(diagnostics);
+    let read = files.keys().filter(|path| path.ends_with(".yaml") || path.ends_with(".json")).count();
+    let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
+    let files = count(read, "file");
+    match (errors, warnings) {
+        (0, 0) => format!("{files}, no mistakes"),
+        (errors, 0) => format!("{} in {files}", count(errors, "error")),
+        (0, warnings) => format!("{} in {files}", count(warnings, "warning")),
+        (errors, warnings) => format!("{}, {} in {files}", count(errors, "error"), count(warnings, "warning")),
+    }
+}
+
+/// The machine-readable form, one object; its shape is versioned.
+pub fn render_json(diagnostics: &[Diagnostic]) -> Value {
+    let (errors, warnings) = counts(diagnostics);
+    let list: Vec<Value> = diagnostics
+        .iter()
+        .map(|diagnostic| {
+            json!({
+                "code": diagnostic.code,
+                "severity": severity_word(diagnostic.severity),
+                "file": diagnostic.file,
+                "line": diagnostic.line,
+                "column": diagnostic.column,
+                "width": diagnostic.width,
+                "message": diagnostic.message,
+                "hint": diagnostic.hint,
+            })
+        })
+        .collect();
+    json!({ "version": 1, "diagnostics": list, "errors": errors, "warnings": warnings })
+}
+
+/// Errors and warnings.
+pub fn counts(diagnostics: &[Diagnostic]) -> (usize, usize) {
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+    (errors, diagnostics.len() - errors)
+}
+
+fn severity_word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caret_stands_below_its_character() {
+        assert_eq!(excerpt("ab: cd", 5, 2), ("ab: cd".into(), "    ^^".into()));
+        assert_eq!(excerpt("\tb", 1, 1), ("→b".into(), "^".into()));
+        assert_eq!(excerpt("é 🎉 x", 5, 1), ("é 🎉 x".into(), "     ^".into()));
+        assert_eq!(excerpt("ab", 9, 3), ("ab".into(), "  ^".into()));
+        let long = "x".repeat(300);
+        let (shown, caret) = excerpt(&long, 200, 1);
+        assert!(shown.starts_with("… x") && shown.ends_with("x …"));
+        assert_eq!(caret.chars().count(), 36);
+    }
+}

@@ -1,0 +1,29 @@
+//! `relance schedule`: what runs next, read from the files alone.
+
+use super::{Exit, Global, project, schedule};
+use crate::clock::Clock;
+use crate::workflow;
+use std::io::Write as _;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Firings shown of each schedule
+    #[arg(long, default_value_t = 5)]
+    count: usize,
+}
+
+pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
+    let files = project::read_files(&global.project)?;
+    let loaded = workflow::load(&files);
+    let Some(project) = loaded.project else {
+        eprint!("{}", super::check::render_human(&loaded.diagnostics, &files));
+        return Ok(Exit::Problems);
+    };
+    let now_ms = Clock::machine(0).now_ms();
+    let text = match global.json {
+        true => schedule::render_json(&project, now_ms, args.count).to_string() + "\n",
+        false => schedule::render(&project, now_ms, args.count),
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(Exit::Fine)
+}

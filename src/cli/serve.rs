@@ -1,0 +1,196 @@
+//! `relance serve`: the project against the real service (or a sandbox in another process).
+//!
+//! Starts in this order: files, environment, database, engine, listener; ends in the opposite one. What is wrong with
+//! the configuration is told whole, with exit 78, before anything is opened.
+
+use super::exit::{Exit, Failure};
+use super::{Global, check, environment, project, token};
+use crate::clock::Clock;
+use crate::config::{Environment, Files, Project, Secret};
+use crate::connector::Callbell;
+use crate::engine::{Engine, Setup};
+use crate::http;
+use crate::store::Store;
+use crate::workflow;
+use crate::workflow::diagnostic::Severity;
+use anyhow::Context as _;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long calls in flight may take to end at a drain.
+const DRAIN: Duration = Duration::from_secs(25);
+/// How long events are still taken in after SIGTERM, so that a load balancer notices.
+const GOODBYE: Duration = Duration::from_secs(3);
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// End at once on SIGTERM instead of taking in events for three more seconds
+    #[arg(long)]
+    no_goodbye: bool,
+}
+
+pub(super) async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
+    let (project, files) = read_project(global)?;
+    let environment = read_environment(&project)?;
+    let listen = listen_address(&environment)?;
+    let database = database_url(&environment, &global.project)?;
+    let store = Store::open(&database).await.map_err(|error| {
+        Failure::new(Exit::NoConnection, format!("{error:#}"), "check RELANCE_DATABASE_URL, and that the database runs")
+    })?;
+    let admin = token::read_or_make(&global.project, environment.token.clone())?;
+    let engine = start_engine(global, &project, &environment, store).await?;
+    let app = http::App::new(engine.clone(), Arc::new(environment), admin, Arc::new(lookup_secret), http::Mode::Serve);
+    for warning in http::warnings(&app) {
+        tracing::warn!("{warning}");
+    }
+    let listener = TcpListener::bind(listen).await.map_err(|error| {
+        Failure::new(Exit::Configuration, format!("cannot listen on {listen}: {error}"), "set RELANCE_LISTEN to a free address")
+    })?;
+    eprintln!("relance: {} workflows, listening on http://{}", project.workflows.len(), listener.local_addr()?);
+    drop(files);
+    serve_until_told(global, &args, engine, app, listener).await?;
+    Ok(Exit::Fine)
+}
+
+fn read_project(global: &Global) -> anyhow::Result<(Project, Files)> {
+    let refused = |message: String| Failure::new(Exit::Configuration, message, "`relance check` shows the same");
+    let files = project::read_files(&global.project).map_err(|error| refused(format!("{error:#}")))?;
+    let loaded = workflow::load(&files);
+    let errors = loaded.diagnostics.iter().filter(|one| one.severity == Severity::Error).count();
+    if errors > 0 {
+        eprint!("{}", check::render_human(&loaded.diagnostics, &files));
+        return Err(refused(check::summary(&loaded.diagnostics, &files)));
+    }
+    let project = loaded.project.ok_or_else(|| refused("no project here: `relance.yaml` is missing".into()))?;
+    Ok((project, files))
+}
+
+/// The environment, or everything that is wrong with it.
+fn read_environment(project: &Project) -> anyhow::Result<Environment> {
+    let mut mistakes = Vec::new();
+    let environment = Environment::read(&environment::lookup).map_err(|found| mistakes.extend(found));
+    if let Ok(environment) = &environment {
+        if environment.callbell_token.is_none() {
+            mistakes.push("CALLBELL_TOKEN is not set: it is the API token of the Callbell account".into());
+        }
+        if environment.clock_offset_ms != 0 && !is_loopback(base_url(environment, project)) {
+            mistakes.push("RELANCE_CLOCK_OFFSET is for tests: it is refused unless CALLBELL_BASE_URL is on this machine".into());
+        }
+    }
+    match environment {
+        Ok(environment) if mistakes.is_empty() => Ok(environment),
+        _ => Err(Failure::new(Exit::Configuration, mistakes.join("\nerror: "), "mend the environment, then start again")),
+    }
+}
+
+fn base_url<'a>(environment: &'a Environment, project: &'a Project) -> &'a str {
+    environment.callbell_base_url.as_deref().unwrap_or(&project.settings.callbell.base_url)
+}
+
+fn is_loopback(url: &str) -> bool {
+    let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// A public address is refused without an admin token of one's own.
+fn listen_address(environment: &Environment) -> anyhow::Result<SocketAddr> {
+    let refused = |message: String, hint: &str| Failure::new(Exit::Configuration, message, hint);
+    let address: SocketAddr = environment.listen.replace("localhost", "127.0.0.1").parse().map_err(|_| {
+        refused(format!("RELANCE_LISTEN is no address: `{}`", environment.listen), "write it as `127.0.0.1:4000`")
+    })?;
+    if !address.ip().is_loopback() && environment.token.is_none() {
+        let message = format!("RELANCE_LISTEN={address} can be reached by others, and RELANCE_TOKEN is not set");
+        return Err(refused(message, "set RELANCE_TOKEN to a long random text, or listen on 127.0.0.1"));
+    }
+    Ok(address)
+}
+
+/// `RELANCE_DATABASE_URL`, else a SQLite file in the project.
+pub(super) fn database_url(environment: &Environment, root: &Path) -> anyhow::Result<String> {
+    match &environment.database_url {
+        Some(url) => Ok(url.clone()),
+        None => sqlite_url(root, "relance.db"),
+    }
+}
+
+/// A SQLite file in `.relance/` of the project; the folder is made.
+pub(super) fn sqlite_url(root: &Path, name: &str) -> anyhow::Result<String> {
+    let folder = root.join(".relance");
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    Ok(format!("sqlite:{}?mode=rwc", folder.join(name).display()))
+}
+
+async fn start_engine(
+    global: &Global,
+    project: &Project,
+    environment: &Environment,
+    store: Store,
+) -> anyhow::Result<Engine> {
+    let callbell = Callbell::new(base_url(environment, project), environment.callbell_token.clone())
+        .map_err(|error| Failure::new(Exit::Configuration, format!("{error:#}"), "check CALLBELL_BASE_URL"))?;
+    let clock = Clock::machine(environment.clock_offset_ms);
+    let setup = Setup { clock, store, callbell: Some(callbell), root: global.project.clone() };
+    Engine::start(setup, project).await
+}
+
+fn lookup_secret(name: &str) -> Option<Secret> {
+    environment::lookup(name).map(Secret::new)
+}
+
+/// SIGHUP reads the folder again; SIGTERM and Ctrl-C drain (`semantics.md` §6.2); a second signal ends at once.
+async fn serve_until_told(
+    global: &Global,
+    args: &Args,
+    engine: Engine,
+    app: http::App,
+    listener: TcpListener,
+) -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let shutdown = async {
+        let _ = stopped.await;
+    };
+    let mut server = tokio::spawn(http::serve(listener, http::router(app.clone()), shutdown));
+    loop {
+        tokio::select! {
+            ended = &mut server => return ended?,
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => reload(global, &engine).await,
+        }
+    }
+    tracing::info!("stopping: calls in flight end first");
+    app.start_draining();
+    let drained = async {
+        if !args.no_goodbye {
+            tokio::time::sleep(GOODBYE).await;
+        }
+        let _ = stop.send(());
+        let _ = tokio::time::timeout(DRAIN, engine.drain()).await;
+        let _ = tokio::time::timeout(DRAIN, &mut server).await;
+    };
+    tokio::select! {
+        () = drained => {}
+        _ = terminate.recv() => tracing::warn!("second signal: ending at once"),
+        _ = interrupt.recv() => tracing::warn!("second signal: ending at once"),
+    }
+    Ok(())
+}
+
+/// Deploys the folder as it is now; with a mistake in it, what serves stays.
+async fn reload(global: &Global, engine: &Engine) {
+    let outcome = match read_project(global) {
+        Ok((project, _)) => engine.deploy(project).await,
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(()) => tracing::info!("the project was read again"),
+        Err(error) => tracing::error!(error = format!("{error:#}"), "the project was not read again; what served serves on"),
+    }
+}

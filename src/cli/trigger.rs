@@ -1,0 +1,155 @@
+//! `relance trigger <event>`: posts an event to a running server. Each call is a new event, whatever its data.
+
+use super::ask::Server;
+use super::exit::{Exit, Failure};
+use super::{Global, runs};
+use anyhow::Context as _;
+use serde_json::{Map, Value};
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Name of the event, `order.paid`
+    event: String,
+    /// Take the data of `workflows/samples/<SAMPLE>.json`; without a name the event's own
+    #[arg(long, value_name = "SAMPLE", num_args = 0..=1, default_missing_value = "")]
+    sample: Option<String>,
+    /// The data as JSON
+    #[arg(long, value_name = "JSON")]
+    data: Option<String>,
+    /// Set one field, `customer.phone=+34600000001`; may be repeated
+    #[arg(long = "with", value_name = "KEY=VALUE")]
+    with: Vec<String>,
+    /// Wait until the runs it started have ended or wait for something later
+    #[arg(long)]
+    wait: bool,
+}
+
+/// How long `--wait` waits at most.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
+    let data = read_data(global, args)?;
+    let server = Server::of(global)?;
+    let answer = server.post(&format!("/api/events/{}", args.event), &data).await?;
+    let started: Vec<String> = started_runs(&answer);
+    if args.wait {
+        return wait_for(global, &server, &started).await;
+    }
+    let mut out = std::io::stdout();
+    match global.json {
+        true => writeln!(out, "{answer}")?,
+        false => print_answer(&mut out, &answer)?,
+    }
+    Ok(Exit::Fine)
+}
+
+fn read_data(global: &Global, args: &Args) -> anyhow::Result<Value> {
+    let mut data = match (&args.sample, &args.data) {
+        (Some(sample), _) => read_sample(global, if sample.is_empty() { &args.event } else { sample })?,
+        (None, Some(text)) => serde_json::from_str(text)
+            .map_err(|error| usage(format!("`--data` is no JSON: {error}"), "write it as `--data '{\"total\": 12}'`"))?,
+        (None, None) => Value::Object(Map::new()),
+    };
+    if let (Some(_), Some(text)) = (&args.sample, &args.data) {
+        let more: Value = serde_json::from_str(text).map_err(|error| usage(format!("`--data` is no JSON: {error}"), ""))?;
+        merge(&mut data, more);
+    }
+    for pair in &args.with {
+        let (key, value) = pair.split_once('=').ok_or_else(|| {
+            usage(format!("`--with {pair}` has no `=`"), "write it as `--with customer.phone=+34600000001`")
+        })?;
+        set(&mut data, key, value);
+    }
+    Ok(data)
+}
+
+fn usage(message: String, hint: &str) -> anyhow::Error {
+    Failure::new(Exit::Usage, message, hint)
+}
+
+fn read_sample(global: &Global, sample: &str) -> anyhow::Result<Value> {
+    let path = global.project.join("workflows/samples").join(format!("{sample}.json"));
+    let text = std::fs::read_to_string(&path).map_err(|_| {
+        usage(format!("no sample `{sample}`"), "samples lie in `workflows/samples/<event>.json`")
+    })?;
+    serde_json::from_str(&text).with_context(|| format!("the sample `{sample}` is no JSON"))
+}
+
+fn merge(into: &mut Value, more: Value) {
+    match (into, more) {
+        (Value::Object(into), Value::Object(more)) => {
+            for (key, value) in more {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, more) => *into = more,
+    }
+}
+
+/// A value that reads as JSON number, yes/no or null is one; anything else is text. A phone stays text.
+fn set(data: &mut Value, path: &str, value: &str) {
+    let parsed = serde_json::from_str(value).ok().filter(|_| !value.starts_with('+'));
+    let mut place = data;
+    for key in path.split('.') {
+        if !place.is_object() {
+            *place = Value::Object(Map::new());
+        }
+        place = &mut place[key];
+    }
+    *place = parsed.unwrap_or_else(|| value.into());
+}
+
+fn started_runs(answer: &Value) -> Vec<String> {
+    let evaluations = answer["evaluations"].as_array().map(Vec::as_slice).unwrap_or_default();
+    evaluations.iter().filter_map(|evaluation| evaluation["run"].as_str().map(str::to_owned)).collect()
+}
+
+fn print_answer(out: &mut impl std::io::Write, answer: &Value) -> anyhow::Result<()> {
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    writeln!(out, "event {}", word(&answer["event_id"]))?;
+    let evaluations = answer["evaluations"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for evaluation in evaluations {
+        let detail = match (evaluation["run"].as_str(), evaluation["reason"].as_str()) {
+            (Some(run), _) => format!("  run {run}"),
+            (None, Some(reason)) => format!("  {reason}"),
+            (None, None) => String::new(),
+        };
+        writeln!(out, "{}: {}{detail}", word(&evaluation["workflow"]), word(&evaluation["result"]).replace('_', " "))?;
+    }
+    if evaluations.is_empty() {
+        writeln!(out, "no workflow listens to it")?;
+    }
+    Ok(())
+}
+
+async fn wait_for(global: &Global, server: &Server, started: &[String]) -> anyhow::Result<Exit> {
+    let begun = Instant::now();
+    let mut exit = Exit::Fine;
+    for id in started {
+        loop {
+            let run = server.get(&format!("/api/runs/{id}")).await?;
+            if settled(&run) || begun.elapsed() > PATIENCE {
+                runs::print_run(global, &run)?;
+                exit = if failed(&run) { Exit::Problems } else { exit };
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    Ok(if started.is_empty() { Exit::Problems } else { exit })
+}
+
+/// It ended, or its messages are handed over and it waits for a later time.
+fn settled(run: &Value) -> bool {
+    let moving = |delivery: &Value| matches!(delivery["state"].as_str(), Some("queued" | "sending"));
+    let deliveries = run["deliveries"].as_array().map(Vec::as_slice).unwrap_or_default();
+    run["run"]["state"] != "waiting" || !deliveries.iter().any(moving)
+}
+
+fn failed(run: &Value) -> bool {
+    let bad = |delivery: &Value| matches!(delivery["state"].as_str(), Some("rejected" | "uncertain"));
+    let deliveries = run["deliveries"].as_array().map(Vec::as_slice).unwrap_or_default();
+    run["run"]["state"] == "needs_attention" || deliveries.iter().any(bad)
+}

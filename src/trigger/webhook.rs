@@ -1,1 +1,0 @@
-//! Webhooks from outside: who may call, and how a second delivery is recognised.

@@ -1,0 +1,171 @@
+//! Check: a project's files → everything that can run, and every mistake of all of them at once.
+//!
+//! Reads `relance.yaml`, the templates and the samples first, then each workflow against them. Pure: files come as
+//! texts, and the present instant only as an argument for hints. Invariant: a workflow with an error is left out,
+//! whatever else is wrong, and never stops another one.
+
+mod catalogue;
+mod contact;
+mod duration;
+mod expression;
+mod fields;
+mod lowering;
+mod project;
+mod report;
+mod samples;
+mod seen;
+mod send_message;
+mod sources;
+mod steps;
+mod template;
+#[cfg(test)]
+mod tests;
+mod trigger;
+mod values;
+mod vars;
+mod words;
+
+use super::Workflow;
+use super::diagnostic::{Diagnostic, Severity};
+use super::yaml::{Document, Node};
+use crate::config::{Files, Loaded, Project, ProjectSettings};
+use catalogue::{Lock, Templates};
+use lowering::Lowering;
+use report::Report;
+use samples::Samples;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What every workflow is read against.
+struct World<'a> {
+    settings: &'a ProjectSettings,
+    /// False when `relance.yaml` has mistakes: then nothing is said of what it may lack.
+    usable: bool,
+    templates: &'a Templates,
+    samples: &'a Samples,
+    now_ms: Option<i64>,
+}
+
+/// Reads a project. The same files give the same result, today and in years.
+pub fn load(files: &Files) -> Loaded {
+    load_at(files, None)
+}
+
+/// As [`load`], for people: schedules are judged from `now_ms` on (Unix milliseconds), and hints say when they fire next.
+pub fn check(files: &Files, now_ms: i64) -> Loaded {
+    load_at(files, Some(now_ms))
+}
+
+/// One workflow of stored files, as it was when they were stored.
+pub fn load_definition(files: &Files, id: &str) -> Option<Arc<Workflow>> {
+    load(files).project?.workflows.remove(id)
+}
+
+fn load_at(files: &Files, now_ms: Option<i64>) -> Loaded {
+    let mut diagnostics = Vec::new();
+    let (settings, usable) = read_project(files, &mut diagnostics);
+    let templates = read_templates(files, &mut diagnostics);
+    let samples = samples::read(files, &mut diagnostics);
+    let world = World { settings: &settings, usable, templates: &templates, samples: &samples, now_ms };
+    let mut workflows = BTreeMap::new();
+    for (path, text) in files {
+        if let Some(workflow) = read_workflow(path, text, &world, &mut diagnostics) {
+            workflows.insert(workflow.id.clone(), Arc::new(workflow));
+        }
+    }
+    diagnostics.sort_by(|a, b| (&a.file, a.line, a.column, a.code).cmp(&(&b.file, b.line, b.column, b.code)));
+    diagnostics.dedup();
+    let catalogue = templates.catalogue;
+    let project = Project { settings, catalogue, workflows, samples: samples.events, files: files.clone() };
+    Loaded { project: usable.then_some(project), diagnostics }
+}
+
+fn read_project(files: &Files, diagnostics: &mut Vec<Diagnostic>) -> (ProjectSettings, bool) {
+    let Some(text) = files.get("relance.yaml") else {
+        diagnostics.push(Diagnostic {
+            code: "R202",
+            severity: Severity::Error,
+            file: "relance.yaml".into(),
+            line: 1,
+            column: 1,
+            width: 1,
+            message: "`relance.yaml` is missing".into(),
+            hint: "write it with `version: 1`, `name: …` and `settings: { timezone: Europe/Madrid }`".into(),
+        });
+        return (project::usual(), false);
+    };
+    let (document, found) = Document::read(text);
+    let mut report = Report::new("relance.yaml", &document, found);
+    let settings = match usable_root(&document) {
+        Some(root) => project::read(&mut report, root),
+        None => project::usual(),
+    };
+    let usable = report.errors() == 0;
+    diagnostics.extend(report.finish());
+    (settings, usable)
+}
+
+/// The tree of a file that is empty or could be read at least in part; `None` when nothing can be said of its content.
+fn usable_root(document: &Document) -> Option<Option<&Node>> {
+    match (&document.root, document.broken_at) {
+        (None, Some(_)) => None,
+        (root, _) => Some(root.as_ref()),
+    }
+}
+
+fn read_templates(files: &Files, diagnostics: &mut Vec<Diagnostic>) -> Templates {
+    let lock = files.get("templates.lock.json").map_or_else(Lock::default, |text| {
+        let document = Document::without_tree(text);
+        let mut report = Report::new("templates.lock.json", &document, Vec::new());
+        let lock = catalogue::read_lock(&mut report, text);
+        diagnostics.extend(report.finish());
+        lock
+    });
+    let text = files.get("templates.yaml").map_or("", String::as_str);
+    let (document, found) = Document::read(text);
+    let mut report = Report::new("templates.yaml", &document, found);
+    let templates = catalogue::read(&mut report, document.root.as_ref(), lock);
+    diagnostics.extend(report.finish());
+    templates
+}
+
+fn read_workflow(path: &str, text: &str, world: &World, diagnostics: &mut Vec<Diagnostic>) -> Option<Workflow> {
+    let name = path.strip_prefix("workflows/")?;
+    if name.ends_with(".test.yaml") || name.ends_with(".test.yml") {
+        return None;
+    }
+    let (stem, extension) = name.rsplit_once('.').filter(|(_, extension)| matches!(*extension, "yaml" | "yml"))?;
+    let (document, found) = Document::read(text);
+    let mut report = Report::new(path, &document, found);
+    let named = check_path(&mut report, stem, extension);
+    let mut lowering = Lowering::new(report, world);
+    let workflow = match &document.root {
+        Some(root) if named => lowering.workflow(stem, root),
+        None if named && document.broken_at.is_none() => {
+            let hint = "write `name`, `when` and `do`, or remove the file";
+            lowering.report.error("R202", &(0..0), "the file is empty", hint);
+            None
+        }
+        _ => None,
+    };
+    diagnostics.extend(lowering.report.finish());
+    workflow
+}
+
+/// The file's name is the workflow's id.
+fn check_path(report: &mut Report, stem: &str, extension: &str) -> bool {
+    if stem.starts_with("blocks/") {
+        report.error("R206", &(0..0), "blocks come with a later release", "remove the file until then");
+        return false;
+    }
+    if stem.contains('/') {
+        let hint = "move it: workflows stand directly in `workflows/`";
+        report.error("R201", &(0..0), "a workflow in a folder of its own is not read", hint);
+        return false;
+    }
+    if extension != "yaml" || !words::is_name(stem) {
+        let hint = format!("rename the file to `{}.yaml`: its name is the workflow's id", words::as_name(stem));
+        report.error("R201", &(0..0), "badly formed name of a workflow file", hint);
+    }
+    true
+}

@@ -1,0 +1,345 @@
+//! `relance.yaml`: settings, channels, consent, sources. Read leniently: what can be used is used, so that a mistake
+//! here does not show up again in every workflow.
+
+use super::duration::{parse_pace, parse_zone};
+use super::fields::{Fields, Shape, later_value};
+use super::report::Report;
+use super::values::{boolean, check_name, choice, duration, integer, plain_text, scalar};
+use super::{sources, vars};
+use crate::config::{CallbellSettings, Channel, ChannelKind, ConsentRule, Pace, ProjectSettings};
+use crate::contact::{Phone, PhoneError};
+use crate::workflow::yaml::{Entry, Kind, Node};
+use crate::workflow::{Again, Duration, Settings};
+use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
+
+const PROJECT: Shape = Shape {
+    what: "relance.yaml",
+    keys: &[
+        "version", "name", "settings", "phone_region", "language", "channels", "consent", "callbell", "sources",
+        "colleagues", "vars",
+    ],
+    later: &["opt_out", "relay", "tokens", "allow_hosts", "caps"],
+    elsewhere: &[
+        ("timezone", "write it under `settings:`"),
+        ("quiet_hours", "write it under `settings:`"),
+        ("retry", "write it under `settings:`"),
+        ("expires", "write it under `settings:`"),
+        ("templates", "templates are named in `templates.yaml`"),
+        ("when", "workflows are files of their own: `workflows/<id>.yaml`"),
+        ("do", "workflows are files of their own: `workflows/<id>.yaml`"),
+    ],
+};
+const DEFAULTS: Shape = Shape {
+    what: "the project's `settings`",
+    keys: &["timezone", "quiet_hours", "retry", "expires"],
+    later: &["pace", "if_uncertain", "order_by"],
+    elsewhere: &[
+        ("once_per", "write it in the workflow: it says what a run of that workflow is about"),
+        ("again", "write it in the workflow, beside its `once_per`"),
+        ("limit", "write it in the workflow it limits"),
+    ],
+};
+const CHANNEL: Shape =
+    Shape { what: "a channel", keys: &["title", "uuid", "default", "pace", "kind"], later: &[], elsewhere: &[] };
+const CONSENT: Shape = Shape { what: "`consent`", keys: &["tag", "field"], later: &[], elsewhere: &[] };
+const CALLBELL: Shape = Shape {
+    what: "`callbell`",
+    keys: &["base_url", "pace"],
+    later: &[],
+    elsewhere: &[
+        ("token", "the token comes from the environment: `CALLBELL_TOKEN`"),
+        ("secret", "the secret comes from the environment: `CALLBELL_WEBHOOK_SECRET`"),
+        ("api_key", "the token comes from the environment: `CALLBELL_TOKEN`"),
+    ],
+};
+
+/// A line sends 80 messages per second unless told otherwise.
+const LINE_PACE: Pace = Pace { count: 80, per_ms: 1_000 };
+
+/// Reads the file as far as it goes. Whoever calls looks at the report whether it may be used.
+pub(super) fn read(report: &mut Report, root: Option<&Node>) -> ProjectSettings {
+    let mut settings = usual();
+    let Some(root) = root else {
+        let hint = "start with `version: 1`, `name: …` and `settings: { timezone: Europe/Madrid }`";
+        report.error("R202", &(0..0), "the file is empty", hint);
+        return settings;
+    };
+    let Some(fields) = Fields::open(report, root, None, &PROJECT) else { return settings };
+    read_head(report, &fields, &mut settings);
+    read_defaults(report, &fields, &mut settings.defaults);
+    if let Some(entry) = fields.get("channels") {
+        settings.channels = read_channels(report, entry);
+    }
+    if let Some(entry) = fields.get("consent") {
+        settings.consent = read_consent(report, entry);
+    }
+    if let Some(entry) = fields.get("callbell") {
+        settings.callbell = read_callbell(report, entry);
+    }
+    if let Some(entry) = fields.get("sources") {
+        settings.sources = sources::read(report, entry);
+    }
+    if let Some(entry) = fields.get("colleagues") {
+        settings.colleagues = read_colleagues(report, entry, settings.phone_region.as_deref());
+    }
+    if let Some(entry) = fields.get("vars") {
+        settings.vars = vars::read_literals(report, entry);
+    }
+    settings
+}
+
+/// What holds where the file says nothing.
+pub(super) fn usual() -> ProjectSettings {
+    ProjectSettings {
+        name: String::new(),
+        language: "en".into(),
+        phone_region: None,
+        defaults: Settings {
+            timezone: TimeZone::UTC,
+            once_per: None,
+            again: Again::Never,
+            retry: 5,
+            expires: Duration { days: 0, ms: 86_400_000 },
+        },
+        channels: vec![main_line()],
+        consent: ConsentRule::Nothing,
+        callbell: CallbellSettings::default(),
+        sources: BTreeMap::new(),
+        colleagues: BTreeMap::new(),
+        vars: serde_json::Map::new(),
+    }
+}
+
+fn main_line() -> Channel {
+    Channel {
+        name: "main".into(),
+        uuid: None,
+        title: None,
+        default: true,
+        kind: ChannelKind::Official,
+        pace: LINE_PACE,
+        listed: false,
+    }
+}
+
+fn read_head(report: &mut Report, fields: &Fields, settings: &mut ProjectSettings) {
+    if let Some(entry) = fields.required(report, "version", "write `version: 1`, the version of the language")
+        && let Some(text) = scalar(report, entry, "`1`")
+        && text != "1"
+    {
+        report.error("R205", &entry.value.span, format!("unknown version of the language: `{text}`"), "write `version: 1`");
+    }
+    if let Some(entry) = fields.required(report, "name", "write `name: …`, the project's name for people") {
+        settings.name = plain_text(report, entry).unwrap_or_default();
+    }
+    if let Some(entry) = fields.get("phone_region") {
+        settings.phone_region = read_region(report, entry);
+    }
+    if let Some(entry) = fields.get("language")
+        && let Some(code) = scalar(report, entry, "a language code such as `en`")
+    {
+        match is_language(code) {
+            true => settings.language = code.to_owned(),
+            false => refuse_language(report, &entry.value.span, code),
+        }
+    }
+}
+
+fn read_region(report: &mut Report, entry: &Entry) -> Option<String> {
+    let code = scalar(report, entry, "a country code such as `ES`")?;
+    // The library knows which countries exist: in any of them, one digit is not a number but is read as national.
+    let formed = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+    if !formed {
+        let upper = code.to_uppercase();
+        let hint = match upper.len() == 2 && upper.is_ascii() {
+            true => format!("write it in capitals: `{upper}`"),
+            false => "write the two letters of the country: `ES`, `FR`, `MX`".to_owned(),
+        };
+        report.error("R205", &entry.value.span, format!("`{code}` is not a country code"), hint);
+    }
+    formed.then(|| code.to_owned())
+}
+
+/// `es`, `es-MX`.
+pub(super) fn is_language(code: &str) -> bool {
+    let (language, region) = code.split_once('-').map_or((code, None), |(language, region)| (language, Some(region)));
+    let formed = (2..=3).contains(&language.len()) && language.bytes().all(|byte| byte.is_ascii_lowercase());
+    formed && region.is_none_or(|region| region.len() == 2 && region.bytes().all(|byte| byte.is_ascii_uppercase()))
+}
+
+pub(super) fn refuse_language(report: &mut Report, span: &std::ops::Range<usize>, code: &str) {
+    let hint = "write a code such as `es`, or `es-MX` for one country";
+    report.error("R205", span, format!("`{code}` is not a language code"), hint);
+}
+
+fn read_defaults(report: &mut Report, fields: &Fields, defaults: &mut Settings) {
+    let hint = "write `settings: { timezone: Europe/Madrid }`, with your own zone";
+    let Some(entry) = fields.required(report, "settings", hint) else { return };
+    let Some(inner) = Fields::open(report, &entry.value, Some(entry), &DEFAULTS) else { return };
+    inner.required(report, "timezone", "write `timezone: Europe/Madrid`, with your own zone");
+    common_settings(report, &inner, defaults);
+}
+
+/// The settings that the project and a workflow have in common.
+pub(super) fn common_settings(report: &mut Report, fields: &Fields, settings: &mut Settings) {
+    if let Some(entry) = fields.get("timezone")
+        && let Some(name) = scalar(report, entry, "a zone such as `Europe/Madrid`")
+    {
+        match parse_zone(name) {
+            Ok(zone) => settings.timezone = zone,
+            Err(hint) => report.error("R205", &entry.value.span, format!("unknown zone: `{name}`"), hint),
+        }
+    }
+    if let Some(entry) = fields.get("retry") {
+        settings.retry = integer(report, entry, 0..=20).unwrap_or(settings.retry);
+    }
+    if let Some(entry) = fields.get("expires") {
+        settings.expires = duration(report, entry).unwrap_or(settings.expires);
+    }
+    if let Some(entry) = fields.get("quiet_hours")
+        && let Some(text) = scalar(report, entry, "`none`")
+        && text != "none"
+    {
+        later_value(report, entry, text, "write `quiet_hours: none`, or remove it until then");
+    }
+}
+
+fn read_channels(report: &mut Report, entry: &Entry) -> Vec<Channel> {
+    let mut channels: Vec<Channel> = Vec::new();
+    for line in named(report, entry, "shop: { title: \"+34 600 000 000\" }") {
+        check_name(report, &line.key_span, "channel name", &line.key);
+        let channel = read_channel(report, line);
+        if channel.default && channels.iter().any(|other| other.default) {
+            let hint = "keep `default: true` on one of them";
+            report.error("R205", &line.key_span, "a second channel is the default", hint);
+        }
+        channels.push(channel);
+    }
+    match channels.len() {
+        0 => return vec![main_line()],
+        1 => channels[0].default = true,
+        _ if channels.iter().any(|channel| channel.default) => {}
+        _ => {
+            let hint = "write `default: true` on the line that sends when nothing else is said";
+            report.error("R202", &entry.key_span, "no channel is the default", hint);
+        }
+    }
+    channels
+}
+
+fn read_channel(report: &mut Report, line: &Entry) -> Channel {
+    let mut channel = Channel { name: line.key.clone(), default: false, listed: true, ..main_line() };
+    let Some(fields) = Fields::open(report, &line.value, Some(line), &CHANNEL) else { return channel };
+    channel.title = fields.get("title").and_then(|entry| plain_text(report, entry));
+    channel.uuid = fields.get("uuid").and_then(|entry| plain_text(report, entry));
+    let told = fields.get("title").is_some() || fields.get("uuid").is_some() || !fields.meant.is_empty();
+    if !told {
+        let message = format!("channel `{}` says neither `title` nor `uuid`", line.key);
+        report.error("R202", &line.key_span, message, "write the line's title or uuid in the account");
+    }
+    channel.default = fields.get("default").and_then(|entry| boolean(report, entry)).unwrap_or(false);
+    let kinds = [("official", ChannelKind::Official), ("qr", ChannelKind::Qr)];
+    channel.kind = fields.get("kind").and_then(|entry| choice(report, entry, &kinds)).unwrap_or_default();
+    channel.pace = fields.get("pace").and_then(|entry| read_pace(report, entry)).unwrap_or(LINE_PACE);
+    channel
+}
+
+fn read_pace(report: &mut Report, entry: &Entry) -> Option<Pace> {
+    let text = scalar(report, entry, "a pace such as `80 per second`")?;
+    let pace = parse_pace(text);
+    if pace.is_none() {
+        let hint = "write a number `per second`, `per minute` or `per hour`";
+        report.error("R205", &entry.value.span, format!("`{text}` is not a pace"), hint);
+    }
+    pace
+}
+
+fn read_consent(report: &mut Report, entry: &Entry) -> ConsentRule {
+    if let Kind::Scalar { text, .. } = &entry.value.kind {
+        if text == "everyone" {
+            return ConsentRule::Everyone;
+        }
+        let hint = "write `{ tag: … }`, `{ field: … }` or `everyone`";
+        report.error("R205", &entry.value.span, format!("`consent` cannot be `{text}`"), hint);
+        return ConsentRule::Nothing;
+    }
+    let Some(fields) = Fields::open(report, &entry.value, Some(entry), &CONSENT) else { return ConsentRule::Nothing };
+    match (fields.get("tag"), fields.get("field")) {
+        (Some(tag), None) => plain_text(report, tag).map_or(ConsentRule::Nothing, ConsentRule::Tag),
+        (None, Some(field)) => plain_text(report, field).map_or(ConsentRule::Nothing, ConsentRule::Field),
+        (Some(_), Some(field)) => {
+            report.error("R204", &field.key_span, "`consent` takes a tag or a field, not both", "remove one of them");
+            ConsentRule::Nothing
+        }
+        (None, None) => {
+            if !fields.refused {
+                let hint = "write `{ tag: … }`, `{ field: … }` or `everyone`";
+                report.error("R202", &entry.key_span, "`consent` names neither a tag nor a field", hint);
+            }
+            ConsentRule::Nothing
+        }
+    }
+}
+
+fn read_callbell(report: &mut Report, entry: &Entry) -> CallbellSettings {
+    let mut callbell = CallbellSettings::default();
+    let Some(fields) = Fields::open(report, &entry.value, Some(entry), &CALLBELL) else { return callbell };
+    if let Some(entry) = fields.get("base_url")
+        && let Some(url) = scalar(report, entry, "an address")
+    {
+        match is_http(url) {
+            true => callbell.base_url = url.trim_end_matches('/').to_owned(),
+            false => {
+                let hint = "write the whole address: `https://api.callbell.eu/v1`";
+                report.error("R205", &entry.value.span, format!("`{url}` is not an address"), hint);
+            }
+        }
+    }
+    callbell.pace = fields.get("pace").and_then(|entry| read_pace(report, entry)).unwrap_or(callbell.pace);
+    callbell
+}
+
+/// An absolute `http` or `https` address with a host.
+pub(super) fn is_http(url: &str) -> bool {
+    let scheme = url.split_once("://").filter(|(scheme, _)| matches!(scheme.to_lowercase().as_str(), "http" | "https"));
+    scheme.is_some_and(|(_, rest)| !rest.is_empty() && !rest.starts_with('/') && !url.contains(char::is_whitespace))
+}
+
+fn read_colleagues(report: &mut Report, entry: &Entry, region: Option<&str>) -> BTreeMap<String, String> {
+    let mut colleagues = BTreeMap::new();
+    for line in named(report, entry, "ana: \"+34600000001\"") {
+        check_name(report, &line.key_span, "colleague's name", &line.key);
+        let Some(phone) = scalar(report, line, "a phone number") else { continue };
+        check_phone(report, &line.value.span, phone, region);
+        colleagues.insert(line.key.clone(), phone.to_owned());
+    }
+    colleagues
+}
+
+/// Says so when a phone written in a file cannot be read.
+pub(super) fn check_phone(report: &mut Report, span: &std::ops::Range<usize>, phone: &str, region: Option<&str>) {
+    let hint = match Phone::parse(phone, region) {
+        Ok(_) => return,
+        Err(PhoneError::National) => "write it with its country: `+34…`, or set `phone_region` in `relance.yaml`",
+        Err(PhoneError::Invalid) => "write it in international form: `+34600000001`",
+    };
+    report.error("R205", span, "this phone number cannot be read", hint);
+}
+
+/// The entries of a map of the author's names; says so when it is no map.
+pub(super) fn named<'a>(report: &mut Report, entry: &'a Entry, example: &str) -> &'a [Entry] {
+    match &entry.value.kind {
+        Kind::Map(entries) => entries,
+        Kind::Null => {
+            let hint = format!("write one per line below it, such as `{example}`, or remove it");
+            report.error("R202", &entry.key_span, format!("`{}` is empty", entry.key), hint);
+            &[]
+        }
+        _ => {
+            let hint = format!("write one per line below it, such as `{example}`");
+            report.error("R205", &entry.value.span, format!("`{}` must be a map of names", entry.key), hint);
+            &[]
+        }
+    }
+}

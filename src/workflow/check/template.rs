@@ -1,0 +1,234 @@
+//! `template` and `values`: the approved template, and what fills its placeholders.
+
+use super::catalogue::{self, Ready, media_name, with_article};
+use super::fields::Fields;
+use super::lowering::Lowering;
+use super::send_message::Media;
+use super::values::scalar;
+use super::words::{listed, nearest};
+use crate::expr::Text;
+use crate::workflow::yaml::{Entry, Kind, Node};
+use crate::workflow::{TemplateChoice, TemplateVariant};
+
+/// A filled template body.
+const LONGEST_BODY: usize = 1_024;
+
+impl<'a> Lowering<'a> {
+    pub(super) fn template(&mut self, entry: &'a Entry, fields: &Fields<'a>, media: Option<&Media>) -> Option<TemplateChoice> {
+        let (name, ready) = self.ready_template(entry)?;
+        let Some(ready) = ready else {
+            // Its mistake is told where it stands, in the catalogue or just above.
+            self.unusable = true;
+            let entry = fields.get("values")?;
+            self.loose_values(entry);
+            return None;
+        };
+        if let Some((status, title)) = &ready.unapproved {
+            let message = format!("the template `{title}` cannot be sent: the account says `{status}`");
+            let hint = "use an approved one; when it is approved again, fetch `templates.lock.json` anew";
+            self.report.error("R404", &entry.value.span, message, hint);
+        }
+        self.check_media(entry, fields, &ready, media);
+        let values = match fields.get("values") {
+            Some(values) => self.values(values, &name, &ready),
+            None if ready.values.is_empty() || fields.meant.contains(&"values") => Some(Vec::new()),
+            None => {
+                self.missing_values(&entry.key_span, &name, &ready.values.iter().map(String::as_str).collect::<Vec<_>>());
+                None
+            }
+        };
+        if let Some(values) = &values {
+            self.check_body(entry, &ready, values);
+        }
+        Some(TemplateChoice { name, variants: variants(&ready, &self.world.settings.language), values: values? })
+    }
+
+    /// The template's name and what is known of it; nothing inside when its mistake is told elsewhere.
+    fn ready_template(&mut self, entry: &'a Entry) -> Option<(String, Option<Ready>)> {
+        let templates = self.world.templates;
+        if matches!(entry.value.kind, Kind::Map(_)) {
+            let before = self.report.errors();
+            let (written, ready) = catalogue::read_entry(&mut self.report, &entry.value, Some(entry), &templates.lock);
+            let told = self.report.errors() > before;
+            let name = ready.as_ref().map(|ready| ready.own.uuid.clone()).or(written.uuid).unwrap_or_default();
+            return Some((name, ready.filter(|_| !told)));
+        }
+        let name = scalar(&mut self.report, entry, "a name of `templates.yaml`")?;
+        match templates.ready.get(name) {
+            Some(ready) => Some((name.to_owned(), ready.clone())),
+            None if templates.incomplete => Some((name.to_owned(), None)),
+            None => {
+                let hint = match nearest(name, templates.ready.keys().map(String::as_str)) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("add it to `templates.yaml`: `{name}: {{ title: …, values: […] }}`"),
+                };
+                self.report.error("R404", &entry.value.span, format!("unknown template: `{name}`"), hint);
+                Some((name.to_owned(), None))
+            }
+        }
+    }
+
+    fn check_media(&mut self, entry: &Entry, fields: &Fields, ready: &Ready, media: Option<&Media>) {
+        let (Some(needed), written) = (ready.media, media) else { return };
+        match written {
+            None if fields.get("media").is_some() => {}
+            None => {
+                let hint = format!("write `media: {{ {}: https://… }}`", media_name(needed));
+                self.report.error("R404", &entry.value.span, format!("this template needs {} for its header", with_article(needed)), hint);
+            }
+            Some(media) if media.kind != needed => {
+                let message = format!("this template's header is of the kind `{}`", media_name(needed));
+                let hint = format!("write `{}: https://…`", media_name(needed));
+                self.report.error("R404", &media.key_span, message, hint);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// The values in the order of the placeholders; `None` when they do not fit.
+    fn values(&mut self, entry: &'a Entry, name: &str, ready: &Ready) -> Option<Vec<Text>> {
+        match &entry.value.kind {
+            Kind::Map(lines) => self.named_values(entry, lines, name, ready),
+            Kind::List(items) => self.listed_values(entry, items, name, ready),
+            Kind::Null if ready.values.is_empty() => Some(Vec::new()),
+            _ => {
+                let names: Vec<String> = ready.values.iter().map(|name| format!("{name}: …")).collect();
+                let hint = format!("write `values: {{ {} }}`", names.join(", "));
+                self.report.error("R205", &entry.value.span, "`values` must be a map of names, or a list", hint);
+                None
+            }
+        }
+    }
+
+    fn named_values(&mut self, entry: &Entry, lines: &'a [Entry], name: &str, ready: &Ready) -> Option<Vec<Text>> {
+        let known: Vec<&str> = ready.values.iter().map(String::as_str).collect();
+        let missing: Vec<&str> =
+            known.iter().copied().filter(|value| !lines.iter().any(|line| line.key == *value)).collect();
+        if !missing.is_empty() {
+            self.missing_values(&entry.key_span, name, &missing);
+        }
+        let mut texts: Vec<(&str, Option<Text>)> = Vec::new();
+        for line in lines {
+            if !known.contains(&line.key.as_str()) {
+                let near = nearest(&line.key, missing.iter().copied()).or_else(|| nearest(&line.key, known.iter().copied()));
+                let hint = match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None if known.is_empty() => "remove it: this template has no values".to_owned(),
+                    None => format!("it takes {}", listed(&known)),
+                };
+                self.report.error("R403", &line.key_span, format!("template `{name}` has no value `{}`", line.key), hint);
+            }
+            texts.push((&line.key, self.value_line(line)));
+        }
+        let mut ordered = Vec::new();
+        for value in &known {
+            let at = texts.iter().position(|(key, _)| key == value)?;
+            ordered.push(texts.swap_remove(at).1?);
+        }
+        Some(ordered)
+    }
+
+    fn value_line(&mut self, line: &'a Entry) -> Option<Text> {
+        if matches!(line.value.kind, Kind::Null) {
+            let message = format!("the value `{}` is empty", line.key);
+            self.report.error("R202", &line.key_span, message, "write a text after it: an empty value cannot be sent");
+            return None;
+        }
+        self.template_value(&line.value)
+    }
+
+    fn listed_values(&mut self, entry: &Entry, items: &'a [Node], name: &str, ready: &Ready) -> Option<Vec<Text>> {
+        let needed = ready.values.len();
+        if let Some(missing) = ready.values.get(items.len()..).filter(|missing| !missing.is_empty()) {
+            let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
+            self.missing_values(&entry.key_span, name, &missing);
+        }
+        if let Some(extra) = items.get(needed) {
+            let message = format!("template `{name}` takes {needed} values, and here are {}", items.len());
+            let names: Vec<&str> = ready.values.iter().map(String::as_str).collect();
+            let hint = match names.is_empty() {
+                true => "remove `values`".to_owned(),
+                false => format!("in this order: {}", listed(&names)),
+            };
+            self.report.error("R403", &extra.span, message, hint);
+        }
+        let texts: Vec<Option<Text>> = items.iter().map(|item| self.template_value(item)).collect();
+        texts.into_iter().collect::<Option<Vec<Text>>>().filter(|texts| texts.len() == needed)
+    }
+
+    fn missing_values(&mut self, span: &std::ops::Range<usize>, name: &str, missing: &[&str]) {
+        let what = if missing.len() == 1 { "the value" } else { "the values" };
+        let lines: Vec<String> = missing.iter().map(|value| format!("`{value}: …`")).collect();
+        let hint = format!("add {} to `values`", lines.join(", "));
+        self.report.error("R402", span, format!("template `{name}` lacks {what} {}", listed(missing)), hint);
+    }
+
+    /// Values of a template that nobody knows: their own mistakes are told all the same.
+    fn loose_values(&mut self, entry: &'a Entry) {
+        match &entry.value.kind {
+            Kind::Map(lines) => lines.iter().for_each(|line| drop(self.value_line(line))),
+            Kind::List(items) => items.iter().for_each(|item| drop(self.template_value(item))),
+            _ => {}
+        }
+    }
+
+    /// One value: a text of one line.
+    fn template_value(&mut self, node: &'a Node) -> Option<Text> {
+        let text = self.text(node, super::expression::Holes::Fail);
+        if let Kind::Scalar { text, .. } = &node.kind
+            && let Some((offset, len, what)) = broken(text)
+        {
+            let span = self.report.document.part_of(node, offset, len);
+            let hint = "write the value on one line; WhatsApp refuses breaks, tabs and more than four spaces in it";
+            self.report.error("R410", &span, format!("{what} in a template's value"), hint);
+        }
+        text
+    }
+
+    /// The template as it arrives, with the samples.
+    fn check_body(&mut self, entry: &Entry, ready: &Ready, values: &[Text]) {
+        let mut length = written(&ready.own.text);
+        for (at, value) in values.iter().enumerate() {
+            let hole = format!("{{{{{}}}}}", at + 1);
+            length += self.length(value) * ready.own.text.matches(&hole).count();
+        }
+        if length > LONGEST_BODY {
+            let message = format!("the filled template has {length} characters: {LONGEST_BODY} are the most");
+            self.report.warn("R406", &entry.value.span, message, "shorten its values");
+        }
+    }
+}
+
+/// Characters of a body without its placeholders.
+fn written(body: &str) -> usize {
+    let holes: usize = body.match_indices("{{").filter_map(|(at, _)| body[at..].find("}}").map(|end| body[at..at + end + 2].chars().count())).sum();
+    body.chars().count().saturating_sub(holes)
+}
+
+/// The first break, tab or run of more than four spaces outside of braces: offset, length, what it is.
+fn broken(text: &str) -> Option<(usize, usize, &'static str)> {
+    let text = text.trim_end_matches('\n');
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        if text[at..].starts_with("{{") {
+            at += text[at..].find("}}").map_or(text.len() - at, |end| end + 2);
+            continue;
+        }
+        let spaces = text[at..].len() - text[at..].trim_start_matches(' ').len();
+        match c {
+            '\n' | '\r' => return Some((at, 1, "a line break")),
+            '\t' => return Some((at, 1, "a tab")),
+            ' ' if spaces > 4 => return Some((at, spaces, "more than four spaces")),
+            _ => at += spaces.max(c.len_utf8()),
+        }
+    }
+    None
+}
+
+/// By language, the default last: the project's language, else the entry's own.
+fn variants(ready: &Ready, usual: &str) -> Vec<(String, TemplateVariant)> {
+    let mut variants = ready.languages.clone();
+    let default = variants.iter().find(|(language, _)| language == usual).map_or(&ready.own, |(_, variant)| variant);
+    variants.push((String::new(), default.clone()));
+    variants
+}

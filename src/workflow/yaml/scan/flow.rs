@@ -1,0 +1,171 @@
+//! Maps and lists in braces: `{ text: Hi, if: … }`. Walks them with the same eye as the lines outside.
+
+use super::values::{closing_quote, quoting_hint};
+use super::{Scan, is_false_blank};
+
+/// One `{` or `[` that is not closed yet.
+struct Level {
+    map: bool,
+    /// The key before the value that comes next, with its place.
+    key: Option<std::ops::Range<usize>>,
+}
+
+impl Scan<'_> {
+    /// Walks from the opening bracket at `at` to the end of the collection, and says where that is. Stops before a
+    /// line that is not deeper than `parent`: there the closing bracket is missing.
+    pub(super) fn flow(&mut self, at: usize, parent: usize) -> usize {
+        let bytes = self.source.as_bytes();
+        let mut levels: Vec<Level> = Vec::new();
+        let mut at = at;
+        while let Some(byte) = bytes.get(at) {
+            match byte {
+                b'\n' if self.dedents(at + 1, parent) => return at,
+                b'#' if at == 0 || bytes[at - 1].is_ascii_whitespace() => at = self.line_end(at),
+                b'{' if bytes.get(at + 1) == Some(&b'{') && !levels.is_empty() => at = self.flow_plain(at, &mut levels),
+                b'{' | b'[' => {
+                    levels.push(Level { map: *byte == b'{', key: None });
+                    at += 1;
+                }
+                b'}' | b']' => {
+                    levels.pop();
+                    at += 1;
+                    if levels.is_empty() {
+                        return at;
+                    }
+                }
+                b',' => {
+                    forget_key(&mut levels);
+                    at += 1;
+                }
+                b'"' | b'\'' => at = self.flow_quoted(at, &mut levels),
+                b' ' | b'\r' | b'\n' | b':' => at += 1,
+                _ if self.source[at..].starts_with(is_false_blank) => {
+                    at += self.source[at..].chars().next().map_or(1, char::len_utf8);
+                }
+                _ => at = self.flow_plain(at, &mut levels),
+            }
+        }
+        at
+    }
+
+    fn dedents(&self, line: usize, parent: usize) -> bool {
+        let end = self.line_end(line);
+        let content = self.source[line..end].trim_start();
+        !content.is_empty() && end - line - content.len() <= parent && !content.starts_with(['}', ']'])
+    }
+
+    /// A quoted key or value; where it ends.
+    fn flow_quoted(&mut self, at: usize, levels: &mut [Level]) -> usize {
+        let quote = if self.source.as_bytes()[at] == b'"' { '"' } else { '\'' };
+        let line_end = self.line_end(at);
+        let Some(close) = closing_quote(&self.source[at..], quote) else {
+            self.complain("R104", at..at + 1, "these quotes are never closed", "put a quote at the end of the text");
+            return line_end;
+        };
+        let end = at + close + 1;
+        note_key(levels, at..end, self.source[end..].trim_start().starts_with(':'));
+        let after = self.source[end..self.line_end(end)].trim_start();
+        if after.is_empty() || after.starts_with([',', ':', '}', ']', '#']) {
+            return end;
+        }
+        let stop = self.flow_value_end(end);
+        let hint = quoting_hint("", &self.source[at..stop].replace(quote, ""));
+        self.complain("R104", end - 1..end, "text goes on after the closing quote", &hint);
+        self.quote(at..stop);
+        stop
+    }
+
+    /// A plain key or value; where it ends.
+    fn flow_plain(&mut self, at: usize, levels: &mut [Level]) -> usize {
+        let (end, ends_in_colon) = self.plain_end(at);
+        let in_value = levels.last().is_some_and(|level| !level.map || level.key.is_some());
+        if ends_in_colon && !in_value {
+            note_key(levels, at..end, true);
+            return end + 1;
+        }
+        let key = levels.last().and_then(|level| level.key.clone()).map(|key| self.source[key].trim_matches(['"', '\'']).to_owned());
+        let label = key.as_ref().map(|key| format!("{key}: ")).unwrap_or_default();
+        let value_end = self.flow_value_end(at);
+        let value = at..value_end;
+        let written = &self.source[value.clone()];
+        let question = matches!(key.as_deref(), Some("if" | "once_per" | "until" | "consent" | "all" | "any" | "none"));
+        let mistaken = if written.contains("{{") {
+            if !question {
+                self.unquoted_braces(value.clone(), key.as_deref());
+            }
+            true
+        } else if written.starts_with(['*', '&', '@', '`', '%', '|', '>']) && !is_word(&written[1..]) {
+            let message = format!("a text cannot start with `{}` unless it is in quotes", &written[..1]);
+            self.complain("R104", at..at + 1, &message, &quoting_hint(&label, written));
+            true
+        } else if written.starts_with('!') {
+            let message = "`!` starts a YAML tag, and tags are not part of the language";
+            self.complain("R103", at..at + 1, message, &quoting_hint(&label, written));
+            true
+        } else {
+            self.plain_part(value.clone(), &label)
+        };
+        if mistaken {
+            self.quote(value.clone());
+        }
+        value_end
+    }
+
+    /// Where a plain scalar ends for YAML, and whether a colon ended it.
+    fn plain_end(&self, at: usize) -> (usize, bool) {
+        let end = self.line_end(at);
+        let line = &self.source[at..end];
+        for (offset, c) in line.char_indices() {
+            let next = line[offset + c.len_utf8()..].chars().next();
+            match c {
+                ',' | ']' | '}' | '{' | '[' => return (at + offset, false),
+                ':' if next.is_none_or(|c| " ,]}{[\t".contains(c)) => return (at + offset, true),
+                _ => {}
+            }
+        }
+        (end, false)
+    }
+
+    /// Where a value in braces was meant to end: at a comma or closing bracket outside of double braces, or the line's end.
+    fn flow_value_end(&self, at: usize) -> usize {
+        let end = self.line_end(at);
+        let line = &self.source[at..end];
+        let mut offset = 0;
+        while let Some(c) = line[offset..].chars().next() {
+            if line[offset..].starts_with("{{") {
+                offset = line[offset..].find("}}").map_or(line.len(), |close| offset + close + 2);
+                continue;
+            }
+            if matches!(c, ',' | ']' | '}') {
+                break;
+            }
+            offset += c.len_utf8();
+        }
+        let offset = offset.min(line.len());
+        at + line[..offset].trim_end().len().max(1)
+    }
+}
+
+fn note_key(levels: &mut [Level], span: std::ops::Range<usize>, is_key: bool) {
+    if let Some(level) = levels.last_mut().filter(|level| level.map && is_key) {
+        level.key = Some(span);
+    }
+}
+
+fn forget_key(levels: &mut [Level]) {
+    if let Some(level) = levels.last_mut() {
+        level.key = None;
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
+/// `{contact.name}`: one pair of braces around a path.
+pub(super) fn is_single_brace(text: &str) -> bool {
+    let inner = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).map(str::trim);
+    inner.is_some_and(|inner| {
+        !inner.is_empty() && inner.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.')
+    })
+}

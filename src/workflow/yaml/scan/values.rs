@@ -1,0 +1,312 @@
+//! Values outside of `{ }` and `[ ]`: quoted ones, block texts, and plain ones with what YAML cannot read in them.
+
+use super::super::repair::{Change, Edit, in_quotes};
+use super::{Scan, is_false_blank};
+use std::ops::Range;
+
+/// Keys whose value is a question: braces there are R301, told by who reads the key.
+const QUESTIONS: [&str; 7] = ["if", "once_per", "until", "consent", "all", "any", "none"];
+
+impl Scan<'_> {
+    /// The value that starts at `at`; what is deeper than `parent` belongs to it. Moves on to the line after it.
+    pub(super) fn value(&mut self, at: usize, parent: usize, key: Option<&str>) {
+        let end = self.line_end(at);
+        let rest = &self.source[at..end];
+        let mut chars = rest.chars();
+        match chars.next() {
+            None => self.at = self.next_line(end),
+            Some('#') => self.comment_only(at, end, parent),
+            Some('|' | '>') if is_block_header(rest) => self.block_text(end, parent),
+            Some(quote @ ('"' | '\'')) => self.quoted(at, parent, quote),
+            Some('{') if rest.starts_with("{{") => self.braces(at, parent, key),
+            Some('{' | '[') => self.flow_value(at, parent, key),
+            Some('!') => self.tag(at, parent, key),
+            Some('*') if rest[1..].trim_end().chars().all(|c| c.is_alphanumeric() || c == '_') => {
+                self.at = self.next_line(end);
+            }
+            Some('&') if !matches!(chars.next(), None | Some(' ')) => self.at = self.next_line(end),
+            Some(c @ ('*' | '&' | '@' | '`' | '%' | '|' | '>' | ',' | ']' | '}')) => self.unreadable_start(at, parent, key, c),
+            Some(c @ ('-' | '?')) if matches!(chars.next(), None | Some(' ')) => self.unreadable_start(at, parent, key, c),
+            Some(_) => self.plain(at, parent, key),
+        }
+    }
+
+    /// `text: #5` is a comment to YAML; `do: # the steps` is one to everybody.
+    fn comment_only(&mut self, at: usize, end: usize, parent: usize) {
+        let comment = &self.source[at..end];
+        let next = self.next_line(end);
+        let deeper = self.source[next..].lines().find(|line| !line.trim().is_empty()).is_some_and(|line| {
+            let content = line.trim_start();
+            line.len() - content.len() > parent || content.starts_with("- ")
+        });
+        if cuts(comment) && (comment.contains("{{") || !deeper) {
+            let hint = format!("put it in quotes: `{}`", in_quotes(comment.trim_end()));
+            self.complain("R102", at..end, "`#` starts a comment here, so there is no text", &hint);
+            self.quote(at..at + comment.trim_end().len());
+        }
+        self.at = next;
+    }
+
+    /// Skips a `|` or `>` text: all lines deeper than `parent`.
+    fn block_text(&mut self, header_end: usize, parent: usize) {
+        let mut at = self.next_line(header_end);
+        let mut depth = None;
+        while at < self.source.len() {
+            let end = self.line_end(at);
+            let line = &self.source[at..end];
+            let spaces = line.len() - line.trim_start_matches(' ').len();
+            let blank = line.trim_matches(|c| c == ' ' || is_false_blank(c)).is_empty();
+            if !blank {
+                let false_blank = line[spaces..].starts_with(is_false_blank);
+                // A tab or the like before the text's own depth is reached was meant as indentation.
+                if false_blank && depth.is_none_or(|depth| spaces < depth) {
+                    self.bad_indentation(at, end, depth.unwrap_or(parent + 2).max(parent + 1));
+                    depth = depth.or(Some(parent + 2));
+                } else if spaces <= parent {
+                    break;
+                }
+                depth = depth.or(Some(spaces));
+            }
+            at = self.next_line(end);
+        }
+        self.at = at;
+    }
+
+    /// A quoted value; quotes inside quotes end it too early.
+    fn quoted(&mut self, at: usize, parent: usize, quote: char) {
+        let extent = self.extent(at, parent);
+        let end = self.line_end(at);
+        let Some(close) = closing_quote(&self.source[at..extent], quote) else {
+            return self.unclosed_quote(at, end, quote);
+        };
+        let after = at + close + 1;
+        let end = self.line_end(after);
+        let trailing = self.source[after..end].trim_start_matches(|c| c == ' ' || is_false_blank(c));
+        if trailing.is_empty() || (trailing.starts_with('#') && trailing.len() < end - after) {
+            self.at = self.next_line(end);
+            return;
+        }
+        let value = at..after + self.source[after..end].trim_end().len();
+        let written = &self.source[value.clone()];
+        let inner = written.strip_suffix(quote).map(|inner| &inner[1..]);
+        let (message, text) = match (quote, inner) {
+            ('\'', Some(inner)) => ("the apostrophe ends the quoted text here", inner),
+            (_, Some(inner)) => ("the quotes inside end the quoted text here", inner),
+            (_, None) => ("text goes on after the closing quote", written),
+        };
+        let hint = format!("write `{}`", in_quotes(text));
+        self.complain("R104", after - 1..after, message, &hint);
+        self.quote(value);
+        self.at = self.next_line(end);
+    }
+
+    fn unclosed_quote(&mut self, at: usize, end: usize, quote: char) {
+        let written = self.source[at..end].trim_end();
+        let hint = format!("close them: `{written}{quote}`; an apostrophe at the start needs double quotes around the text");
+        self.complain("R104", at..at + 1, "these quotes are never closed", &hint);
+        self.quote(at..at + written.len());
+        self.at = self.next_line(end);
+    }
+
+    /// `{{name}} …` without quotes: YAML reads a map.
+    fn braces(&mut self, at: usize, parent: usize, key: Option<&str>) {
+        let value = at..self.extent(at, parent);
+        if !key.is_some_and(|key| QUESTIONS.contains(&key)) {
+            self.unquoted_braces(value.clone(), key);
+        }
+        self.quote(value.clone());
+        self.at = self.next_line(self.line_end(value.end));
+    }
+
+    pub(super) fn unquoted_braces(&mut self, value: Range<usize>, key: Option<&str>) {
+        let hint = quoting_hint(&label(key), &self.source[value.clone()]);
+        self.complain("R101", value, "`{{` starts a value that is not in quotes", &hint);
+    }
+
+    fn tag(&mut self, at: usize, parent: usize, key: Option<&str>) {
+        let mut value = at..self.extent(at, parent);
+        let written = &self.source[value.clone()];
+        let tag = written.split_whitespace().next().unwrap_or(written);
+        let question = key.is_none_or(|key| QUESTIONS.contains(&key)) && tag.contains(['.', '(']);
+        let (hint, end) = match (question, tag.starts_with("!!")) {
+            (true, _) => (format!("{}, or ask for the opposite with `none:`", quoting_hint(&label(key), written)), at + 1),
+            (false, true) => (format!("remove `{tag}`"), at + tag.len()),
+            (false, false) => (quoting_hint(&label(key), written), at + 1),
+        };
+        self.complain("R103", at..end, "`!` at the start means something else to YAML: a tag", &hint);
+        if tag.starts_with("!!") {
+            self.edits.push(Edit { span: at..at + tag.len(), change: Change::Replace(" ".repeat(tag.len())) });
+            value = value.end..value.end;
+        }
+        if !value.is_empty() {
+            self.quote(value.clone());
+        }
+        self.at = self.next_line(self.line_end(value.end));
+    }
+
+    fn unreadable_start(&mut self, at: usize, parent: usize, key: Option<&str>, c: char) {
+        let value = at..self.extent(at, parent);
+        let message = match c {
+            '-' => "a list starts on a line of its own, below its key".to_owned(),
+            '`' => "a text cannot start with a backtick unless it is in quotes".to_owned(),
+            c => format!("a text cannot start with `{c}` unless it is in quotes"),
+        };
+        let hint = quoting_hint(&label(key), &self.source[value.clone()]);
+        self.complain("R104", at..at + 1, &message, &hint);
+        self.quote(value.clone());
+        self.at = self.next_line(self.line_end(value.end));
+    }
+
+    /// A value that starts with `{` or `[`: a map or list, unless text follows its end.
+    fn flow_value(&mut self, at: usize, parent: usize, key: Option<&str>) {
+        let (found, edits) = (self.found.len(), self.edits.len());
+        let close = self.flow(at, parent);
+        let end = self.line_end(close);
+        let trailing = self.source[close..end].trim();
+        self.at = self.next_line(end);
+        if trailing.is_empty() || trailing.starts_with('#') {
+            return;
+        }
+        self.found.truncate(found);
+        self.edits.truncate(edits);
+        let value = at..self.extent(at, parent).max(close);
+        let written = &self.source[value.clone()];
+        let opening = &self.source[at..close];
+        if super::flow::is_single_brace(opening) {
+            let text = written.replacen(opening, &format!("{{{opening}}}"), 1);
+            let message = format!("`{opening}` is not how a text names a field: two braces are needed");
+            self.complain("R305", at..close, &message, &quoting_hint(&label(key), &text));
+        } else {
+            let message = format!("a text cannot start with `{}` unless it is in quotes", &opening[..1]);
+            self.complain("R104", at..at + 1, &message, &quoting_hint(&label(key), written));
+        }
+        self.quote(value.clone());
+        self.at = self.next_line(self.line_end(value.end));
+    }
+
+    /// A plain value: cut by ` #`, or with a `: ` that makes it a key.
+    fn plain(&mut self, at: usize, parent: usize, key: Option<&str>) {
+        let value = at..self.extent(at, parent);
+        if self.plain_part(value.clone(), &label(key)) {
+            self.quote(value.clone());
+        }
+        self.at = self.next_line(self.line_end(value.end));
+    }
+
+    /// Complains of the first thing in a plain value that YAML reads otherwise; whether there was one.
+    pub(super) fn plain_part(&mut self, value: Range<usize>, label: &str) -> bool {
+        let written = &self.source[value.clone()];
+        let mut offset = 0;
+        for line in written.split_inclusive('\n') {
+            let text = line.trim_end();
+            let comment = comment_start(text);
+            let visible = &text[..comment.unwrap_or(text.len())];
+            if let Some(colon) = colon_blank(visible) {
+                let at = value.start + offset + colon;
+                self.complain("R104", at..at + 1, "`: ` inside a text makes YAML see a key", &quoting_hint(label, written));
+                return true;
+            }
+            if let Some(hash) = comment.filter(|hash| cuts(&text[*hash..]) && !is_number(visible.trim())) {
+                let at = value.start + offset + hash;
+                let message = format!("the text is cut here: ` #` starts a comment, and only `{}` is left", visible.trim());
+                self.complain("R102", at..value.start + offset + text.len(), &message, &quoting_hint(label, written));
+                return true;
+            }
+            offset += line.len();
+        }
+        false
+    }
+
+    /// Where a plain or quoted value ends: at the last of the lines that are deeper than its parent and look like text.
+    pub(super) fn extent(&self, at: usize, parent: usize) -> usize {
+        let mut end = self.line_end(at);
+        let mut last = at + self.source[at..end].trim_end().len();
+        loop {
+            let start = self.next_line(end);
+            if start >= self.source.len() || start <= end {
+                return last;
+            }
+            end = self.line_end(start);
+            let line = &self.source[start..end];
+            let content = line.trim_start_matches(|c| c == ' ' || is_false_blank(c));
+            if content.is_empty() {
+                continue;
+            }
+            let depth = line.len() - content.len();
+            if depth <= parent || content.starts_with('#') || self.looks_like_key(end - content.len(), end) {
+                return last;
+            }
+            last = start + line.trim_end().len();
+        }
+    }
+
+    fn looks_like_key(&self, at: usize, end: usize) -> bool {
+        let at = self.dash(at, end).map_or(at, |blanks| blanks.end);
+        self.key_end(at, end).is_some_and(|colon| {
+            let key = &self.source[at..colon];
+            !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        })
+    }
+}
+
+/// The key as a hint shows it before the value.
+fn label(key: Option<&str>) -> String {
+    key.map(|key| format!("{key}: ")).unwrap_or_default()
+}
+
+/// `put it in quotes: key: "…"`; long values are not repeated.
+pub(super) fn quoting_hint(label: &str, value: &str) -> String {
+    let value = value.trim_end();
+    if value.contains('\n') {
+        return format!("write it as a block: `{label}|`, and the text on the lines below, indented");
+    }
+    if value.chars().count() > 120 {
+        return format!("put it in quotes: `{label}\"…\"`");
+    }
+    let quoted = in_quotes(value);
+    match value.contains('`') {
+        true => format!("put it in quotes: {label}{quoted}"),
+        false => format!("put it in quotes: `{label}{quoted}`"),
+    }
+}
+
+/// Offset of the quote that closes a text starting with one.
+pub(super) fn closing_quote(text: &str, quote: char) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' if quote == '"' => at += 1,
+            b'\'' if quote == '\'' && bytes.get(at + 1) == Some(&b'\'') => at += 1,
+            byte if byte == quote as u8 => return Some(at),
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+fn is_block_header(rest: &str) -> bool {
+    let after = rest[1..].trim_start_matches(['+', '-', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+    after.trim().is_empty() || (after.starts_with(' ') && after.trim_start().starts_with('#'))
+}
+
+/// A comment is meant as text when nothing separates it from its `#`, or when it has braces.
+fn cuts(comment: &str) -> bool {
+    comment.contains("{{") || comment[1..].chars().next().is_some_and(|c| !c.is_whitespace() && c != '#')
+}
+
+/// Offset of the `#` that starts a comment.
+pub(super) fn comment_start(line: &str) -> Option<usize> {
+    line.match_indices('#').map(|(at, _)| at).find(|at| line[..*at].ends_with([' ', '\t']))
+}
+
+/// Offset of a colon followed by a blank or the end, outside of double braces.
+fn colon_blank(text: &str) -> Option<usize> {
+    let found = text.match_indices(':').map(|(at, _)| at);
+    found.into_iter().find(|at| text[at + 1..].chars().next().is_none_or(|c| c == ' ' || c == '\t'))
+}
+
+fn is_number(value: &str) -> bool {
+    value.starts_with(|c: char| c.is_ascii_digit()) && !value.contains(' ') || matches!(value, "true" | "false")
+}
