@@ -1,5 +1,6 @@
 //! TEMP
 pub mod check;
+pub mod dev;
 mod exit;
 pub mod project;
 pub mod sandbox;
