@@ -18,7 +18,7 @@ mod stepper;
 mod watch;
 
 use super::exit::Failure;
-use super::{Exit, Global, check, project};
+use super::{Exit, Global, check, environment, project};
 use crate::clock::{self, Clock};
 use crate::config::{Environment, Files, Loaded, Project, Secret};
 use crate::connector::Callbell;
@@ -162,7 +162,7 @@ async fn start(
     let callbell = Callbell::new(&format!("http://{sandbox_address}/v1"), Some(token))?;
     let setup = Setup { clock, store, callbell: Some(callbell), root: global.project.clone() };
     let engine = Engine::start(setup, project).await.context("the engine did not start")?;
-    let environment = Arc::new(environment(address, webhook_secret));
+    let environment = Arc::new(own_environment(address, webhook_secret));
     let admin = Secret::new(hex::encode(clock::new_secret()));
     let app = App::new(engine.clone(), environment, admin, Arc::new(source_secret), Mode::Dev);
     Ok((Parts { engine, sandbox, app }, tasks))
@@ -175,7 +175,7 @@ async fn serve_sandbox(listener: TcpListener, router: Router) {
 }
 
 /// The environment of `dev` is its own: a real token that lies around is never used.
-fn environment(address: SocketAddr, webhook_secret: String) -> Environment {
+fn own_environment(address: SocketAddr, webhook_secret: String) -> Environment {
     Environment {
         callbell_token: None,
         callbell_base_url: None,
@@ -190,7 +190,7 @@ fn environment(address: SocketAddr, webhook_secret: String) -> Environment {
 
 /// Secrets of the project's own sources, so that a shop's test system can post to `dev` too.
 fn source_secret(name: &str) -> Option<Secret> {
-    std::env::var(name).ok().filter(|value| !value.is_empty()).map(Secret::new)
+    environment::lookup(name).map(Secret::new)
 }
 
 /// The page, and the tasks that move the clock and watch the files.
