@@ -248,8 +248,10 @@ impl Environment {
     /// All that is wrong, each a sentence that names its variable and never shows a secret.
     pub fn read(lookup: Lookup) -> Result<Self, Vec<String>> {
         let mut mistakes = Vec::new();
-        let mut keep = |read: Result<Option<String>, String>| read.map_err(|mistake| mistakes.push(mistake)).ok().flatten();
-        let callbell_base_url = keep(lookup("CALLBELL_BASE_URL").map(|url| read_url("CALLBELL_BASE_URL", &url)).transpose());
+        let mut keep =
+            |read: Result<Option<String>, String>| read.map_err(|mistake| mistakes.push(mistake)).ok().flatten();
+        let callbell_base_url =
+            keep(lookup("CALLBELL_BASE_URL").map(|url| read_url("CALLBELL_BASE_URL", &url)).transpose());
         let listen = lookup("RELANCE_LISTEN").unwrap_or_else(|| "127.0.0.1:4000".into());
         keep(read_listen(&listen).map(|()| None));
         let offset = lookup("RELANCE_CLOCK_OFFSET").map(|written| read_offset(&written)).transpose();
@@ -292,8 +294,10 @@ fn read_url(name: &str, url: &str) -> Result<String, String> {
 }
 
 fn read_listen(address: &str) -> Result<(), String> {
-    let port = address.rsplit_once(':').and_then(|(host, port)| Some(port.parse::<u16>().ok().filter(|_| !host.is_empty())?));
-    port.map(drop).ok_or_else(|| format!("RELANCE_LISTEN is no address with a port, like `127.0.0.1:4000`: `{address}`"))
+    let port =
+        address.rsplit_once(':').and_then(|(host, port)| Some(port.parse::<u16>().ok().filter(|_| !host.is_empty())?));
+    port.map(drop)
+        .ok_or_else(|| format!("RELANCE_LISTEN is no address with a port, like `127.0.0.1:4000`: `{address}`"))
 }
 
 /// `+26h`, `-30m`, `90s`, `1d`: milliseconds.
@@ -304,7 +308,8 @@ fn read_offset(written: &str) -> Result<i64, String> {
         Some(rest) => (-1, rest),
         None => (1, text.strip_prefix('+').unwrap_or(text)),
     };
-    let number = rest.get(..rest.len().saturating_sub(1)).and_then(|number| number.parse::<i64>().ok()).ok_or_else(mistake)?;
+    let number =
+        rest.get(..rest.len().saturating_sub(1)).and_then(|number| number.parse::<i64>().ok()).ok_or_else(mistake)?;
     let unit_ms = match rest.chars().last() {
         Some('s') => 1000,
         Some('m') => 60_000,
@@ -326,7 +331,8 @@ mod tests {
 
     #[test]
     fn a_token_pasted_with_bearer_is_the_token_and_is_never_printed() {
-        let environment = read(&[("CALLBELL_TOKEN", " bearer abc.def "), ("CALLBELL_SIGNING_SECRET", "one, two,")]).unwrap();
+        let environment =
+            read(&[("CALLBELL_TOKEN", " bearer abc.def "), ("CALLBELL_SIGNING_SECRET", "one, two,")]).unwrap();
         assert_eq!(environment.callbell_token.as_ref().map(Secret::expose), Some("abc.def"));
         assert_eq!(environment.callbell_signing_secrets, [Secret::new("one"), Secret::new("two")]);
         assert!(!format!("{environment:?}").contains("abc"));
@@ -340,7 +346,8 @@ mod tests {
 
     #[test]
     fn an_offset_has_a_sign_and_a_unit() {
-        let offset = |written: &str| read(&[("RELANCE_CLOCK_OFFSET", written)]).map(|environment| environment.clock_offset_ms);
+        let offset =
+            |written: &str| read(&[("RELANCE_CLOCK_OFFSET", written)]).map(|environment| environment.clock_offset_ms);
         assert_eq!(offset("+26h"), Ok(26 * 3_600_000));
         assert_eq!(offset("-30m"), Ok(-30 * 60_000));
         assert_eq!(offset("90s"), Ok(90_000));

@@ -22,9 +22,11 @@ pub(super) fn lock(project: &Path) -> anyhow::Result<File> {
     let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(Failure::new(Exit::Problems, "another `relance dev` runs on this project", "end it first, or copy the folder"))
-        }
+        Err(TryLockError::WouldBlock) => Err(Failure::new(
+            Exit::Problems,
+            "another `relance dev` runs on this project",
+            "end it first, or copy the folder",
+        )),
         Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
     }
 }

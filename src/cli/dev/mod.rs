@@ -111,7 +111,11 @@ fn read(root: &Path) -> anyhow::Result<(Files, Loaded)> {
 fn usable(files: &Files, loaded: &Loaded) -> anyhow::Result<Project> {
     tell(files, loaded);
     loaded.project.clone().ok_or_else(|| {
-        Failure::new(Exit::Problems, "`relance.yaml` cannot be used", "mend it, then start again; `relance check` shows the same")
+        Failure::new(
+            Exit::Problems,
+            "`relance.yaml` cannot be used",
+            "mend it, then start again; `relance check` shows the same",
+        )
     })
 }
 
@@ -126,7 +130,11 @@ fn read_start(written: &str, zone: &TimeZone) -> anyhow::Result<i64> {
     let local = || written.parse::<jiff::civil::DateTime>().ok().and_then(|at| zone.to_timestamp(at).ok());
     let at = written.parse::<Timestamp>().ok().or_else(local);
     at.map(Timestamp::as_millisecond).ok_or_else(|| {
-        Failure::new(Exit::Usage, format!("cannot read the time of `--at`: `{written}`"), "write it as `2026-03-02T10:00`")
+        Failure::new(
+            Exit::Usage,
+            format!("cannot read the time of `--at`: `{written}`"),
+            "write it as `2026-03-02T10:00`",
+        )
     })
 }
 

@@ -1,5 +1,6 @@
 //! Actions: what the buttons of the page do. Everything goes through the engine, the sandbox and the clock's mover.
 
+use super::words::Words;
 use super::{Asked, Dev, Page, samples, story};
 use crate::event::{Dedupe, NewEvent};
 use askama::Template;
@@ -30,7 +31,7 @@ struct Triggered {
     event: String,
     outcome: Vec<(bool, String, String)>,
     nobody: Option<&'static str>,
-    data_label: &'static str,
+    words: &'static Words,
     data: Option<String>,
 }
 
@@ -61,15 +62,14 @@ pub(super) async fn trigger(State(dev): State<Dev>, asked: Asked, Form(form): Fo
             nobody: accepted.evaluations.is_empty().then_some(asked.words.nobody_listens),
             outcome: story::outcome(&accepted.evaluations, &known, asked.words),
             event: form.event,
-            data_label: asked.words.data,
+            words: asked.words,
             data: Some(next),
         },
     )
 }
 
 fn failed(asked: &Asked, event: String, error: String) -> Triggered {
-    let data_label = asked.words.data;
-    Triggered { error: Some(error), event, outcome: Vec::new(), nobody: None, data_label, data: None }
+    Triggered { error: Some(error), event, outcome: Vec::new(), nobody: None, words: asked.words, data: None }
 }
 
 #[derive(Debug, Deserialize)]

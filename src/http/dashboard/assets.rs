@@ -18,9 +18,7 @@ pub(super) async fn serve(Path(name): Path<String>) -> Response {
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
     match Assets::get(&name) {
-        Some(file) => {
-            ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], file.data).into_response()
-        }
+        Some(file) => ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], file.data).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }

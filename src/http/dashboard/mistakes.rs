@@ -55,7 +55,9 @@ fn view(diagnostic: &Diagnostic, files: &Files) -> MistakeView {
         place: format!("{file}:{line}:{column}"),
         message: message.clone(),
         hint: hint.clone(),
-        excerpt: source.filter(|source| !source.trim().is_empty()).map(|source| excerpt(source, *line, *column, *width)),
+        excerpt: source
+            .filter(|source| !source.trim().is_empty())
+            .map(|source| excerpt(source, *line, *column, *width)),
     }
 }
 
@@ -113,7 +115,10 @@ mod tests {
     #[test]
     fn the_caret_stands_below_the_place() {
         let excerpt = shown("name: a\nif: event.totl > 0\n", 2, 5, 10).unwrap();
-        assert_eq!((excerpt.before.as_str(), excerpt.wrong.as_str(), excerpt.after.as_str()), ("if: ", "event.totl", " > 0"));
+        assert_eq!(
+            (excerpt.before.as_str(), excerpt.wrong.as_str(), excerpt.after.as_str()),
+            ("if: ", "event.totl", " > 0")
+        );
         assert_eq!(excerpt.caret, "        ^^^^^^^^^^");
         assert_eq!(shown("a\tb", 1, 2, 1).unwrap().wrong, "→");
     }

@@ -217,9 +217,10 @@ async fn read_live(dev: &Dev, words: &'static Words) -> anyhow::Result<Live> {
     let now_ms = dev.engine.clock().now_ms();
     let moments = Moments::new(deployed.settings.zone().clone(), words, now_ms);
     let contacts: HashMap<_, _> = contacts.iter().map(|contact| (contact.id.as_str(), contact)).collect();
-    let known = story::Known { deployed: &deployed, contacts, names: &files.names };
+    let names = story::names(&files.names, &runs, &contacts);
+    let known = story::Known { deployed: &deployed, contacts, names: &names };
     let (people, messages) = (dev.sandbox.people(), dev.sandbox.latest_messages(MESSAGES));
-    let (phones, left_out) = phones::views(&people, &messages, &files.names, now_ms, &moments, words);
+    let (phones, left_out) = phones::views(&people, &messages, &names, now_ms, &moments, words);
     Ok(Live {
         words,
         mistakes: mistakes::views(&files.diagnostics, &files.files),

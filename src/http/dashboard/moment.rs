@@ -51,7 +51,11 @@ impl Moments {
     fn written(&self, at_ms: i64, clock: &str) -> String {
         let at = zoned(at_ms, &self.zone);
         let time = at.strftime(clock).to_string();
-        if at.date() == self.now.date() { time } else { format!("{} {time}", self.date(&at)) }
+        match (at.date() == self.now.date(), at.year() == self.now.year()) {
+            (true, _) => time,
+            (false, true) => format!("{} {time}", self.date(&at)),
+            (false, false) => format!("{} {} {time}", self.date(&at), at.year()),
+        }
     }
 
     fn date(&self, at: &Zoned) -> String {
@@ -78,6 +82,7 @@ mod tests {
         assert_eq!(moments("fr").clock(), "lun. 2 mars 2026, 10:00:12");
         assert_eq!(moments("en").short(now_ms + 3_600_000), "11:00");
         assert_eq!(moments("en").exact(now_ms + 86_400_000), "Tue 3 Mar 10:00:12");
+        assert_eq!(moments("en").short(now_ms + 366 * 86_400_000), "Wed 3 Mar 2027 10:00");
         assert_eq!(moments("en").zone(), "Europe/Madrid");
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct PhoneView {
     /// 0 to 5: which of the colours.
     pub(super) tint: u32,
     pub(super) open: bool,
+    /// Nothing of ours arrived yet: shown small.
+    pub(super) quiet: bool,
     pub(super) window: String,
     pub(super) conversation: String,
     pub(super) reply_as: String,
@@ -78,8 +80,10 @@ pub(super) fn views(
     let mut of: HashMap<&str, Vec<&SandboxMessage>> = HashMap::new();
     newest_first.iter().for_each(|message| of.entry(&message.phone).or_default().push(message));
     let with_phone: Vec<&SandboxPerson> = people.iter().filter(|person| !person.phone.is_empty()).collect();
-    let mut ordered: Vec<(u64, &SandboxPerson)> =
-        with_phone.iter().map(|person| (last_of_ours(of.get(person.phone.as_str())), *person)).collect();
+    let mut ordered: Vec<(u64, &SandboxPerson)> = with_phone
+        .iter()
+        .map(|person| (last_of_ours(of.get(person.phone.as_str()).map(Vec::as_slice)), *person))
+        .collect();
     ordered.sort_by_key(|(last, _)| std::cmp::Reverse(*last));
     let left_out = ordered.len().saturating_sub(PHONES);
     let view = |(_, person): (u64, &SandboxPerson)| {
@@ -89,7 +93,7 @@ pub(super) fn views(
     (ordered.into_iter().take(PHONES).map(view).collect(), left_out)
 }
 
-fn last_of_ours(messages: Option<&Vec<&SandboxMessage>>) -> u64 {
+fn last_of_ours(messages: Option<&[&SandboxMessage]>) -> u64 {
     messages.into_iter().flatten().find(|message| message.direction == Way::Sent).map_or(0, |message| message.n)
 }
 
@@ -110,6 +114,7 @@ fn phone(
         initial: name.chars().find(|c| c.is_alphanumeric()).map_or_else(|| "☺".into(), |c| c.to_uppercase().collect()),
         tint: id.bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % 6,
         open: until.is_some(),
+        quiet: newest_first.len() < 2 && last_of_ours(Some(newest_first)) == 0,
         window: match until {
             Some(until_ms) => words.window_open.replace("{}", &moments.short(until_ms)),
             None => words.window_closed.to_owned(),
@@ -173,7 +178,12 @@ fn media(kind: &str, address: &str, words: &Words) -> MediaView {
     };
     let path = address.split(['?', '#']).next().unwrap_or_default();
     let name = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or(address);
-    MediaView { picture: matches!(kind, "image" | "video"), kind: word, name: name.to_owned(), address: address.to_owned() }
+    MediaView {
+        picture: matches!(kind, "image" | "video"),
+        kind: word,
+        name: name.to_owned(),
+        address: address.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -227,7 +237,8 @@ mod tests {
 
     #[test]
     fn the_marks_are_those_people_know() {
-        let marks = ["enqueued", "sent", "delivered", "read", "failed"].map(|status| tick(status, Words::of("en")).sign);
+        let marks =
+            ["enqueued", "sent", "delivered", "read", "failed"].map(|status| tick(status, Words::of("en")).sign);
         assert_eq!(marks, ["◷", "✓", "✓✓", "✓✓", "!"]);
     }
 }

@@ -20,11 +20,13 @@ pub(super) fn events<'a>(deployed: &'a Deployed, sampled: impl Iterator<Item = &
 
 /// The text to offer after `posted`: the same with the next value at each path that tells one run from another.
 pub(super) fn next(event: &str, posted: &str, deployed: &Deployed) -> String {
-    let paths: BTreeSet<Vec<String>> =
-        deployed.webhooks(event, "local").filter_map(|(definition, _)| {
+    let paths: BTreeSet<Vec<String>> = deployed
+        .webhooks(event, "local")
+        .filter_map(|(definition, _)| {
             let question = definition.workflow.settings.once_per.as_ref()?;
             bare_event_path(question.source())
-        }).collect();
+        })
+        .collect();
     paths.iter().fold(posted.to_owned(), |text, path| freshen(&text, path))
 }
 
@@ -39,7 +41,8 @@ fn bare_event_path(question: &str) -> Option<Vec<String>> {
 fn freshen(text: &str, path: &[String]) -> String {
     let Ok(mut data) = serde_json::from_str::<Value>(text) else { return text.to_owned() };
     let found = path.iter().try_fold(&mut data, |value, field| value.get_mut(field));
-    let Some((place, fresh)) = found.and_then(|place| Some((successor(place)?, place))).map(|(fresh, place)| (place, fresh))
+    let Some((place, fresh)) =
+        found.and_then(|place| Some((successor(place)?, place))).map(|(fresh, place)| (place, fresh))
     else {
         return text.to_owned();
     };
@@ -97,7 +100,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_counted_stays() {
-        for text in ["not json", r#"{"no":true}"#, r#"{"no":1.5}"#, r#"{"other":"1"}"#, r#"{"no":9223372036854775807}"#] {
+        for text in ["not json", r#"{"no":true}"#, r#"{"no":1.5}"#, r#"{"other":"1"}"#, r#"{"no":9223372036854775807}"#]
+        {
             assert_eq!(fresh(text, "event.no"), text);
         }
     }

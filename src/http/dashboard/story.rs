@@ -31,6 +31,23 @@ pub(super) struct Known<'a> {
     pub(super) names: &'a Names,
 }
 
+/// The names of the samples, and those that the runs' own events gave for their people.
+pub(super) fn names(of_samples: &Names, runs: &[Run], contacts: &HashMap<&str, &Contact>) -> Names {
+    let mut names = of_samples.clone();
+    for run in runs {
+        let phone = contacts.get(run.contact.as_str()).and_then(|contact| contact.phone.as_ref());
+        if let (Some(phone), Some(name)) = (phone, given_name(run)) {
+            names.entry(phone.digits().to_owned()).or_insert(name);
+        }
+    }
+    names
+}
+
+fn given_name(run: &Run) -> Option<String> {
+    let given = |field: &str| run.progress.contact.get(field).and_then(|value| value.as_str()).map(str::to_owned);
+    given("name").or_else(|| given("first_name"))
+}
+
 impl Known<'_> {
     /// The workflow's name; its id when it is gone.
     pub(super) fn workflow(&self, id: &str) -> String {
@@ -45,8 +62,7 @@ impl Known<'_> {
     }
 
     fn person_of(&self, run: &Run) -> String {
-        let given = |field: &str| run.progress.contact.get(field).and_then(|value| value.as_str()).map(str::to_owned);
-        given("name").or_else(|| given("first_name")).unwrap_or_else(|| self.person(&run.contact))
+        given_name(run).unwrap_or_else(|| self.person(&run.contact))
     }
 }
 
@@ -93,16 +109,31 @@ pub(super) fn runs(
             state: word(&words.run_states, state).to_owned(),
             reason: words.reason(&run.reason),
             goes_on: run.wake_at_ms.map(|at_ms| words.goes_on.replace("{}", &moments.short(at_ms))),
-            trace: run.progress.trace.iter().map(|entry| (moments.exact(entry.at_ms), entry.what.clone())).collect(),
-            deliveries: own.map(|row| delivery(row, words)).collect(),
+            trace: run
+                .progress
+                .trace
+                .iter()
+                .map(|entry| (moments.exact(entry.at_ms), spoken(&entry.what, words)))
+                .collect(),
+            deliveries: own.map(|row| delivery(row, run, words)).collect(),
         }
     };
     runs.iter().map(view).collect()
 }
 
-fn delivery(row: &DeliveryRow, words: &'static Words) -> DeliveryView {
+/// A line of the trace with the reason at its end as a sentence: `not sent: no_consent`.
+fn spoken(what: &str, words: &'static Words) -> String {
+    match what.rsplit_once(": ") {
+        Some((what, reason)) => format!("{what}{}{}", words.colon, words.reason(reason)),
+        None => what.to_owned(),
+    }
+}
+
+fn delivery(row: &DeliveryRow, run: &Run, words: &'static Words) -> DeliveryView {
     use crate::delivery::VendorStatus;
     let state = row.delivery.state.as_str();
+    // The trace may have said why already.
+    let told = run.progress.trace.iter().any(|entry| entry.what.ends_with(&row.delivery.reason));
     let status = row.status.filter(|_| row.delivery.state == DeliveryState::Accepted).map(|status| match status {
         VendorStatus::Enqueued => words.on_its_way,
         VendorStatus::Sent => words.sent,
@@ -119,7 +150,7 @@ fn delivery(row: &DeliveryRow, words: &'static Words) -> DeliveryView {
         },
         state: word(&words.delivery_states, state).to_owned(),
         status,
-        reason: words.reason(&row.delivery.reason),
+        reason: if told { String::new() } else { words.reason(&row.delivery.reason) },
     }
 }
 
@@ -135,7 +166,12 @@ pub(super) struct RefusalView {
 }
 
 /// Newest first. What the account tells and nobody listens to is left out, and rows of audiences: a campaign counts them.
-pub(super) fn refusals(events: &[EventRow], known: &Known, moments: &Moments, words: &'static Words) -> Vec<RefusalView> {
+pub(super) fn refusals(
+    events: &[EventRow],
+    known: &Known,
+    moments: &Moments,
+    words: &'static Words,
+) -> Vec<RefusalView> {
     let view = |row: &EventRow| {
         let evaluations: Vec<Evaluation> = serde_json::from_str(&row.evaluations).ok()?;
         Some(RefusalView {
@@ -164,7 +200,9 @@ fn refusal(
     match (evaluations.is_empty(), row.source.as_str()) {
         (true, "callbell" | "schedule") => None,
         (true, _) => Some(vec![(String::new(), words.nobody_listens.to_owned())]),
-        (false, _) => Some(evaluations.iter().map(|one| (known.workflow(&one.workflow), words.reason(&one.reason))).collect()),
+        (false, _) => {
+            Some(evaluations.iter().map(|one| (known.workflow(&one.workflow), words.reason(&one.reason))).collect())
+        }
     }
 }
 
@@ -234,11 +272,12 @@ pub(super) fn campaigns(
 /// When each schedule fires next: workflow, phrase, instant. Soonest first.
 pub(super) fn schedules(deployed: &Deployed, now_ms: i64, moments: &Moments) -> Vec<(String, String, String)> {
     let now = Timestamp::from_millisecond(now_ms).unwrap_or_default();
-    let next = |(definition, trigger): (&std::sync::Arc<crate::engine::deployed::Definition>, &crate::trigger::Trigger)| {
-        let TriggerKind::Schedule { schedule, .. } = &trigger.kind else { return None };
-        let at = schedule.next_fire_after(now, &definition.workflow.settings.timezone)?;
-        Some((at.as_millisecond(), definition.workflow.name.clone(), schedule.source().to_owned()))
-    };
+    let next =
+        |(definition, trigger): (&std::sync::Arc<crate::engine::deployed::Definition>, &crate::trigger::Trigger)| {
+            let TriggerKind::Schedule { schedule, .. } = &trigger.kind else { return None };
+            let at = schedule.next_fire_after(now, &definition.workflow.settings.timezone)?;
+            Some((at.as_millisecond(), definition.workflow.name.clone(), schedule.source().to_owned()))
+        };
     let mut soonest: Vec<_> = deployed.schedules().filter_map(next).collect();
     soonest.sort();
     soonest.into_iter().take(SCHEDULES).map(|(at_ms, name, phrase)| (name, phrase, moments.short(at_ms))).collect()

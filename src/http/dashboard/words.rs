@@ -11,6 +11,7 @@ pub(super) struct Words {
     pub(super) sandbox_note: &'static str,
     pub(super) skip_to_phones: &'static str,
     pub(super) needs_script: &'static str,
+    pub(super) offline: &'static str,
     pub(super) clock: &'static str,
     pub(super) clock_ahead: &'static str,
     pub(super) plus_10_minutes: &'static str,
@@ -67,6 +68,8 @@ pub(super) struct Words {
     pub(super) mistakes: &'static str,
     pub(super) mistakes_hint: &'static str,
     pub(super) former_project: &'static str,
+    /// Between a thing and what is said of it.
+    pub(super) colon: &'static str,
     pub(super) hint: &'static str,
     pub(super) warning: &'static str,
     pub(super) weekdays: [&'static str; 7],
@@ -99,7 +102,9 @@ impl Words {
     pub(super) fn failure(&self, code: Option<i64>, told: &str) -> String {
         let Some(code) = code else { return told.to_owned() };
         let own = match code {
-            131_047 | 470 => self.reasons.iter().find(|(reason, _)| *reason == "window_closed").map(|(_, words)| *words),
+            131_047 | 470 => {
+                self.reasons.iter().find(|(reason, _)| *reason == "window_closed").map(|(_, words)| *words)
+            }
             _ => Some(crate::connector::verdicts::verdict(code).meaning.as_str()).filter(|meaning| !meaning.is_empty()),
         };
         let meaning = own.unwrap_or(told);
@@ -130,6 +135,7 @@ static ENGLISH: Words = Words {
     sandbox_note: "Sandbox: nothing leaves this machine",
     skip_to_phones: "Skip to the phones",
     needs_script: "This page needs JavaScript: it is served by relance itself.",
+    offline: "relance dev does not answer: is it still running?",
     clock: "Clock",
     clock_ahead: "Move the clock",
     plus_10_minutes: "+10 min",
@@ -137,7 +143,7 @@ static ENGLISH: Words = Words {
     plus_25_hours: "+25 h",
     moving: "moving…",
     trigger: "Trigger an event",
-    trigger_hint: "Its key is fresh each time, so every press is a new order.",
+    trigger_hint: "After each press its id counts up, so the next one is a new occurrence.",
     event: "Event",
     data: "Data (JSON)",
     send_event: "Trigger",
@@ -206,6 +212,7 @@ static ENGLISH: Words = Words {
     mistakes: "Mistakes in the files",
     mistakes_hint: "Save the file and it is read again. Everything without a mistake keeps serving.",
     former_project: "The project file cannot be used: the former version keeps serving.",
+    colon: ": ",
     hint: "hint",
     warning: "warning",
     weekdays: ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
@@ -246,6 +253,7 @@ static FRENCH: Words = Words {
     sandbox_note: "Bac à sable : rien ne sort de cette machine",
     skip_to_phones: "Aller aux téléphones",
     needs_script: "Cette page a besoin de JavaScript, servi par relance lui-même.",
+    offline: "relance dev ne répond pas : tourne-t-il encore ?",
     clock: "Horloge",
     clock_ahead: "Avancer l'horloge",
     plus_10_minutes: "+10 min",
@@ -253,7 +261,7 @@ static FRENCH: Words = Words {
     plus_25_hours: "+25 h",
     moving: "avance…",
     trigger: "Déclencher un événement",
-    trigger_hint: "Sa clé change à chaque fois : chaque clic est une nouvelle commande.",
+    trigger_hint: "Après chaque clic l'identifiant avance : le suivant est un nouvel événement.",
     event: "Événement",
     data: "Données (JSON)",
     send_event: "Déclencher",
@@ -322,12 +330,11 @@ static FRENCH: Words = Words {
     mistakes: "Fautes dans les fichiers",
     mistakes_hint: "Enregistrez le fichier : il est relu. Tout ce qui est sans faute continue de servir.",
     former_project: "Le fichier du projet est inutilisable : la version précédente continue de servir.",
+    colon: " : ",
     hint: "conseil",
     warning: "avertissement",
     weekdays: ["lun.", "mar.", "mer.", "jeu.", "ven.", "sam.", "dim."],
-    months: [
-        "janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc.",
-    ],
+    months: ["janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."],
     reasons: &[
         ("bad_number", "le numéro de téléphone est illisible"),
         ("no_contact", "l'événement ne désigne personne"),
@@ -380,7 +387,10 @@ mod tests {
 
     #[test]
     fn a_failure_says_what_happened_and_keeps_the_code() {
-        assert_eq!(ENGLISH.failure(Some(131_047), "Re-engagement message"), "the 24-hour window is closed (code 131047)");
+        assert_eq!(
+            ENGLISH.failure(Some(131_047), "Re-engagement message"),
+            "the 24-hour window is closed (code 131047)"
+        );
         assert_eq!(ENGLISH.failure(Some(1), "odd"), "odd (code 1)");
         assert_eq!(ENGLISH.failure(None, "odd"), "odd");
         assert_eq!(FRENCH.reason("rejected:131047"), "la fenêtre de 24 heures est fermée (code 131047)");
