@@ -16,10 +16,15 @@ async fn main() {
         files.insert(f.into(), std::fs::read_to_string(format!("benches/project/{f}")).unwrap());
     }
     let loaded = relance::workflow::load(&files);
-    for d in &loaded.diagnostics { eprintln!("{d:?}"); }
+    for d in &loaded.diagnostics {
+        eprintln!("{d:?}");
+    }
     let project = loaded.project.unwrap();
     let callbell = Callbell::new(&std::env::var("SINK").unwrap(), Some(Secret::new("t"))).unwrap();
-    let engine = Engine::start(Setup { clock: Clock::machine(0), store, callbell: Some(callbell), root: dir.clone() }, &project).await.unwrap();
+    let engine =
+        Engine::start(Setup { clock: Clock::machine(0), store, callbell: Some(callbell), root: dir.clone() }, &project)
+            .await
+            .unwrap();
     let n = Arc::new(AtomicU64::new(0));
     let t = std::time::Instant::now();
     let secs: u64 = std::env::var("SECS").ok().and_then(|s| s.parse().ok()).unwrap_or(5);
@@ -32,9 +37,16 @@ async fn main() {
             engine.accept(NewEvent { source: "shop".into(), name: "order.created".into(), data, at_ms: 0, dedupe: Dedupe { key, keep_ms: 600_000, body_hash: String::new() } }).await.unwrap();
         }
     })}).collect();
-    for h in hs { h.await.unwrap(); }
+    for h in hs {
+        h.await.unwrap();
+    }
     let q = engine.quiet().await;
     let s = t.elapsed().as_secs_f64();
-    println!("{} events in {s:.2}s = {:.0}/s  quiet {q:?} {:?}", n.load(Ordering::Relaxed), n.load(Ordering::Relaxed) as f64 / s, engine.load());
+    println!(
+        "{} events in {s:.2}s = {:.0}/s  quiet {q:?} {:?}",
+        n.load(Ordering::Relaxed),
+        n.load(Ordering::Relaxed) as f64 / s,
+        engine.load()
+    );
     std::fs::remove_dir_all(dir).unwrap();
 }

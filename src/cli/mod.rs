@@ -4,6 +4,7 @@
 
 pub mod ask;
 pub mod check;
+pub mod dev;
 pub mod environment;
 pub mod exit;
 pub mod project;
@@ -53,6 +54,8 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Try the project against a sandbox, in a page with phones and a clock
+    Dev(dev::Args),
     /// Serve the project against the Callbell API
     Serve(serve::Args),
     /// Find every mistake of the project's files
@@ -90,6 +93,7 @@ pub fn main() -> u8 {
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let global = &cli.global;
     match cli.command {
+        Command::Dev(args) => dev::run(global, args).await,
         Command::Serve(args) => serve::run(global, args).await,
         Command::Check(args) => check::run(global, &args),
         Command::Trigger(args) => trigger::run(global, &args).await,
