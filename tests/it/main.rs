@@ -1,2 +1,5 @@
 #![allow(clippy::unwrap_used)]
+mod bad;
 mod engine;
+mod process;
+mod serve;
