@@ -15,6 +15,8 @@ pub enum RunState {
 }
 
 impl RunState {
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::NeedsAttention, Self::Done, Self::Stopped, Self::Skipped];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -27,9 +29,7 @@ impl RunState {
 
     /// Reads what [`RunState::as_str`] wrote; `None` for any other word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Waiting, Self::NeedsAttention, Self::Done, Self::Stopped, Self::Skipped]
-            .into_iter()
-            .find(|state| state.as_str() == word)
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
 
     /// A run in such a state never changes again.

@@ -40,8 +40,10 @@ fn read_folder(root: &Path, folder: &str, depth: usize, files: &mut Files) -> an
         return Ok(());
     }
     inside(root, &path, folder)?;
-    let mut entries: Vec<PathBuf> =
-        fs::read_dir(&path).with_context(|| folder.to_owned())?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    let mut entries: Vec<PathBuf> = fs::read_dir(&path)
+        .with_context(|| folder.to_owned())?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
     entries.sort();
     for entry in entries {
         let Some(name) = entry.file_name().and_then(|name| name.to_str()).filter(|name| !name.starts_with('.')) else {
@@ -125,7 +127,10 @@ mod tests {
         fs::write(root.join("workflows/audiences/people.csv"), b"phone;pr\xe9nom\r\n+34600000001;Ana\r\n").unwrap();
         let files = read_files(root).unwrap();
         let paths: Vec<&str> = files.keys().map(String::as_str).collect();
-        assert_eq!(paths, ["relance.yaml", "workflows/a.yaml", "workflows/audiences/people.csv", "workflows/samples/x.y.json"]);
+        assert_eq!(
+            paths,
+            ["relance.yaml", "workflows/a.yaml", "workflows/audiences/people.csv", "workflows/samples/x.y.json"]
+        );
         assert_eq!(files["workflows/a.yaml"], "name: \u{fffd}\n");
         assert_eq!(files["workflows/audiences/people.csv"], "phone;prénom\n");
     }

@@ -67,11 +67,15 @@ fn every_mistake_is_told_once_at_its_place() {
         let found = relance::workflow::check(&files, NOW_MS).diagnostics;
         let expected = if folder { case.join("expected") } else { case.with_extension("expected") };
         let expected = fs::read_to_string(expected).unwrap();
-        let told = places(&found.iter().filter(|found| folder || found.file == "workflows/bad.yaml").cloned().collect::<Vec<_>>(), folder);
+        let told = places(
+            &found.iter().filter(|found| folder || found.file == "workflows/bad.yaml").cloned().collect::<Vec<_>>(),
+            folder,
+        );
         let elsewhere = found.iter().any(|found| !folder && found.file != "workflows/bad.yaml");
         if told.trim() != expected.trim() || elsewhere {
             let name = case.file_name().unwrap().to_string_lossy();
-            let _ = writeln!(wrong, "== {name}\nexpected:\n{}\ntold:\n{}", expected.trim(), render_human(&found, &files));
+            let _ =
+                writeln!(wrong, "== {name}\nexpected:\n{}\ntold:\n{}", expected.trim(), render_human(&found, &files));
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");

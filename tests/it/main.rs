@@ -1,4 +1,9 @@
-#![allow(clippy::unwrap_used)]
+//! The one test binary: one file per promise.
+//!
+//! A test that needs PostgreSQL or a browser reads `RELANCE_TEST_POSTGRES`, `RELANCE_TEST_CHROMIUM` and
+//! `RELANCE_TEST_CHROMEDRIVER`, which `tests/run` sets, and fails without them: a skipped test proves nothing.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails at once")]
+
 mod bad;
 mod engine;
 mod process;

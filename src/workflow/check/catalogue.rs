@@ -1,16 +1,16 @@
 //! `templates.yaml` and `templates.lock.json`: friendly names, and what the account approved.
 
 use super::fields::{Fields, Shape};
+use super::lock::{Lock, Name, compare, find, same_shape};
 use super::project::{is_language, refuse_language};
 use super::report::Report;
-use super::samples::without_place;
 use super::values::{check_name, choice, plain_text, scalar};
-use super::words::nearest;
-use crate::config::{Catalogue, CatalogueEntry, LockedTemplate};
-use crate::message::{Category, MediaKind, TemplateKind};
+use super::wording::media_of;
+use crate::config::{Catalogue, CatalogueEntry};
+use crate::message::{Category, MediaKind};
 use crate::workflow::TemplateVariant;
 use crate::workflow::yaml::{Entry, Kind, Node};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 pub(super) const ENTRY: Shape = Shape {
     what: "a template",
@@ -47,48 +47,6 @@ pub(super) struct Ready {
     pub(super) languages: Vec<(String, TemplateVariant)>,
     /// The vendor's word for the first variant that is not approved, with its title.
     pub(super) unapproved: Option<(String, String)>,
-}
-
-/// What the account approved.
-#[derive(Debug, Default)]
-pub(super) struct Lock {
-    pub(super) by_uuid: BTreeMap<String, LockedTemplate>,
-    /// More than one uuid when titles are not unique.
-    by_title: HashMap<String, Vec<String>>,
-    state: LockState,
-}
-
-#[derive(Debug, Default, PartialEq, Eq, Clone, Copy)]
-enum LockState {
-    #[default]
-    Missing,
-    /// Its own mistakes were told.
-    Unreadable,
-    Read,
-}
-
-/// How an entry names its template.
-enum Name {
-    Uuid(String),
-    Title(String),
-}
-
-pub(super) fn read_lock(report: &mut Report, text: &str) -> Lock {
-    let list: Vec<LockedTemplate> = match serde_json::from_str(text) {
-        Ok(list) => list,
-        Err(error) => {
-            let at = report.document.byte_at(error.line(), error.column());
-            let message = format!("the lock file cannot be read: {}", without_place(&error.to_string()));
-            report.error("R404", &(at..at), message, "it is written by a program: take it from version control again");
-            return Lock { state: LockState::Unreadable, ..Lock::default() };
-        }
-    };
-    let mut lock = Lock { state: LockState::Read, ..Lock::default() };
-    for template in list {
-        lock.by_title.entry(template.title.clone()).or_default().push(template.uuid.clone());
-        lock.by_uuid.insert(template.uuid.clone(), template);
-    }
-    lock
 }
 
 /// Reads `templates.yaml` against the lock.
@@ -142,7 +100,8 @@ pub(super) fn read_entry(
     let languages = read_languages(report, &fields, &mut written, lock);
     let ready = variant.zip(languages).map(|(own, languages)| {
         let all = std::iter::once(&own).chain(languages.iter().map(|(_, variant)| variant));
-        let unapproved = all.filter_map(|variant| lock.by_uuid.get(&variant.uuid)).find(|locked| locked.status != "approved");
+        let unapproved =
+            all.filter_map(|variant| lock.by_uuid.get(&variant.uuid)).find(|locked| locked.status != "approved");
         let unapproved = unapproved.map(|locked| (locked.status.clone(), locked.title.clone()));
         Ready { values: written.values.clone(), media: media_of(own.kind), own, languages, unapproved }
     });
@@ -190,92 +149,6 @@ fn value_names(report: &mut Report, entry: &Entry) -> Vec<String> {
     names
 }
 
-/// The template of the account, when the lock has it.
-fn find(report: &mut Report, name: &Name, entry: &Entry, written: &CatalogueEntry, lock: &Lock) -> Option<TemplateVariant> {
-    let span = &entry.value.span;
-    match (name, lock.state) {
-        (_, LockState::Unreadable) => None,
-        (Name::Uuid(uuid), LockState::Missing) => Some(TemplateVariant {
-            uuid: uuid.clone(),
-            title: String::new(),
-            kind: kind_of(written.media),
-            category: written.category,
-            text: written.text.clone().unwrap_or_default(),
-        }),
-        (Name::Title(title), LockState::Missing) => {
-            let hint = "`templates.lock.json` is not there: it lists the account's templates. Write `uuid` instead to do without";
-            report.error("R404", span, format!("nobody can tell which template is `{title}`"), hint);
-            None
-        }
-        (Name::Uuid(uuid), LockState::Read) => {
-            if !lock.by_uuid.contains_key(uuid) {
-                let hint = "copy the uuid from the account again, or fetch `templates.lock.json` anew";
-                report.error("R404", span, format!("the account has no template with the uuid `{uuid}`"), hint);
-            }
-            lock.by_uuid.get(uuid).map(variant)
-        }
-        (Name::Title(title), LockState::Read) => match lock.by_title.get(title).map(Vec::as_slice) {
-            Some([uuid]) => lock.by_uuid.get(uuid).map(variant),
-            Some(_) => {
-                let hint = "name it by its `uuid`, or give it a title of its own in the account";
-                report.error("R404", span, format!("several templates have the title `{title}`"), hint);
-                None
-            }
-            None => {
-                let hint = match nearest(title, lock.by_title.keys().map(String::as_str)) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "copy the title from the account, or fetch `templates.lock.json` anew".into(),
-                };
-                report.error("R404", span, format!("the account has no template with the title `{title}`"), hint);
-                None
-            }
-        },
-    }
-}
-
-fn variant(locked: &LockedTemplate) -> TemplateVariant {
-    TemplateVariant {
-        uuid: locked.uuid.clone(),
-        title: locked.title.clone(),
-        kind: locked.kind,
-        category: locked.category,
-        text: locked.text.clone(),
-    }
-}
-
-/// The catalogue says what the account says.
-fn compare(report: &mut Report, fields: &Fields, written: &CatalogueEntry, own: &TemplateVariant, lock: &Lock) {
-    let Some(locked) = lock.by_uuid.get(&own.uuid) else { return };
-    if let Some(entry) = fields.get("category")
-        && let (Some(here), Some(there)) = (written.category, locked.category)
-        && here != there
-    {
-        let hint = format!("write `category: {}`", category_name(there));
-        report.error("R404", &entry.value.span, format!("the account's category is `{}`", category_name(there)), hint);
-    }
-    if written.values.len() != locked.placeholders {
-        let (names, holes) = (written.values.len(), locked.placeholders);
-        let span = fields.get("values").map_or(&fields.place, |entry| &entry.value.span);
-        let message = format!("{} for {} in `{}`", count(names, "name"), count(holes, "placeholder"), locked.title);
-        report.error("R404", span, message, format!("the approved text: {}", shortened(&locked.text)));
-    }
-    if let Some(entry) = fields.get("text")
-        && written.text.as_ref().is_some_and(|text| text.trim() != locked.text.trim())
-    {
-        let hint = format!("the approved text: {}", shortened(&locked.text));
-        report.error("R404", &entry.value.span, "the approved text is another one", hint);
-    }
-    let (here, there) = (written.media, media_of(locked.kind));
-    if fields.get("media").is_none_or(|entry| !matches!(entry.value.kind, Kind::Null)) && here != there {
-        let span = fields.get("media").map_or(&fields.place, |entry| &entry.value.span);
-        let hint = match there {
-            Some(kind) => format!("write `media: {}`", media_name(kind)),
-            None => "remove `media`".to_owned(),
-        };
-        report.error("R404", span, format!("the approved template is of the kind `{}`", kind_name(locked.kind)), hint);
-    }
-}
-
 /// The variants by language; `None` when one of them cannot be used.
 fn read_languages(
     report: &mut Report,
@@ -313,81 +186,4 @@ fn read_languages(
         }
     }
     usable.then_some(languages)
-}
-
-/// Every language has the same values and media.
-fn same_shape(report: &mut Report, entry: &Entry, written: &CatalogueEntry, own: &TemplateVariant, lock: &Lock) {
-    let Some(locked) = lock.by_uuid.get(&own.uuid) else { return };
-    if locked.placeholders != written.values.len() {
-        let message = format!("`{}` has {}, not {}", locked.title, count(locked.placeholders, "placeholder"), written.values.len());
-        let hint = format!("every language needs the same values; the approved text: {}", shortened(&locked.text));
-        report.error("R404", &entry.value.span, message, hint);
-    }
-    if media_of(locked.kind) != written.media {
-        let message = format!("`{}` is of the kind `{}`", locked.title, kind_name(locked.kind));
-        report.error("R404", &entry.value.span, message, "every language needs the same kind of template");
-    }
-}
-
-/// A text short enough for a hint.
-pub(super) fn shortened(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(100) {
-        Some((at, _)) => format!("`{} …`", &line[..at]),
-        None => format!("`{line}`"),
-    }
-}
-
-pub(super) fn media_of(kind: TemplateKind) -> Option<MediaKind> {
-    match kind {
-        TemplateKind::Text => None,
-        TemplateKind::Image => Some(MediaKind::Image),
-        TemplateKind::Video => Some(MediaKind::Video),
-        TemplateKind::Document => Some(MediaKind::Document),
-    }
-}
-
-fn kind_of(media: Option<MediaKind>) -> TemplateKind {
-    match media {
-        Some(MediaKind::Image) => TemplateKind::Image,
-        Some(MediaKind::Video) => TemplateKind::Video,
-        Some(MediaKind::Document) => TemplateKind::Document,
-        Some(MediaKind::Audio) | None => TemplateKind::Text,
-    }
-}
-
-pub(super) fn media_name(kind: MediaKind) -> &'static str {
-    match kind {
-        MediaKind::Image => "image",
-        MediaKind::Document => "document",
-        MediaKind::Audio => "audio",
-        MediaKind::Video => "video",
-    }
-}
-
-/// `an image`.
-pub(super) fn with_article(kind: MediaKind) -> &'static str {
-    match kind {
-        MediaKind::Image => "an image",
-        MediaKind::Document => "a document",
-        MediaKind::Audio => "an audio",
-        MediaKind::Video => "a video",
-    }
-}
-
-/// `1 name`, `2 names`.
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
-fn kind_name(kind: TemplateKind) -> &'static str {
-    media_of(kind).map_or("text", media_name)
-}
-
-fn category_name(category: Category) -> &'static str {
-    match category {
-        Category::Marketing => "marketing",
-        Category::Utility => "utility",
-        Category::Authentication => "authentication",
-    }
 }

@@ -55,7 +55,8 @@ impl<'a> Lowering<'a> {
         if self.triggers.schedules > 0 {
             match self.world.samples.schedule_event(audience) {
                 Some(event) => {
-                    let name = audience.map_or("a schedule's event".to_owned(), |file| format!("the columns of `{file}`"));
+                    let name =
+                        audience.map_or("a schedule's event".to_owned(), |file| format!("the columns of `{file}`"));
                     known.push((name, Cow::Owned(event)));
                 }
                 None => lacks = lacks.or(audience.map(|file| format!("`workflows/{file}`"))),
@@ -102,7 +103,9 @@ impl<'a> Lowering<'a> {
             _ if identified || hidden || told => {}
             (None, Some(trigger)) => {
                 let hint = match audience {
-                    Some(file) => format!("`{file}` has no column `phone`: write `contact: {{ phone: \"{{{{event.<column>}}}}\" }}`"),
+                    Some(file) => format!(
+                        "`{file}` has no column `phone`: write `contact: {{ phone: \"{{{{event.<column>}}}}\" }}`"
+                    ),
                     None => "write who it is about: `contact: { phone: \"{{event.phone}}\" }`".to_owned(),
                 };
                 let trigger = trigger.clone();
@@ -142,7 +145,12 @@ impl<'a> Lowering<'a> {
         let entry = inner.get(key)?;
         if matches!(entry.value.kind, Kind::Null) {
             let message = format!("`{key}` has no value");
-            self.report.error("R202", &entry.key_span, message, "write a text such as `\"{{event.phone}}\"`, or remove it");
+            self.report.error(
+                "R202",
+                &entry.key_span,
+                message,
+                "write a text such as `\"{{event.phone}}\"`, or remove it",
+            );
             return None;
         }
         self.text(&entry.value, Holes::Fair)

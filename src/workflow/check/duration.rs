@@ -41,7 +41,9 @@ fn add(duration: &mut Duration, number: i64, unit: &str, text: &str) -> Result<(
         "d" | "day" | "days" => duration.days = duration.days.saturating_add(days(number)),
         "w" | "week" | "weeks" => duration.days = duration.days.saturating_add(days(number.saturating_mul(7))),
         "mo" | "month" | "months" | "y" | "yr" | "year" | "years" => {
-            return Err(format!("months and years have no fixed length: write days instead of `{text}`, such as `30d`"));
+            return Err(format!(
+                "months and years have no fixed length: write days instead of `{text}`, such as `30d`"
+            ));
         }
         _ => return Err(EXAMPLES.into()),
     }
@@ -150,7 +152,25 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused_with_a_way_out() {
-        for text in ["", "soon", "2", "h", "1.5h", "P", "PT", "P1", "2 months", "P1M", "1y", "-2h", "2hh", "99999d", "5000w", "99999999999999999999s", "9223372036854775807w"] {
+        for text in [
+            "",
+            "soon",
+            "2",
+            "h",
+            "1.5h",
+            "P",
+            "PT",
+            "P1",
+            "2 months",
+            "P1M",
+            "1y",
+            "-2h",
+            "2hh",
+            "99999d",
+            "5000w",
+            "99999999999999999999s",
+            "9223372036854775807w",
+        ] {
             let hint = parse(text).unwrap_err();
             assert!(hint.contains('`') || hint.contains("most"), "{text}: {hint}");
         }

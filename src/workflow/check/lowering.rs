@@ -17,9 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 
 const WORKFLOW: Shape = Shape {
     what: "the workflow",
-    keys: &[
-        "name", "description", "enabled", "purpose", "when", "audience", "contact", "if", "vars", "settings", "do",
-    ],
+    keys: &["name", "description", "enabled", "purpose", "when", "audience", "contact", "if", "vars", "settings", "do"],
     later: &["stop_when", "on_error"],
     elsewhere: &[
         ("timezone", "write it under `settings:`"),
@@ -95,7 +93,8 @@ impl<'a> Lowering<'a> {
     pub(super) fn workflow(&mut self, id: &str, root: &'a Node) -> Option<Workflow> {
         let fields = Fields::open(&mut self.report, root, None, &WORKFLOW)?;
         let hint = "write `name: …`, what people call this workflow";
-        let name = fields.required(&mut self.report, "name", hint).and_then(|entry| plain_text(&mut self.report, entry));
+        let name =
+            fields.required(&mut self.report, "name", hint).and_then(|entry| plain_text(&mut self.report, entry));
         let description = fields.get("description").and_then(|entry| plain_text(&mut self.report, entry));
         let enabled = fields.get("enabled").and_then(|entry| boolean(&mut self.report, entry)).unwrap_or(true);
         let purpose = fields.get("purpose").and_then(|entry| self.purpose(entry));

@@ -4,15 +4,22 @@
 //! texts, and the present instant only as an argument for hints. Invariant: a workflow with an error is left out,
 //! whatever else is wrong, and never stops another one.
 
+mod audience;
 mod catalogue;
+mod channels;
 mod contact;
 mod duration;
 mod expression;
 mod fields;
+mod lock;
 mod lowering;
+mod media;
+mod paths;
+mod pattern;
 mod project;
 mod report;
 mod samples;
+mod schedule;
 mod seen;
 mod send_message;
 mod sources;
@@ -23,13 +30,16 @@ mod tests;
 mod trigger;
 mod values;
 mod vars;
+mod window;
+mod wording;
 mod words;
 
 use super::Workflow;
 use super::diagnostic::{Diagnostic, Severity};
 use super::yaml::{Document, Node};
 use crate::config::{Files, Loaded, Project, ProjectSettings};
-use catalogue::{Lock, Templates};
+use catalogue::Templates;
+use lock::Lock;
 use lowering::Lowering;
 use report::Report;
 use samples::Samples;
@@ -117,7 +127,7 @@ fn read_templates(files: &Files, diagnostics: &mut Vec<Diagnostic>) -> Templates
     let lock = files.get("templates.lock.json").map_or_else(Lock::default, |text| {
         let document = Document::without_tree(text);
         let mut report = Report::new("templates.lock.json", &document, Vec::new());
-        let lock = catalogue::read_lock(&mut report, text);
+        let lock = lock::read_lock(&mut report, text);
         diagnostics.extend(report.finish());
         lock
     });

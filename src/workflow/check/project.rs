@@ -1,12 +1,13 @@
 //! `relance.yaml`: settings, channels, consent, sources. Read leniently: what can be used is used, so that a mistake
 //! here does not show up again in every workflow.
 
-use super::duration::{parse_pace, parse_zone};
+use super::channels::{main_line, read_channels, read_pace};
+use super::duration::parse_zone;
 use super::fields::{Fields, Shape, later_value};
 use super::report::Report;
-use super::values::{boolean, check_name, choice, duration, integer, plain_text, scalar};
+use super::values::{check_name, duration, integer, plain_text, scalar};
 use super::{sources, vars};
-use crate::config::{CallbellSettings, Channel, ChannelKind, ConsentRule, Pace, ProjectSettings};
+use crate::config::{CallbellSettings, ConsentRule, ProjectSettings};
 use crate::contact::{Phone, PhoneError};
 use crate::workflow::yaml::{Entry, Kind, Node};
 use crate::workflow::{Again, Duration, Settings};
@@ -16,8 +17,17 @@ use std::collections::BTreeMap;
 const PROJECT: Shape = Shape {
     what: "relance.yaml",
     keys: &[
-        "version", "name", "settings", "phone_region", "language", "channels", "consent", "callbell", "sources",
-        "colleagues", "vars",
+        "version",
+        "name",
+        "settings",
+        "phone_region",
+        "language",
+        "channels",
+        "consent",
+        "callbell",
+        "sources",
+        "colleagues",
+        "vars",
     ],
     later: &["opt_out", "relay", "tokens", "allow_hosts", "caps"],
     elsewhere: &[
@@ -40,8 +50,6 @@ const DEFAULTS: Shape = Shape {
         ("limit", "write it in the workflow it limits"),
     ],
 };
-const CHANNEL: Shape =
-    Shape { what: "a channel", keys: &["title", "uuid", "default", "pace", "kind"], later: &[], elsewhere: &[] };
 const CONSENT: Shape = Shape { what: "`consent`", keys: &["tag", "field"], later: &[], elsewhere: &[] };
 const CALLBELL: Shape = Shape {
     what: "`callbell`",
@@ -53,9 +61,6 @@ const CALLBELL: Shape = Shape {
         ("api_key", "the token comes from the environment: `CALLBELL_TOKEN`"),
     ],
 };
-
-/// A line sends 80 messages per second unless told otherwise.
-const LINE_PACE: Pace = Pace { count: 80, per_ms: 1_000 };
 
 /// Reads the file as far as it goes. Whoever calls looks at the report whether it may be used.
 pub(super) fn read(report: &mut Report, root: Option<&Node>) -> ProjectSettings {
@@ -111,24 +116,17 @@ pub(super) fn usual() -> ProjectSettings {
     }
 }
 
-fn main_line() -> Channel {
-    Channel {
-        name: "main".into(),
-        uuid: None,
-        title: None,
-        default: true,
-        kind: ChannelKind::Official,
-        pace: LINE_PACE,
-        listed: false,
-    }
-}
-
 fn read_head(report: &mut Report, fields: &Fields, settings: &mut ProjectSettings) {
     if let Some(entry) = fields.required(report, "version", "write `version: 1`, the version of the language")
         && let Some(text) = scalar(report, entry, "`1`")
         && text != "1"
     {
-        report.error("R205", &entry.value.span, format!("unknown version of the language: `{text}`"), "write `version: 1`");
+        report.error(
+            "R205",
+            &entry.value.span,
+            format!("unknown version of the language: `{text}`"),
+            "write `version: 1`",
+        );
     }
     if let Some(entry) = fields.required(report, "name", "write `name: …`, the project's name for people") {
         settings.name = plain_text(report, entry).unwrap_or_default();
@@ -203,56 +201,6 @@ pub(super) fn common_settings(report: &mut Report, fields: &Fields, settings: &m
     {
         later_value(report, entry, text, "write `quiet_hours: none`, or remove it until then");
     }
-}
-
-fn read_channels(report: &mut Report, entry: &Entry) -> Vec<Channel> {
-    let mut channels: Vec<Channel> = Vec::new();
-    for line in named(report, entry, "shop: { title: \"+34 600 000 000\" }") {
-        check_name(report, &line.key_span, "channel name", &line.key);
-        let channel = read_channel(report, line);
-        if channel.default && channels.iter().any(|other| other.default) {
-            let hint = "keep `default: true` on one of them";
-            report.error("R205", &line.key_span, "a second channel is the default", hint);
-        }
-        channels.push(channel);
-    }
-    match channels.len() {
-        0 => return vec![main_line()],
-        1 => channels[0].default = true,
-        _ if channels.iter().any(|channel| channel.default) => {}
-        _ => {
-            let hint = "write `default: true` on the line that sends when nothing else is said";
-            report.error("R202", &entry.key_span, "no channel is the default", hint);
-        }
-    }
-    channels
-}
-
-fn read_channel(report: &mut Report, line: &Entry) -> Channel {
-    let mut channel = Channel { name: line.key.clone(), default: false, listed: true, ..main_line() };
-    let Some(fields) = Fields::open(report, &line.value, Some(line), &CHANNEL) else { return channel };
-    channel.title = fields.get("title").and_then(|entry| plain_text(report, entry));
-    channel.uuid = fields.get("uuid").and_then(|entry| plain_text(report, entry));
-    let told = fields.get("title").is_some() || fields.get("uuid").is_some() || !fields.meant.is_empty();
-    if !told {
-        let message = format!("channel `{}` says neither `title` nor `uuid`", line.key);
-        report.error("R202", &line.key_span, message, "write the line's title or uuid in the account");
-    }
-    channel.default = fields.get("default").and_then(|entry| boolean(report, entry)).unwrap_or(false);
-    let kinds = [("official", ChannelKind::Official), ("qr", ChannelKind::Qr)];
-    channel.kind = fields.get("kind").and_then(|entry| choice(report, entry, &kinds)).unwrap_or_default();
-    channel.pace = fields.get("pace").and_then(|entry| read_pace(report, entry)).unwrap_or(LINE_PACE);
-    channel
-}
-
-fn read_pace(report: &mut Report, entry: &Entry) -> Option<Pace> {
-    let text = scalar(report, entry, "a pace such as `80 per second`")?;
-    let pace = parse_pace(text);
-    if pace.is_none() {
-        let hint = "write a number `per second`, `per minute` or `per hour`";
-        report.error("R205", &entry.value.span, format!("`{text}` is not a pace"), hint);
-    }
-    pace
 }
 
 fn read_consent(report: &mut Report, entry: &Entry) -> ConsentRule {

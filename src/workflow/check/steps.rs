@@ -148,7 +148,12 @@ impl<'a> Lowering<'a> {
 
     fn stop(&mut self, key: &'a Entry) -> Option<Action> {
         if matches!(key.value.kind, Kind::Null) {
-            self.report.error("R202", &key.key_span, "`stop` has no value", "write why the run ends: `stop: too small an order`");
+            self.report.error(
+                "R202",
+                &key.key_span,
+                "`stop` has no value",
+                "write why the run ends: `stop: too small an order`",
+            );
             return None;
         }
         self.text(&key.value, Holes::Fail).map(Action::Stop)
@@ -174,7 +179,8 @@ impl<'a> Lowering<'a> {
             }
             (None, None) => {
                 if !fields.refused {
-                    let hint = "write `wait: 2h`, `wait: { until: event.starts_at }` or `wait: { next: monday at 09:00 }`";
+                    let hint =
+                        "write `wait: 2h`, `wait: { until: event.starts_at }` or `wait: { next: monday at 09:00 }`";
                     self.report.error("R202", &key.key_span, "`wait` does not say how long", hint);
                 }
                 None

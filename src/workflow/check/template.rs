@@ -1,10 +1,11 @@
 //! `template` and `values`: the approved template, and what fills its placeholders.
 
-use super::catalogue::{self, Ready, media_name, with_article};
+use super::catalogue::{self, Ready};
 use super::fields::Fields;
 use super::lowering::Lowering;
-use super::send_message::Media;
+use super::media::Media;
 use super::values::scalar;
+use super::wording::{media_name, with_article};
 use super::words::{listed, nearest};
 use crate::expr::Text;
 use crate::workflow::yaml::{Entry, Kind, Node};
@@ -14,7 +15,12 @@ use crate::workflow::{TemplateChoice, TemplateVariant};
 const LONGEST_BODY: usize = 1_024;
 
 impl<'a> Lowering<'a> {
-    pub(super) fn template(&mut self, entry: &'a Entry, fields: &Fields<'a>, media: Option<&Media>) -> Option<TemplateChoice> {
+    pub(super) fn template(
+        &mut self,
+        entry: &'a Entry,
+        fields: &Fields<'a>,
+        media: Option<&Media>,
+    ) -> Option<TemplateChoice> {
         let (name, ready) = self.ready_template(entry)?;
         let Some(ready) = ready else {
             // Its mistake is told where it stands, in the catalogue or just above.
@@ -33,7 +39,11 @@ impl<'a> Lowering<'a> {
             Some(values) => self.values(values, &name, &ready),
             None if ready.values.is_empty() || fields.meant.contains(&"values") => Some(Vec::new()),
             None => {
-                self.missing_values(&entry.key_span, &name, &ready.values.iter().map(String::as_str).collect::<Vec<_>>());
+                self.missing_values(
+                    &entry.key_span,
+                    &name,
+                    &ready.values.iter().map(String::as_str).collect::<Vec<_>>(),
+                );
                 None
             }
         };
@@ -74,7 +84,12 @@ impl<'a> Lowering<'a> {
             None if fields.get("media").is_some() => {}
             None => {
                 let hint = format!("write `media: {{ {}: https://… }}`", media_name(needed));
-                self.report.error("R404", &entry.value.span, format!("this template needs {} for its header", with_article(needed)), hint);
+                self.report.error(
+                    "R404",
+                    &entry.value.span,
+                    format!("this template needs {} for its header", with_article(needed)),
+                    hint,
+                );
             }
             Some(media) if media.kind != needed => {
                 let message = format!("this template's header is of the kind `{}`", media_name(needed));
@@ -110,13 +125,19 @@ impl<'a> Lowering<'a> {
         let mut texts: Vec<(&str, Option<Text>)> = Vec::new();
         for line in lines {
             if !known.contains(&line.key.as_str()) {
-                let near = nearest(&line.key, missing.iter().copied()).or_else(|| nearest(&line.key, known.iter().copied()));
+                let near =
+                    nearest(&line.key, missing.iter().copied()).or_else(|| nearest(&line.key, known.iter().copied()));
                 let hint = match near {
                     Some(near) => format!("did you mean `{near}`?"),
                     None if known.is_empty() => "remove it: this template has no values".to_owned(),
                     None => format!("it takes {}", listed(&known)),
                 };
-                self.report.error("R403", &line.key_span, format!("template `{name}` has no value `{}`", line.key), hint);
+                self.report.error(
+                    "R403",
+                    &line.key_span,
+                    format!("template `{name}` has no value `{}`", line.key),
+                    hint,
+                );
             }
             texts.push((&line.key, self.value_line(line)));
         }
@@ -201,7 +222,10 @@ impl<'a> Lowering<'a> {
 
 /// Characters of a body without its placeholders.
 fn written(body: &str) -> usize {
-    let holes: usize = body.match_indices("{{").filter_map(|(at, _)| body[at..].find("}}").map(|end| body[at..at + end + 2].chars().count())).sum();
+    let holes: usize = body
+        .match_indices("{{")
+        .filter_map(|(at, _)| body[at..].find("}}").map(|end| body[at..at + end + 2].chars().count()))
+        .sum();
     body.chars().count().saturating_sub(holes)
 }
 

@@ -106,9 +106,14 @@ do:
     assert_eq!((workflow.id.as_str(), workflow.enabled, workflow.purpose), ("test", false, Purpose::Marketing));
     let names: Vec<&str> = workflow.triggers.iter().map(|trigger| trigger.name.as_str()).collect();
     assert_eq!(names, ["webhook:order.paid", "message:contains=precio|¿cuánto?,has=text", "message:any"]);
-    assert!(matches!(&workflow.triggers[0].kind, TriggerKind::Webhook { source: Some(source), .. } if source == "forms"));
+    assert!(
+        matches!(&workflow.triggers[0].kind, TriggerKind::Webhook { source: Some(source), .. } if source == "forms")
+    );
     assert!(matches!(&workflow.triggers[0].condition, Condition::Question(_)));
-    assert!(matches!(&workflow.triggers[1].kind, TriggerKind::Message { matcher: Matcher::Match(_), channel: Some(_) }));
+    assert!(matches!(
+        &workflow.triggers[1].kind,
+        TriggerKind::Message { matcher: Matcher::Match(_), channel: Some(_) }
+    ));
     assert!(workflow.contact.consent.is_some() && workflow.contact.email.is_none());
     let Condition::Any(items) = &workflow.condition else { panic!("{:?}", workflow.condition) };
     assert!(matches!(&items[1], Condition::None(_)));
@@ -152,7 +157,10 @@ fn the_project_file_is_read_whole() {
     assert_eq!((settings.callbell.base_url.as_str(), settings.callbell.pace.count), ("http://127.0.0.1:4100/v1", 5));
     let forms = &settings.sources["forms"];
     let hmac = Signature::Hmac { header: "X-Signature".into(), prefix: String::new(), encoding: Encoding::Base64 };
-    assert_eq!((&forms.signature, forms.id.as_deref(), forms.secret.as_deref()), (&hmac, Some("id"), Some("FORMS_SECRET")));
+    assert_eq!(
+        (&forms.signature, forms.id.as_deref(), forms.secret.as_deref()),
+        (&hmac, Some("id"), Some("FORMS_SECRET"))
+    );
     assert_eq!(settings.vars["floor"], 2);
     assert_eq!(settings.vars["code"], "007");
 }
@@ -249,16 +257,37 @@ fn mistakes_of_triggers_and_contacts_have_codes_and_places() {
         ("when: { message: { has: [picture] } }\n", vec!["R205 2:25"]),
         ("when: { message: {} }\n", vec!["R202 2:9"]),
         ("when: { schedule: every day at 09:00 }\n", vec!["R202 2:9"]),
-        ("when: { schedule: every day at 09:00, missed: never }\ncontact: { phone: \"1\" }\n", vec!["R205 2:47", "R205 3:19"]),
+        (
+            "when: { schedule: every day at 09:00, missed: never }\ncontact: { phone: \"1\" }\n",
+            vec!["R205 2:47", "R205 3:19"],
+        ),
         ("when: { schedule: on 2020-01-01 at 10:00 }\ncontact: { phone: \"+34600000001\" }\n", vec!["R502 2:19"]),
         ("when: { cron: \"0 9 * * MON\" }\naudience: { file: ../people.csv }\n", vec!["R205 3:19"]),
-        ("when: { cron: \"0 9 * * MON\" }\naudience: { file: audiences/people.csv }\nif: event.Fin_de_contrat == \"x\" && event.Fin > 1\n", vec!["R307 4:36"]),
-        ("when: { cron: \"0 9 * * MON\" }\naudience: { file: audiences/others.csv }\nif: event.age == \"x\" && event.b == \"y\"\n", vec!["R307 4:5"]),
-        ("when: { webhook: no.sample }\ncontact: { phone: \"{{event.phone}}\", name: \"{{event.name}}\" }\n", vec!["R307 3:22"]),
+        (
+            "when: { cron: \"0 9 * * MON\" }\naudience: { file: audiences/people.csv }\nif: event.Fin_de_contrat == \"x\" && event.Fin > 1\n",
+            vec!["R307 4:36"],
+        ),
+        (
+            "when: { cron: \"0 9 * * MON\" }\naudience: { file: audiences/others.csv }\nif: event.age == \"x\" && event.b == \"y\"\n",
+            vec!["R307 4:5"],
+        ),
+        (
+            "when: { webhook: no.sample }\ncontact: { phone: \"{{event.phone}}\", name: \"{{event.name}}\" }\n",
+            vec!["R307 3:22"],
+        ),
         ("when: { webhook: order.paid }\ncontact: { name: \"{{event.customer.name}}\" }\n", vec!["R202 3:1"]),
-        ("when: { webhook: order.paid }\ncontact: { phone: \"+34600000001\" }\nvars: { a: 1 }\nif: vars.a == 1 || vars.shop == \"x\"\n", vec!["R307 5:5"]),
-        ("when: { webhook: order.paid }\ncontact: { phone: \"+34600000001\" }\nsettings: { once_per: event.items.size() > 0, timezone: }\n", vec!["R202 4:47"]),
-        ("when: [{ webhook: order.paid }, { message: any }]\ncontact: { phone: \"{{event.customer.phone}}\", name: \"{{event.text}}\", email: \"{{event.x}}\" }\n", vec!["R307 3:81"]),
+        (
+            "when: { webhook: order.paid }\ncontact: { phone: \"+34600000001\" }\nvars: { a: 1 }\nif: vars.a == 1 || vars.shop == \"x\"\n",
+            vec!["R307 5:5"],
+        ),
+        (
+            "when: { webhook: order.paid }\ncontact: { phone: \"+34600000001\" }\nsettings: { once_per: event.items.size() > 0, timezone: }\n",
+            vec!["R202 4:47"],
+        ),
+        (
+            "when: [{ webhook: order.paid }, { message: any }]\ncontact: { phone: \"{{event.customer.phone}}\", name: \"{{event.text}}\", email: \"{{event.x}}\" }\n",
+            vec!["R307 3:81"],
+        ),
     ] {
         let workflow = format!("name: Test\n{head}{end}");
         if codes(&workflow) != expected {
@@ -277,14 +306,16 @@ fn mistakes_of_the_project_file_do_not_show_again_in_workflows() {
         .replace("timezone: Europe/Madrid", "timezone: Madrid")
         .replace("kind: qr", "kind: web");
     files.insert("relance.yaml".into(), broken);
-    let told: Vec<String> = told(&files).iter().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect();
+    let told: Vec<String> =
+        told(&files).iter().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect();
     assert_eq!(told, ["R205 3:23", "R205 8:30", "R601 12:76", "R205 14:20"]);
     assert!(load(&files).project.is_none());
 }
 
 #[test]
 fn templates_without_a_lock_work_by_uuid_only() {
-    let mut files = project(&with_steps("  - send_message: { template: photo, media: { image: https://example.com/a.jpg } }\n"));
+    let mut files =
+        project(&with_steps("  - send_message: { template: photo, media: { image: https://example.com/a.jpg } }\n"));
     files.remove("templates.lock.json");
     let found = told(&files);
     assert_eq!(found.len(), 1, "{found:?}");
@@ -329,8 +360,13 @@ fn files_that_are_not_what_they_should_be_are_named() {
 
 #[test]
 fn nothing_that_is_typed_makes_it_panic() {
-    let source = with_steps("  - id: a\n    send_message:\n      text: |\n        Hi {{contact.name}} {{#each event.items}}{{this.name}}{{/each}}\n      template: paid\n      values: { name: 'it''s', total: \"{{money event.total 'EUR'}}\" }\n  - wait: { until: event.starts_at, before: 24h }\n  - branch:\n      cases: [{ if: event.total > 1, do: [{ stop: no }] }]\n");
-    let pieces = ["{{", "}}", "\"", "'", "\n", ":", ": ", "#", " #", "- ", "{", "}", "[", "]", "|", "\t", "é", "🎉", "&a ", "*a", "!", ",", "  ", "null", "\u{a0}", "\\"];
+    let source = with_steps(
+        "  - id: a\n    send_message:\n      text: |\n        Hi {{contact.name}} {{#each event.items}}{{this.name}}{{/each}}\n      template: paid\n      values: { name: 'it''s', total: \"{{money event.total 'EUR'}}\" }\n  - wait: { until: event.starts_at, before: 24h }\n  - branch:\n      cases: [{ if: event.total > 1, do: [{ stop: no }] }]\n",
+    );
+    let pieces = [
+        "{{", "}}", "\"", "'", "\n", ":", ": ", "#", " #", "- ", "{", "}", "[", "]", "|", "\t", "é", "🎉", "&a ", "*a",
+        "!", ",", "  ", "null", "\u{a0}", "\\",
+    ];
     let mut state = 7_u64;
     let mut random = |bound: usize| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -2,16 +2,12 @@
 
 use super::fields::{Fields, Shape};
 use super::lowering::Lowering;
-use super::report::Report;
-use super::values::{choice, duration, scalar, word_list};
+use super::values::scalar;
 use super::words::{listed, suggestion};
 use crate::condition::Condition;
-use crate::trigger::message::{Content, Matcher, Pattern};
-use crate::trigger::schedule::{Missed, Schedule};
+use crate::trigger::message::Matcher;
 use crate::trigger::{Trigger, TriggerKind};
-use crate::workflow::Duration;
 use crate::workflow::yaml::{Entry, Kind, Node};
-use jiff::Timestamp;
 
 /// Kinds of triggers that a workflow has.
 #[derive(Debug, Default)]
@@ -42,14 +38,6 @@ const TRIGGER: Shape = Shape {
 };
 const KINDS: [&str; 4] = ["webhook", "schedule", "cron", "message"];
 const LATER_KINDS: [&str; 3] = ["message_status", "contact", "conversation"];
-const PATTERN: Shape = Shape {
-    what: "`message`",
-    keys: &["is", "starts_with", "contains", "matches", "has"],
-    later: &[],
-    elsewhere: &[],
-};
-/// An hour: instants older than this after downtime are skipped.
-const CATCH_UP_MS: i64 = 3_600_000;
 
 impl<'a> Lowering<'a> {
     pub(super) fn when(&mut self, fields: &Fields<'a>) -> Vec<Trigger> {
@@ -101,9 +89,10 @@ impl<'a> Lowering<'a> {
 
     /// The one key that says what kind of trigger it is.
     fn trigger_key(&mut self, fields: &Fields<'a>) -> Option<&'a Entry> {
-        let mut keys = fields.entries.iter().filter(|entry| {
-            KINDS.contains(&entry.key.as_str()) || LATER_KINDS.contains(&entry.key.as_str())
-        });
+        let mut keys = fields
+            .entries
+            .iter()
+            .filter(|entry| KINDS.contains(&entry.key.as_str()) || LATER_KINDS.contains(&entry.key.as_str()));
         let first = keys.next();
         if let Some(second) = keys.next() {
             let message = format!("a second trigger in the same map: `{}`", second.key);
@@ -162,140 +151,6 @@ impl<'a> Lowering<'a> {
         Some(name.to_owned())
     }
 
-    fn schedule(&mut self, key: &Entry, fields: &Fields) -> Option<TriggerKind> {
-        let missed = [("latest", Missed::Latest), ("all", Missed::All), ("skip", Missed::Skip)];
-        let missed = fields.get("missed").and_then(|entry| choice(&mut self.report, entry, &missed));
-        let catch_up = fields.get("catch_up").and_then(|entry| duration(&mut self.report, entry));
-        self.triggers.schedules += 1;
-        self.triggers.needs_contact.get_or_insert(key.key_span.clone());
-        let text = scalar(&mut self.report, key, "a schedule such as `every monday at 10:00`")?;
-        let parsed = match key.key.as_str() {
-            "cron" => Schedule::parse_cron(text),
-            _ => Schedule::parse_phrase(text),
-        };
-        match parsed {
-            Err(sentence) => {
-                self.unreadable_schedule(key, text, &sentence);
-                None
-            }
-            Ok(schedule) => {
-                self.check_schedule(key, &schedule);
-                let catch_up_ms = catch_up.map_or(CATCH_UP_MS, elapsed_ms);
-                Some(TriggerKind::Schedule { schedule, missed: missed.unwrap_or_default(), catch_up_ms })
-            }
-        }
-    }
-
-    pub(super) fn unreadable_schedule(&mut self, key: &Entry, text: &str, sentence: &str) {
-        // What is wrong comes first, after a colon what may stand there; a colon in backticks is the author's own.
-        let colon = sentence.match_indices(": ").find(|(at, _)| sentence[..*at].matches('`').count() % 2 == 0);
-        let (message, hint) = match colon.map(|(at, _)| (&sentence[..at], &sentence[at + 2..])) {
-            Some((message, hint)) if hint.starts_with('`') => (message.to_owned(), format!("write {hint}")),
-            Some((message, hint)) => (message.to_owned(), hint.to_owned()),
-            None => (format!("`{text}` cannot be read"), sentence.to_owned()),
-        };
-        self.report.error("R502", &key.value.span, message, hint);
-    }
-
-    /// Fires at all, and counts weekdays as everybody does.
-    fn check_schedule(&mut self, key: &Entry, schedule: &Schedule) {
-        let zone = &self.settings.timezone;
-        let from = self.world.now_ms.and_then(|now| Timestamp::from_millisecond(now).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
-        let next: Vec<Timestamp> = schedule.fires_after(from, zone).take(3).collect();
-        if next.is_empty() {
-            let message = format!("`{}` never fires", schedule.source());
-            let hint = match from == Timestamp::UNIX_EPOCH {
-                true => "no month has such a day: choose another one",
-                false => "its day has passed, or does not exist: choose another one, or remove the workflow",
-            };
-            self.report.error("R502", &key.value.span, message, hint);
-            return;
-        }
-        if schedule.has_weekday_numbers() {
-            let span = weekday_field(&self.report, key);
-            let names = weekday_names(self.report.document.written(&span));
-            let mut hint = format!("write `{names}`");
-            if self.world.now_ms.is_some() {
-                let times = next.iter().map(|at| at.to_zoned(zone.clone()).strftime("%a %F %H:%M").to_string());
-                hint = format!("{hint}; as it stands it fires next on {}", times.collect::<Vec<_>>().join(", "));
-            }
-            let message = "other tools number the weekdays otherwise: here 0 and 7 are Sunday, 1 is Monday";
-            self.report.warn("R502", &span, message, hint);
-        }
-    }
-
-    fn message(&mut self, key: &'a Entry, fields: &Fields) -> Option<TriggerKind> {
-        self.triggers.no_schedule = true;
-        self.triggers.messages += 1;
-        let channel = fields.get("channel").and_then(|entry| self.channel_name(entry));
-        self.triggers.channels.push(channel.clone());
-        let matcher = match &key.value.kind {
-            Kind::Scalar { text, .. } => match text.as_str() {
-                "any" => Matcher::Any,
-                "unmatched" => Matcher::Unmatched,
-                _ => {
-                    let hint = format!("write `message: {{ contains: [{text}] }}`, `message: any` or `message: unmatched`");
-                    let message = format!("`message` cannot be `{text}`");
-                    self.report.error("R205", &key.value.span, message, hint);
-                    return None;
-                }
-            },
-            _ => Matcher::Match(Box::new(self.pattern(key)?)),
-        };
-        Some(TriggerKind::Message { matcher, channel })
-    }
-
-    fn pattern(&mut self, key: &'a Entry) -> Option<Pattern> {
-        let fields = Fields::open(&mut self.report, &key.value, Some(key), &PATTERN)?;
-        if fields.entries.is_empty() {
-            let hint = "write which messages: `message: { contains: [price] }`, or `message: any`";
-            self.report.error("R202", &key.key_span, "`message` is empty", hint);
-        }
-        let mut words = |name: &str| fields.get(name).map(|entry| word_list(&mut self.report, entry)).unwrap_or_default();
-        let (is, starts_with, contains) = (words("is"), words("starts_with"), words("contains"));
-        let matches = fields.get("matches").and_then(|entry| self.regex(entry));
-        let has = fields.get("has").map(|entry| self.contents(entry)).unwrap_or_default();
-        Some(Pattern { is, starts_with, contains, matches, has })
-    }
-
-    fn regex(&mut self, entry: &Entry) -> Option<regex::Regex> {
-        let text = scalar(&mut self.report, entry, "a regular expression")?;
-        let built = regex::RegexBuilder::new(text).size_limit(1 << 20).build();
-        match built {
-            Ok(regex) => Some(regex),
-            Err(error) => {
-                let told = error.to_string();
-                let last = told.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                let hint = format!("{last}; put a `\\` before a sign that is meant as itself");
-                self.report.error("R205", &entry.value.span, "this regular expression cannot be read", hint);
-                None
-            }
-        }
-    }
-
-    fn contents(&mut self, entry: &Entry) -> Vec<Content> {
-        let known = [
-            ("text", Content::Text),
-            ("image", Content::Image),
-            ("video", Content::Video),
-            ("audio", Content::Audio),
-            ("document", Content::Document),
-            ("location", Content::Location),
-            ("contact", Content::Contact),
-        ];
-        let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-        let words = word_list(&mut self.report, entry);
-        let found = words.iter().filter_map(|word| {
-            let content = known.iter().find(|(name, _)| name == word);
-            if content.is_none() {
-                let message = format!("`has` cannot be `{word}`");
-                self.report.error("R205", &entry.value.span, message, suggestion(word, &names));
-            }
-            content.map(|(_, content)| *content)
-        });
-        found.collect()
-    }
-
     /// The name of a channel of the project.
     pub(super) fn channel_name(&mut self, entry: &Entry) -> Option<String> {
         let name = scalar(&mut self.report, entry, "a name of `channels`")?;
@@ -310,45 +165,12 @@ impl<'a> Lowering<'a> {
         }
         Some(name.to_owned())
     }
-
-    /// CSV of people: one run per row.
-    pub(super) fn audience(&mut self, fields: &Fields<'a>) -> Option<String> {
-        const AUDIENCE: Shape =
-            Shape { what: "`audience`", keys: &["file"], later: &["tag", "all", "any"], elsewhere: &[] };
-        let entry = fields.get("audience")?;
-        if self.triggers.no_schedule {
-            let hint = "remove it, or let `when` hold schedules only: only a schedule goes through a list of people";
-            self.report.error("R204", &entry.key_span, "`audience` needs a schedule", hint);
-        }
-        let inner = Fields::open(&mut self.report, &entry.value, Some(entry), &AUDIENCE);
-        let file = inner.as_ref().and_then(|inner| inner.get("file"));
-        // Whoever is meant is unknown after a mistake here, and that was told.
-        self.triggers.unknown |= file.is_none();
-        let Some(file) = file else {
-            if inner.is_some_and(|inner| !inner.refused) {
-                let hint = "write `file: audiences/members.csv`";
-                self.report.error("R202", &entry.key_span, "`audience` names no file", hint);
-            }
-            return None;
-        };
-        let path = scalar(&mut self.report, file, "a path such as `audiences/members.csv`")?;
-        let inside = !path.starts_with('/') && !path.contains('\\') && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
-        if !inside || !path.ends_with(".csv") {
-            let hint = "write a CSV file below `workflows/`, such as `audiences/members.csv`";
-            self.report.error("R205", &file.value.span, format!("`{path}` is not the path of an audience"), hint);
-            self.triggers.unknown = true;
-            return None;
-        }
-        Some(path.to_owned())
-    }
-}
-
-pub(super) fn elapsed_ms(duration: Duration) -> i64 {
-    i64::from(duration.days) * 86_400_000 + duration.ms
 }
 
 fn is_event_name(event: &str) -> bool {
-    event.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
+    event
+        .split('.')
+        .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
 }
 
 /// The trigger's stable name: its key and value.
@@ -384,27 +206,4 @@ fn named_apart(mut triggers: Vec<Trigger>) -> Vec<Trigger> {
         }
     }
     triggers
-}
-
-/// The fifth field of a cron line.
-fn weekday_field(report: &Report, key: &Entry) -> std::ops::Range<usize> {
-    let Kind::Scalar { text, .. } = &key.value.kind else { return key.value.span.clone() };
-    let field = text.split_whitespace().nth(4).unwrap_or(text);
-    let offset = text.rfind(field).unwrap_or(0);
-    report.document.part_of(&key.value, offset, field.len())
-}
-
-/// `1-5` → `MON-FRI`; the digits of a step stay.
-fn weekday_names(field: &str) -> String {
-    const NAMES: [&str; 8] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"];
-    let mut names = String::new();
-    let mut step = false;
-    for c in field.chars() {
-        step = (step || c == '/') && c != ',';
-        match c.to_digit(10).filter(|_| !step).and_then(|digit| NAMES.get(digit as usize)) {
-            Some(name) => names.push_str(name),
-            None => names.push(c),
-        }
-    }
-    names
 }

@@ -100,7 +100,9 @@ pub(super) fn check_name(report: &mut Report, span: &std::ops::Range<usize>, wha
 /// A word or phrase, or a list of them.
 pub(super) fn word_list(report: &mut Report, entry: &Entry) -> Vec<String> {
     match &entry.value.kind {
-        Kind::List(items) if !items.is_empty() => items.iter().filter_map(|item| word(report, item, &entry.key)).collect(),
+        Kind::List(items) if !items.is_empty() => {
+            items.iter().filter_map(|item| word(report, item, &entry.key)).collect()
+        }
         Kind::Scalar { .. } => word(report, &entry.value, &entry.key).into_iter().collect(),
         Kind::Map(_) => {
             let message = format!("`{}` must be a word or a list of words", entry.key);

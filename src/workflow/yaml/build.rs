@@ -1,8 +1,9 @@
 //! From parser events to the tree, within bounds, without tags, anchors, aliases, merge keys and duplicate keys.
 
+use super::explain::explain;
 use super::repair::Repaired;
 use super::{Entry, Found, Kind, MAX_DEPTH, MAX_NODES, Node, Style};
-use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span};
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -76,10 +77,20 @@ impl Builder<'_> {
         let range = span.byte_range().unwrap_or(0..0);
         match event {
             Event::DocumentStart(..) if self.root.is_some() => {
-                self.complain("R104", &range, "a second document starts here", "one file holds one document: remove `---`");
+                self.complain(
+                    "R104",
+                    &range,
+                    "a second document starts here",
+                    "one file holds one document: remove `---`",
+                );
                 return Some(self.repaired.original(range.start));
             }
-            Event::Anchor(..) => self.complain("R103", &range, "`&` at the start makes a YAML anchor, which the language does not have", NO_ANCHORS),
+            Event::Anchor(..) => self.complain(
+                "R103",
+                &range,
+                "`&` at the start makes a YAML anchor, which the language does not have",
+                NO_ANCHORS,
+            ),
             Event::Alias(id) => return self.alias(self.anchored.get(&id).cloned(), range),
             Event::UnresolvedAlias(_) => return self.alias(None, range),
             Event::Scalar(text, style, anchor, tag) => {
@@ -105,7 +116,12 @@ impl Builder<'_> {
     }
 
     fn alias(&mut self, scalar: Option<(String, Style)>, range: Range<usize>) -> Option<usize> {
-        self.complain("R103", &range, "`*` at the start makes a YAML alias, which the language does not have", NO_ALIASES);
+        self.complain(
+            "R103",
+            &range,
+            "`*` at the start makes a YAML alias, which the language does not have",
+            NO_ALIASES,
+        );
         self.add(scalar.map_or(Kind::Null, |(text, style)| Kind::Scalar { text, style }), range)
     }
 
@@ -173,7 +189,12 @@ impl Builder<'_> {
         let text = match node.kind {
             Kind::Scalar { text, style } => {
                 if text == "<<" && style == Style::Plain {
-                    self.complain_at("R103", span.clone(), "`<<` merges maps in YAML, which the language does not do", "write the keys out here");
+                    self.complain_at(
+                        "R103",
+                        span.clone(),
+                        "`<<` merges maps in YAML, which the language does not do",
+                        "write the keys out here",
+                    );
                 }
                 text
             }
@@ -203,7 +224,12 @@ impl Builder<'_> {
     fn refuse_tag(&mut self, tagged: bool, span: &Span) {
         if tagged {
             let range = span.tag_span().unwrap_or(*span).byte_range().unwrap_or(0..0);
-            self.complain("R103", &range, "`!` at the start means something else to YAML: a tag", "remove it, or put the text in quotes");
+            self.complain(
+                "R103",
+                &range,
+                "`!` at the start means something else to YAML: a tag",
+                "remove it, or put the text in quotes",
+            );
         }
     }
 
@@ -240,47 +266,3 @@ impl Builder<'_> {
 
 const NO_ANCHORS: &str = "remove it; a text that starts with `&` needs quotes";
 const NO_ALIASES: &str = "write the value out; a text that starts with `*` needs quotes";
-
-fn explain(kind: &ErrorKind) -> (&'static str, &'static str) {
-    match kind {
-        ErrorKind::UnclosedQuotedScalar => {
-            ("these quotes are never closed", "put a quote at the end of the text")
-        }
-        ErrorKind::UnknownQuotedScalarEscape
-        | ErrorKind::InvalidQuotedScalarHexEscape
-        | ErrorKind::InvalidUnicodeEscape
-        | ErrorKind::InvalidLowSurrogate
-        | ErrorKind::InvalidLowSurrogateHexEscape
-        | ErrorKind::MissingLowSurrogate
-        | ErrorKind::UnpairedLowSurrogate => {
-            ("`\\` starts something YAML does not know", "use single quotes, where `\\` is a plain character")
-        }
-        ErrorKind::UnclosedFlowCollection { .. }
-        | ErrorKind::UnexpectedEofFlowMapping
-        | ErrorKind::UnexpectedEofFlowSequence
-        | ErrorKind::ExpectedFlowMappingSeparator
-        | ErrorKind::ExpectedFlowSequenceSeparator
-        | ErrorKind::InvalidColonPlacement
-        | ErrorKind::MismatchedFlowCollectionEnd { .. }
-        | ErrorKind::MisplacedFlowCollectionEnd => (
-            "`{` and `[` must be closed, with a comma between their parts",
-            "add the missing `}`, `]` or `,`, or write one key per line",
-        ),
-        ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => (
-            "this line is neither `key: value` nor part of a text",
-            "write `key: value`, or indent it below the text it belongs to, which starts with `|`",
-        ),
-        ErrorKind::MappingValueNotAllowed | ErrorKind::MappingKeyNotAllowed => (
-            "a key cannot stand here",
-            "give it the same indentation as its neighbours; a text with `: ` inside needs quotes",
-        ),
-        ErrorKind::InputDecoding { .. } | ErrorKind::UnexpectedCharacter { .. } => {
-            ("YAML cannot read this", "put the text in quotes")
-        }
-        ErrorKind::DirectiveDisallowed => ("`%` starts a YAML directive", "remove the line, or put the text in quotes"),
-        _ => (
-            "the indentation of this line fits no line above it",
-            "indent with two spaces below its key, and give neighbours the same indentation",
-        ),
-    }
-}

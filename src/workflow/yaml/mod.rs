@@ -5,6 +5,7 @@
 //! `build` makes the tree. Invariant: all places are places of the text as it was written, whatever was mended.
 
 mod build;
+mod explain;
 mod repair;
 mod scan;
 #[cfg(test)]
@@ -46,7 +47,10 @@ pub(crate) struct Node {
 pub(crate) enum Kind {
     /// Nothing was written: `key:` alone, `~` or `null`.
     Null,
-    Scalar { text: String, style: Style },
+    Scalar {
+        text: String,
+        style: Style,
+    },
     List(Vec<Node>),
     Map(Vec<Entry>),
 }

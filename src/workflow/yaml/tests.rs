@@ -42,12 +42,16 @@ fn good_yaml_is_read_without_a_word_and_as_written() {
 #[test]
 fn every_mistake_of_a_file_is_found_in_one_pass() {
     let source = "name: `x`\ncontact: { phone: {{event.phone}}, name: a: b }\ndo:\n\t- send_message:\n\t    text: Order #{{n}} is paid\n  - stop: Note: this\n  - stop: *bold* word\n  - stop: 'it's'\n";
-    assert_eq!(codes(source), ["R104 1:7", "R101 2:19", "R104 2:43", "R105 4:1", "R102 5:18", "R104 6:15", "R104 7:11", "R104 8:14"]);
+    assert_eq!(
+        codes(source),
+        ["R104 1:7", "R101 2:19", "R104 2:43", "R105 4:1", "R102 5:18", "R104 6:15", "R104 7:11", "R104 8:14"]
+    );
 }
 
 #[test]
 fn places_in_a_scalar_are_places_in_the_file() {
-    let source = "a: \"é \\\"{{x}}\\\" \\u00e9{{y}}\"\nb: |\n\n    one 🎉\n      {{y}}\nc: 'it''s {{z}}'\nd: one\n  two {{v}}\n";
+    let source =
+        "a: \"é \\\"{{x}}\\\" \\u00e9{{y}}\"\nb: |\n\n    one 🎉\n      {{y}}\nc: 'it''s {{z}}'\nd: one\n  two {{v}}\n";
     let (document, told) = read(source);
     assert_eq!(told, Vec::<String>::new());
     for (key, part, place) in [
@@ -89,7 +93,10 @@ fn bounds_hold() {
 
 #[test]
 fn no_text_makes_it_panic() {
-    let pieces = ["a: ", "{{x}}", "\n", "  ", "- ", "\"", "'", "|", ">", "{", "}", "[", "]", ",", "#", "\t", "é", "\u{a0}", "*b", "&c", "!", "\\", ": ", "🎉", "\r\n", "%", "\u{feff}"];
+    let pieces = [
+        "a: ", "{{x}}", "\n", "  ", "- ", "\"", "'", "|", ">", "{", "}", "[", "]", ",", "#", "\t", "é", "\u{a0}", "*b",
+        "&c", "!", "\\", ": ", "🎉", "\r\n", "%", "\u{feff}",
+    ];
     let mut state = 1_u64;
     for _ in 0..20_000 {
         let mut source = String::new();

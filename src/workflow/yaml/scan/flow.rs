@@ -1,6 +1,6 @@
 //! Maps and lists in braces: `{ text: Hi, if: … }`. Walks them with the same eye as the lines outside.
 
-use super::values::{closing_quote, quoting_hint};
+use super::signs::{closing_quote, quoting_hint};
 use super::{Scan, is_false_blank};
 
 /// One `{` or `[` that is not closed yet.
@@ -83,7 +83,10 @@ impl Scan<'_> {
             note_key(levels, at..end, true);
             return end + 1;
         }
-        let key = levels.last().and_then(|level| level.key.clone()).map(|key| self.source[key].trim_matches(['"', '\'']).to_owned());
+        let key = levels
+            .last()
+            .and_then(|level| level.key.clone())
+            .map(|key| self.source[key].trim_matches(['"', '\'']).to_owned());
         let label = key.as_ref().map(|key| format!("{key}: ")).unwrap_or_default();
         let value_end = self.flow_value_end(at);
         let value = at..value_end;
@@ -165,7 +168,5 @@ fn is_word(text: &str) -> bool {
 /// `{contact.name}`: one pair of braces around a path.
 pub(super) fn is_single_brace(text: &str) -> bool {
     let inner = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).map(str::trim);
-    inner.is_some_and(|inner| {
-        !inner.is_empty() && inner.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.')
-    })
+    inner.is_some_and(|inner| !inner.is_empty() && inner.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.'))
 }

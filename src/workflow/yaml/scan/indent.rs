@@ -72,7 +72,9 @@ impl Scan<'_> {
         self.indents.run_end = self.next_line(end);
         let Some((offset, bad)) = written.char_indices().find(|(_, c)| is_false_blank(*c)) else { return };
         match self.found.last_mut().filter(|found| follows && found.code == "R105") {
-            Some(first) => first.message = format!("{} in the indentation, on the lines below as well", blank_name(bad)),
+            Some(first) => {
+                first.message = format!("{} in the indentation, on the lines below as well", blank_name(bad))
+            }
             None => {
                 let span = at + offset..at + offset + bad.len_utf8();
                 let hint = "indent with spaces, two for each level".into();

@@ -5,6 +5,7 @@
 
 mod flow;
 mod indent;
+mod signs;
 mod values;
 
 use super::Found;
@@ -108,7 +109,7 @@ impl Scan<'_> {
     fn key_end(&self, at: usize, end: usize) -> Option<usize> {
         let line = &self.source[at..end];
         let quoted = match line.chars().next()? {
-            quote @ ('"' | '\'') => values::closing_quote(line, quote)? + 1,
+            quote @ ('"' | '\'') => signs::closing_quote(line, quote)? + 1,
             '{' | '[' | '#' | '&' | '*' | '!' | '|' | '>' | '@' | '`' | '%' => return None,
             _ => 0,
         };

@@ -1,6 +1,7 @@
 //! Values outside of `{ }` and `[ ]`: quoted ones, block texts, and plain ones with what YAML cannot read in them.
 
 use super::super::repair::{Change, Edit, in_quotes};
+use super::signs::{closing_quote, colon_blank, comment_start, cuts, is_block_header, is_number, label, quoting_hint};
 use super::{Scan, is_false_blank};
 use std::ops::Range;
 
@@ -25,8 +26,12 @@ impl Scan<'_> {
                 self.at = self.next_line(end);
             }
             Some('&') if !matches!(chars.next(), None | Some(' ')) => self.at = self.next_line(end),
-            Some(c @ ('*' | '&' | '@' | '`' | '%' | '|' | '>' | ',' | ']' | '}')) => self.unreadable_start(at, parent, key, c),
-            Some(c @ ('-' | '?')) if matches!(chars.next(), None | Some(' ')) => self.unreadable_start(at, parent, key, c),
+            Some(c @ ('*' | '&' | '@' | '`' | '%' | '|' | '>' | ',' | ']' | '}')) => {
+                self.unreadable_start(at, parent, key, c)
+            }
+            Some(c @ ('-' | '?')) if matches!(chars.next(), None | Some(' ')) => {
+                self.unreadable_start(at, parent, key, c)
+            }
             Some(_) => self.plain(at, parent, key),
         }
     }
@@ -102,7 +107,8 @@ impl Scan<'_> {
 
     fn unclosed_quote(&mut self, at: usize, end: usize, quote: char) {
         let written = self.source[at..end].trim_end();
-        let hint = format!("close them: `{written}{quote}`; an apostrophe at the start needs double quotes around the text");
+        let hint =
+            format!("close them: `{written}{quote}`; an apostrophe at the start needs double quotes around the text");
         self.complain("R104", at..at + 1, "these quotes are never closed", &hint);
         self.quote(at..at + written.len());
         self.at = self.next_line(end);
@@ -129,7 +135,9 @@ impl Scan<'_> {
         let tag = written.split_whitespace().next().unwrap_or(written);
         let question = key.is_none_or(|key| QUESTIONS.contains(&key)) && tag.contains(['.', '(']);
         let (hint, end) = match (question, tag.starts_with("!!")) {
-            (true, _) => (format!("{}, or ask for the opposite with `none:`", quoting_hint(&label(key), written)), at + 1),
+            (true, _) => {
+                (format!("{}, or ask for the opposite with `none:`", quoting_hint(&label(key), written)), at + 1)
+            }
             (false, true) => (format!("remove `{tag}`"), at + tag.len()),
             (false, false) => (quoting_hint(&label(key), written), at + 1),
         };
@@ -203,12 +211,18 @@ impl Scan<'_> {
             let visible = &text[..comment.unwrap_or(text.len())];
             if let Some(colon) = colon_blank(visible) {
                 let at = value.start + offset + colon;
-                self.complain("R104", at..at + 1, "`: ` inside a text makes YAML see a key", &quoting_hint(label, written));
+                self.complain(
+                    "R104",
+                    at..at + 1,
+                    "`: ` inside a text makes YAML see a key",
+                    &quoting_hint(label, written),
+                );
                 return true;
             }
             if let Some(hash) = comment.filter(|hash| cuts(&text[*hash..]) && !is_number(visible.trim())) {
                 let at = value.start + offset + hash;
-                let message = format!("the text is cut here: ` #` starts a comment, and only `{}` is left", visible.trim());
+                let message =
+                    format!("the text is cut here: ` #` starts a comment, and only `{}` is left", visible.trim());
                 self.complain("R102", at..value.start + offset + text.len(), &message, &quoting_hint(label, written));
                 return true;
             }
@@ -247,66 +261,4 @@ impl Scan<'_> {
             !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         })
     }
-}
-
-/// The key as a hint shows it before the value.
-fn label(key: Option<&str>) -> String {
-    key.map(|key| format!("{key}: ")).unwrap_or_default()
-}
-
-/// `put it in quotes: key: "…"`; long values are not repeated.
-pub(super) fn quoting_hint(label: &str, value: &str) -> String {
-    let value = value.trim_end();
-    if value.contains('\n') {
-        return format!("write it as a block: `{label}|`, and the text on the lines below, indented");
-    }
-    if value.chars().count() > 120 {
-        return format!("put it in quotes: `{label}\"…\"`");
-    }
-    let quoted = in_quotes(value);
-    match value.contains('`') {
-        true => format!("put it in quotes: {label}{quoted}"),
-        false => format!("put it in quotes: `{label}{quoted}`"),
-    }
-}
-
-/// Offset of the quote that closes a text starting with one.
-pub(super) fn closing_quote(text: &str, quote: char) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let mut at = 1;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\\' if quote == '"' => at += 1,
-            b'\'' if quote == '\'' && bytes.get(at + 1) == Some(&b'\'') => at += 1,
-            byte if byte == quote as u8 => return Some(at),
-            _ => {}
-        }
-        at += 1;
-    }
-    None
-}
-
-fn is_block_header(rest: &str) -> bool {
-    let after = rest[1..].trim_start_matches(['+', '-', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
-    after.trim().is_empty() || (after.starts_with(' ') && after.trim_start().starts_with('#'))
-}
-
-/// A comment is meant as text when nothing separates it from its `#`, or when it has braces.
-fn cuts(comment: &str) -> bool {
-    comment.contains("{{") || comment[1..].chars().next().is_some_and(|c| !c.is_whitespace() && c != '#')
-}
-
-/// Offset of the `#` that starts a comment.
-pub(super) fn comment_start(line: &str) -> Option<usize> {
-    line.match_indices('#').map(|(at, _)| at).find(|at| line[..*at].ends_with([' ', '\t']))
-}
-
-/// Offset of a colon followed by a blank or the end, outside of double braces.
-fn colon_blank(text: &str) -> Option<usize> {
-    let found = text.match_indices(':').map(|(at, _)| at);
-    found.into_iter().find(|at| text[at + 1..].chars().next().is_none_or(|c| c == ' ' || c == '\t'))
-}
-
-fn is_number(value: &str) -> bool {
-    value.starts_with(|c: char| c.is_ascii_digit()) && !value.contains(' ') || matches!(value, "true" | "false")
 }

@@ -1,0 +1,147 @@
+//! API: events from `relance trigger`, and what became of them, as JSON in envelopes with a version.
+//!
+//! Invariant: every address below `/api` asks for the admin token first; phone numbers leave it masked.
+
+mod mask;
+mod query;
+mod view;
+
+use super::error::Refusal;
+use super::hooks::{self, NO_SECRETS};
+use super::{App, auth, limits};
+use crate::store::deliveries::DeliveryFilter;
+use crate::store::runs::RunFilter;
+use crate::trigger::webhook;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, Uri};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use query::Query;
+use serde_json::{Value, json};
+
+/// The source of events posted here.
+const API: &str = "api";
+/// A caller's own id of an event; without it each post is a new event.
+const ID_HEADER: &str = "idempotency-key";
+
+pub(super) fn router(app: App) -> Router<App> {
+    Router::new()
+        .route("/api/events/{event}", post(post_event).get(event))
+        .route("/api/runs", get(runs))
+        .route("/api/runs/{id}", get(run))
+        .route("/api/deliveries", get(deliveries))
+        .route("/api/campaigns", get(campaigns))
+        .route("/api/load", get(load))
+        .route_layer(from_fn_with_state(app, admitted))
+}
+
+async fn admitted(State(app): State<App>, request: Request, next: Next) -> Result<Response, Refusal> {
+    let (parts, body) = request.into_parts();
+    auth::admit(&app, &parts)?;
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+/// `POST /api/events/<event>`: the body is the event's data.
+async fn post_event(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Json<Value>, Refusal> {
+    let (parts, body) = request.into_parts();
+    let body = limits::read_body(&parts, body, &app.0.limits).await?;
+    let clock = app.engine().clock();
+    let mut event = webhook::read_event(API, &NO_SECRETS, &parts.headers, Some(&name), &body, clock.now_ms())?;
+    if !parts.headers.contains_key(ID_HEADER) {
+        event.dedupe.key = clock.new_id();
+    }
+    let accepted = hooks::accept(&app, event).await?;
+    Ok(Json(json!({
+        "version": 1,
+        "event_id": accepted.event,
+        "duplicate": accepted.duplicate,
+        "evaluations": view::evaluations(&accepted.evaluations),
+    })))
+}
+
+/// `GET /api/events/<id>`.
+async fn event(State(app): State<App>, Path(id): Path<String>, uri: Uri) -> Result<Json<Value>, Refusal> {
+    Query::read(&uri, &[])?;
+    let found = app.engine().store().event(&id).await.map_err(|error| Refusal::store(&error))?;
+    let event = found.ok_or_else(|| not_found("event"))?;
+    Ok(Json(json!({ "version": 1, "event": view::event(&event) })))
+}
+
+/// `GET /api/runs`: newest first.
+async fn runs(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> {
+    let query = Query::read(&uri, &["workflow", "state", "contact", "before", "limit"])?;
+    let filter = RunFilter {
+        workflow: query.text("workflow"),
+        state: query.run_state()?,
+        contact: query.text("contact"),
+        before: query.text("before"),
+        limit: query.limit()?,
+    };
+    let runs = app.engine().store().list_runs(&filter).await.map_err(|error| Refusal::store(&error))?;
+    Ok(Json(json!({ "version": 1, "runs": runs.iter().map(view::run).collect::<Vec<_>>() })))
+}
+
+/// `GET /api/runs/<id>`: with its event, its story, and its messages.
+async fn run(State(app): State<App>, Path(id): Path<String>, uri: Uri) -> Result<Json<Value>, Refusal> {
+    Query::read(&uri, &[])?;
+    let store = app.engine().store();
+    let found = store.run(&id).await.map_err(|error| Refusal::store(&error))?;
+    let run = found.ok_or_else(|| not_found("run"))?.run;
+    let event = store.event(&run.event).await.map_err(|error| Refusal::store(&error))?;
+    let event = event.as_ref().map_or(Value::Null, view::event);
+    let filter = DeliveryFilter { run: Some(id), limit: query::MOST_LISTED, ..DeliveryFilter::default() };
+    Ok(Json(json!({
+        "version": 1,
+        "run": view::run(&run),
+        "vars": mask::masked(Value::Object(run.progress.vars.clone())),
+        "steps": mask::masked(Value::Object(run.progress.steps.clone())),
+        "trace": view::trace(&run),
+        "deliveries": list_deliveries(&app, &filter).await?,
+        "evaluations": event["evaluations"],
+        "event": event,
+    })))
+}
+
+/// `GET /api/deliveries`: newest first, each with its attempts.
+async fn deliveries(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> {
+    let query = Query::read(&uri, &["state", "run", "contact", "limit"])?;
+    let filter = DeliveryFilter {
+        state: query.delivery_state()?,
+        run: query.text("run"),
+        contact: query.text("contact"),
+        limit: query.limit()?,
+    };
+    Ok(Json(json!({ "version": 1, "deliveries": list_deliveries(&app, &filter).await? })))
+}
+
+async fn list_deliveries(app: &App, filter: &DeliveryFilter) -> Result<Vec<Value>, Refusal> {
+    let store = app.engine().store();
+    let rows = store.list_deliveries(filter).await.map_err(|error| Refusal::store(&error))?;
+    let ids: Vec<&str> = rows.iter().map(|row| row.delivery.id.as_str()).collect();
+    let attempts = store.attempts(&ids).await.map_err(|error| Refusal::store(&error))?;
+    let mut attempts = view::by_delivery(attempts);
+    Ok(rows.iter().map(|row| view::delivery(row, attempts.remove(&row.delivery.id).unwrap_or_default())).collect())
+}
+
+/// `GET /api/campaigns`: newest first, how far each is.
+async fn campaigns(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> {
+    let limit = Query::read(&uri, &["limit"])?.limit()?;
+    let firings = app.engine().store().firings(true, limit).await.map_err(|error| Refusal::store(&error))?;
+    Ok(Json(json!({ "version": 1, "campaigns": firings.iter().map(view::campaign).collect::<Vec<_>>() })))
+}
+
+/// `GET /api/load`: what the engine's loop did so far.
+async fn load(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> {
+    Query::read(&uri, &[])?;
+    Ok(Json(json!({ "version": 1, "load": app.engine().load() })))
+}
+
+fn not_found(what: &str) -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, format!("there is no {what} of this id"), "`GET /api/runs` lists what there is")
+}

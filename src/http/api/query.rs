@@ -1,0 +1,75 @@
+//! Query: what follows `?`, read strictly: a misspelt filter would show everything as if it had matched.
+
+use crate::delivery::DeliveryState;
+use crate::http::error::Refusal;
+use crate::run::RunState;
+use axum::extract::Query as Pairs;
+use axum::http::Uri;
+
+/// Rows of a list when nothing is said, and at most.
+const LISTED: u32 = 100;
+pub(super) const MOST_LISTED: u32 = 1000;
+
+/// Keys with a value; an empty value says nothing.
+pub(super) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads the keys that this address knows.
+    ///
+    /// # Errors
+    /// 400 for any other key, or one given twice.
+    pub(super) fn read(uri: &Uri, known: &[&str]) -> Result<Self, Refusal> {
+        let allowed = match known {
+            [] => "nothing may follow `?` here".to_owned(),
+            known => format!("known here: {}", quoted(known.iter())),
+        };
+        let refused = |error: String| Refusal::unreadable(error, allowed.clone());
+        let Pairs(pairs): Pairs<Vec<(String, String)>> =
+            Pairs::try_from_uri(uri).map_err(|_| refused("the part after `?` cannot be read".into()))?;
+        for (at, (key, _)) in pairs.iter().enumerate() {
+            if !known.contains(&key.as_str()) {
+                return Err(refused(format!("unknown filter `{}`", shortened(key))));
+            }
+            if pairs[..at].iter().any(|(earlier, _)| earlier == key) {
+                return Err(refused(format!("`{key}` is given twice")));
+            }
+        }
+        Ok(Self(pairs.into_iter().filter(|(_, value)| !value.is_empty()).collect()))
+    }
+
+    pub(super) fn text(&self, key: &str) -> Option<String> {
+        self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone())
+    }
+
+    pub(super) fn run_state(&self) -> Result<Option<RunState>, Refusal> {
+        self.word("state", &RunState::ALL.map(RunState::as_str), RunState::parse)
+    }
+
+    pub(super) fn delivery_state(&self) -> Result<Option<DeliveryState>, Refusal> {
+        self.word("state", &DeliveryState::ALL.map(DeliveryState::as_str), DeliveryState::parse)
+    }
+
+    pub(super) fn limit(&self) -> Result<u32, Refusal> {
+        let Some(text) = self.text("limit") else { return Ok(LISTED) };
+        text.parse().ok().filter(|limit| (1..=MOST_LISTED).contains(limit)).ok_or_else(|| {
+            let error = format!("`limit` is no number of rows: `{}`", shortened(&text));
+            Refusal::unreadable(error, format!("write a number from 1 to {MOST_LISTED}"))
+        })
+    }
+
+    fn word<T>(&self, key: &str, words: &[&str], parse: fn(&str) -> Option<T>) -> Result<Option<T>, Refusal> {
+        let Some(text) = self.text(key) else { return Ok(None) };
+        parse(&text).map(Some).ok_or_else(|| {
+            let error = format!("no `{key}` is called `{}`", shortened(&text));
+            Refusal::unreadable(error, format!("one of {}", quoted(words.iter())))
+        })
+    }
+}
+
+fn quoted<'a>(words: impl Iterator<Item = &'a &'a str>) -> String {
+    words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(40).collect()
+}

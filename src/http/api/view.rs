@@ -1,0 +1,126 @@
+//! Views: rows as the API shows them. Times are ISO 8601 in UTC; what is unknown is null. Pure.
+
+use super::mask::{masked, masked_text};
+use crate::event::Evaluation;
+use crate::run::Run;
+use crate::store::deliveries::{AttemptRow, DeliveryRow};
+use crate::store::events::EventRow;
+use crate::store::schedules::FiringRow;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+
+pub(super) fn run(run: &Run) -> Value {
+    json!({
+        "id": run.id,
+        "workflow": run.workflow,
+        "definition": run.definition,
+        "contact": run.contact,
+        "event": run.event,
+        "firing": run.firing,
+        "state": run.state,
+        "reason": masked_text(&run.reason),
+        "step": run.progress.cursor,
+        "waiting_for": run.progress.waiting_for,
+        "wake_at": run.wake_at_ms.map(iso),
+        "started_at": iso(run.started_at_ms),
+        "ended_at": run.ended_at_ms.map(iso),
+    })
+}
+
+/// The story of a run, in order.
+pub(super) fn trace(run: &Run) -> Value {
+    let entries = run.progress.trace.iter();
+    entries
+        .map(|entry| json!({ "at": iso(entry.at_ms), "step": entry.step, "what": masked_text(&entry.what) }))
+        .collect()
+}
+
+pub(super) fn event(row: &EventRow) -> Value {
+    let stored = |text: &str| serde_json::from_str(text).map(masked).unwrap_or_default();
+    json!({
+        "id": row.id,
+        "source": row.source,
+        "name": row.name,
+        "at": iso(row.at_ms),
+        "received_at": iso(row.received_at_ms),
+        "contact": row.contact,
+        "data": stored(&row.data),
+        "evaluations": stored(&row.evaluations),
+    })
+}
+
+pub(super) fn evaluations(evaluations: &[Evaluation]) -> Value {
+    serde_json::to_value(evaluations).map(masked).unwrap_or_default()
+}
+
+pub(super) fn delivery(row: &DeliveryRow, attempts: Vec<Value>) -> Value {
+    let delivery = &row.delivery;
+    json!({
+        "id": delivery.id,
+        "run": delivery.run,
+        "workflow": delivery.workflow,
+        "step": delivery.step,
+        "contact": delivery.contact,
+        "channel": delivery.channel,
+        "purpose": delivery.purpose,
+        "state": delivery.state,
+        "reason": masked_text(&delivery.reason),
+        "form": delivery.form,
+        "status": row.status,
+        "planned_at": iso(delivery.planned_at_ms),
+        "expires_at": iso(delivery.expires_at_ms),
+        "attempts": attempts,
+    })
+}
+
+/// Attempts by the id of their delivery, in order.
+pub(super) fn by_delivery(attempts: Vec<AttemptRow>) -> HashMap<String, Vec<Value>> {
+    let mut by_delivery = HashMap::<_, Vec<_>>::new();
+    for row in attempts {
+        let shown = attempt(&row);
+        by_delivery.entry(row.delivery).or_default().push(shown);
+    }
+    by_delivery
+}
+
+fn attempt(row: &AttemptRow) -> Value {
+    json!({
+        "id": row.id,
+        "n": row.n,
+        "form": row.form,
+        "started_at": iso(row.started_at_ms),
+        "ended_at": row.ended_at_ms.map(iso),
+        "outcome": row.outcome,
+        "http_status": row.http_status,
+        "code": row.code,
+        "error": row.error.as_deref().map(masked_text),
+        "message_uuid": row.message_uuid,
+        "statuses": row.statuses,
+    })
+}
+
+/// How far a campaign is: `done` rows of `total`.
+pub(super) fn campaign(row: &FiringRow) -> Value {
+    json!({
+        "id": row.id,
+        "workflow": row.workflow,
+        "trigger": row.trigger,
+        "audience": row.audience,
+        "scheduled_at": iso(row.scheduled_at_ms),
+        "fired_at": iso(row.fired_at_ms),
+        "state": row.state,
+        "reason": row.reason,
+        "total": row.total,
+        "done": row.cursor,
+        "started": row.counts.started,
+        "refused": row.counts.refused,
+        "duplicates": row.counts.duplicates,
+        "bad": row.counts.bad,
+        "bad_rows": row.bad_rows,
+    })
+}
+
+fn iso(at_ms: i64) -> String {
+    Timestamp::from_millisecond(at_ms).unwrap_or_default().to_string()
+}

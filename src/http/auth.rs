@@ -1,0 +1,164 @@
+//! Who may use the API and the pages: the bearer of the admin token, or anyone on this machine in `dev`.
+//!
+//! Invariant: tokens are compared as hashes in constant time, and an address that guesses is locked out; what is
+//! remembered of guesses is bounded.
+
+use super::error::Refusal;
+use super::front::Caller;
+use super::{App, hooks};
+use crate::config::Secret;
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
+use subtle::ConstantTimeEq as _;
+
+/// Wrong tokens from one address before it is locked out, and for how long after the last one.
+const MOST_FAILURES: u32 = 10;
+const LOCKED_MS: i64 = 60_000;
+/// Addresses remembered; beyond, the one that failed longest ago is forgotten.
+const MOST_ADDRESSES: usize = 1024;
+
+/// Knows the hash of the admin token, and who guessed wrong.
+#[derive(Debug)]
+pub(super) struct Gatekeeper {
+    token: [u8; 32],
+    failures: Mutex<HashMap<IpAddr, Failures>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Failures {
+    count: u32,
+    last_ms: i64,
+}
+
+/// Lets a request in, or says why not. For the API and every page.
+///
+/// # Errors
+/// 401 without the token, 429 after too many wrong ones.
+pub fn admit(app: &App, parts: &Parts) -> Result<(), Refusal> {
+    if hooks::is_open(app, parts) {
+        return Ok(());
+    }
+    let peer = parts.extensions.get::<Caller>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |caller| caller.peer.ip());
+    app.0.gatekeeper.check(peer, bearer(parts), app.0.wall.now_ms())
+}
+
+/// Compared as hashes, so that neither the length nor the first differing byte shows in the time taken.
+pub(super) fn is_same(expected: &Secret, given: &[u8]) -> bool {
+    hash(expected.expose().as_bytes()).ct_eq(&hash(given)).into()
+}
+
+fn hash(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+fn bearer(parts: &Parts) -> Option<&[u8]> {
+    let value = parts.headers.get(header::AUTHORIZATION)?.as_bytes();
+    let (scheme, token) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
+impl Gatekeeper {
+    pub(super) fn new(token: &Secret) -> Self {
+        Self { token: hash(token.expose().as_bytes()), failures: Mutex::default() }
+    }
+
+    fn check(&self, peer: IpAddr, given: Option<&[u8]>, now_ms: i64) -> Result<(), Refusal> {
+        let hint = "send `Authorization: Bearer <token>`: RELANCE_TOKEN, or the content of `.relance/token`";
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let peer = network(peer);
+        if let Some(wait_s) = locked_for_s(&failures, peer, now_ms) {
+            let error = "too many wrong tokens came from this address";
+            return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, error, hint).retry_after(wait_s));
+        }
+        let Some(given) = given else {
+            return Err(Refusal::unauthenticated("the admin token is missing", hint));
+        };
+        if bool::from(hash(given).ct_eq(&self.token)) {
+            failures.remove(&peer);
+            return Ok(());
+        }
+        note_failure(&mut failures, peer, now_ms);
+        Err(Refusal::unauthenticated("the admin token is wrong", hint))
+    }
+}
+
+/// Who owns an IPv6 address owns the /64 around it.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64))),
+        v4 => v4,
+    }
+}
+
+fn locked_for_s(failures: &HashMap<IpAddr, Failures>, peer: IpAddr, now_ms: i64) -> Option<u32> {
+    let known = failures.get(&peer).filter(|known| known.count >= MOST_FAILURES)?;
+    let left_ms = known.last_ms + LOCKED_MS - now_ms;
+    // A machine clock that went back locks nobody out for longer.
+    (1..=LOCKED_MS).contains(&left_ms).then(|| u32::try_from(left_ms.div_euclid(1000) + 1).unwrap_or(60))
+}
+
+fn note_failure(failures: &mut HashMap<IpAddr, Failures>, peer: IpAddr, now_ms: i64) {
+    failures.retain(|_, known| (0..LOCKED_MS).contains(&(now_ms - known.last_ms)));
+    if failures.len() >= MOST_ADDRESSES && !failures.contains_key(&peer) {
+        let oldest = failures.iter().min_by_key(|(_, known)| known.last_ms).map(|(peer, _)| *peer);
+        oldest.and_then(|oldest| failures.remove(&oldest));
+    }
+    let known = failures.entry(peer).or_insert(Failures { count: 0, last_ms: now_ms });
+    *known = Failures { count: known.count + 1, last_ms: now_ms };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(last: u8) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, last))
+    }
+
+    fn status(keeper: &Gatekeeper, peer: IpAddr, token: &[u8], now_ms: i64) -> u16 {
+        keeper.check(peer, Some(token), now_ms).map_or_else(|refusal| refusal.status.as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn an_address_that_guesses_is_locked_out_for_a_minute_and_others_are_not() {
+        let keeper = Gatekeeper::new(&Secret::new("right"));
+        for _ in 0..MOST_FAILURES {
+            assert_eq!(status(&keeper, peer(1), b"wrong", 0), 401);
+        }
+        let locked = keeper.check(peer(1), Some(b"right"), 1).unwrap_err();
+        assert_eq!((locked.status.as_u16(), locked.retry_after_s), (429, Some(60)));
+        assert_eq!(status(&keeper, peer(2), b"right", 1), 200);
+        assert_eq!(status(&keeper, peer(1), b"right", LOCKED_MS), 200);
+        assert_eq!(status(&keeper, peer(1), b"wrong", LOCKED_MS), 401, "it starts from zero again");
+    }
+
+    #[test]
+    fn a_missing_token_is_no_guess_and_the_right_one_forgives() {
+        let keeper = Gatekeeper::new(&Secret::new("right"));
+        for _ in 0..100 {
+            assert_eq!(keeper.check(peer(1), None, 0).unwrap_err().status.as_u16(), 401);
+        }
+        for _ in 0..5 {
+            (1..MOST_FAILURES).for_each(|_| assert_eq!(status(&keeper, peer(1), b"wrong", 0), 401));
+            assert_eq!(status(&keeper, peer(1), b"right", 0), 200);
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_of_guesses_is_bounded_and_a_network_counts_as_one() {
+        let keeper = Gatekeeper::new(&Secret::new("right"));
+        for n in 0..5_000u32 {
+            let _ = keeper.check(IpAddr::V4(Ipv4Addr::from_bits(n)), Some(b"wrong"), i64::from(n));
+        }
+        assert_eq!(keeper.failures.lock().unwrap().len(), MOST_ADDRESSES);
+        for n in 0..=u128::from(MOST_FAILURES) {
+            let in_one_network = Ipv6Addr::from_bits((0x2001_0db8 << 96) + n);
+            let expected = if n < u128::from(MOST_FAILURES) { 401 } else { 429 };
+            assert_eq!(status(&keeper, IpAddr::V6(in_one_network), b"wrong", 5_000), expected);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! HTTP: everything that reaches relance from outside comes in here, and is answered after it is on disk.
+//!
+//! ```text
+//! listen ─► front (host, headers of every answer) ─► hooks, callbell ─► engine
+//!                                                └─► api (token) ─────► engine, store
+//! ```
+//! Decides nothing about workflows: `trigger::webhook` and `connector::webhook` verify and read, `engine` does the rest.
+//! Invariant: nothing of a request is interpreted before it is known who sent it, and no address, token, number or
+//! text of a request is ever logged.
+
+mod api;
+pub mod auth;
+mod callbell;
+pub mod error;
+pub mod front;
+mod hooks;
+pub mod limits;
+mod listen;
+
+pub use listen::{serve, serve_with};
+
+use crate::clock::Clock;
+use crate::config::{Environment, ProjectSettings, Secret};
+use crate::engine::Engine;
+use crate::trigger::webhook::SourceSecrets;
+use auth::Gatekeeper;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{any, get, post};
+use error::Refusal;
+use limits::Limits;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long `/readyz` waits for the store.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Looks the variable of a secret up; `None` = not set.
+pub type SecretLookup = Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>;
+
+/// Which of the two servers this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Serve,
+    /// On loopback the API needs no token, and the source `local` neither a secret nor an entry in `relance.yaml`.
+    Dev,
+}
+
+/// What the handlers share. Cloning shares it.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    environment: Arc<Environment>,
+    gatekeeper: Gatekeeper,
+    lookup: SecretLookup,
+    mode: Mode,
+    limits: Limits,
+    sources: RwLock<Option<Arc<Sources>>>,
+    draining: watch::Sender<bool>,
+    /// Ages of signatures and lock-outs are real, even when the engine's time is moved.
+    wall: Clock,
+}
+
+/// The sources that serve, with the values of their secrets.
+struct Sources {
+    settings: Arc<ProjectSettings>,
+    secrets: HashMap<String, SourceSecrets>,
+}
+
+impl App {
+    /// `token`: the admin token. `lookup` finds the secrets that the project's sources name.
+    pub fn new(engine: Engine, environment: Arc<Environment>, token: Secret, lookup: SecretLookup, mode: Mode) -> Self {
+        Self::with_limits(engine, environment, token, lookup, mode, Limits::default())
+    }
+
+    /// As [`App::new`], with limits of one's own.
+    pub fn with_limits(
+        engine: Engine,
+        environment: Arc<Environment>,
+        token: Secret,
+        lookup: SecretLookup,
+        mode: Mode,
+        limits: Limits,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            engine,
+            environment,
+            gatekeeper: Gatekeeper::new(&token),
+            lookup,
+            mode,
+            limits,
+            sources: RwLock::new(None),
+            draining: watch::Sender::new(false),
+            wall: Clock::machine(0),
+        }))
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.0.mode
+    }
+
+    /// From now on `/readyz` says no; events are still taken in until the listener stops.
+    pub fn start_draining(&self) {
+        self.0.draining.send_replace(true);
+    }
+
+    /// Turns true when the server is about to stop: answers without an end should end then.
+    pub fn draining(&self) -> watch::Receiver<bool> {
+        self.0.draining.subscribe()
+    }
+
+    /// The sources of the project that serves now; looked up anew after each deploy.
+    fn sources(&self) -> Arc<Sources> {
+        let settings = self.engine().deployed().settings.clone();
+        let known = self.0.sources.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.settings, &settings)) {
+            return known;
+        }
+        let fresh = Arc::new(Sources::new(settings, &self.0.lookup));
+        *self.0.sources.write().unwrap_or_else(PoisonError::into_inner) = Some(fresh.clone());
+        fresh
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("mode", &self.0.mode).finish_non_exhaustive()
+    }
+}
+
+impl Sources {
+    fn new(settings: Arc<ProjectSettings>, lookup: &SecretLookup) -> Self {
+        let value = |name: &str| lookup(name).map(|secret| secret.expose().to_owned());
+        let read = |(name, source): (&String, _)| (name.clone(), SourceSecrets::read(source, &value));
+        let secrets = settings.sources.iter().map(read).collect();
+        Self { settings, secrets }
+    }
+}
+
+/// Everything but pages. Another router without a fallback of its own may be merged into it; [`serve`] gives every
+/// answer its security headers.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/hooks/{*rest}", post(hooks::take))
+        .route("/callbell", any(callbell::take))
+        .route("/callbell/{secret}", any(callbell::take))
+        .route("/healthz", get(async || ok()))
+        .route("/readyz", get(ready))
+        .merge(api::router(app.clone()))
+        .fallback(async || Refusal::not_found())
+        .method_not_allowed_fallback(async || Refusal::method_not_allowed())
+        .with_state(app)
+}
+
+/// What the operator should know at start: who is refused, one sentence each.
+pub fn warnings(app: &App) -> Vec<String> {
+    let sources = app.sources();
+    let problems = sources.settings.sources.iter().flat_map(|(name, source)| match sources.secrets.get(name) {
+        Some(secrets) => secrets.problems(name, source),
+        None => Vec::new(),
+    });
+    let mut all: Vec<String> = problems.collect();
+    let environment = &app.0.environment;
+    if environment.callbell_webhook_secret.is_none() && environment.callbell_signing_secrets.is_empty() {
+        let unset = "Callbell's webhooks are all refused: neither `CALLBELL_WEBHOOK_SECRET` nor `CALLBELL_SIGNING_SECRET` is set";
+        all.push(unset.to_owned());
+    }
+    all
+}
+
+/// 200 and exactly `{"status":"ok"}`.
+fn ok() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], "{\"status\":\"ok\"}").into_response()
+}
+
+async fn ready(State(app): State<App>) -> Result<Response, Refusal> {
+    let not_ready = |why| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why, "ask again soon").retry_after(1);
+    if *app.0.draining.borrow() {
+        return Err(not_ready("the server is about to stop"));
+    }
+    match tokio::time::timeout(PATIENCE, app.engine().store().ping()).await {
+        Ok(Ok(())) => Ok(ok()),
+        _ => Err(not_ready("the database does not answer")),
+    }
+}

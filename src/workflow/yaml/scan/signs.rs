@@ -1,0 +1,65 @@
+//! Small signs of the notation: where quotes close, comments start, a colon makes a key; and the hint to use quotes.
+
+use super::super::repair::in_quotes;
+
+/// The key as a hint shows it before the value.
+pub(super) fn label(key: Option<&str>) -> String {
+    key.map(|key| format!("{key}: ")).unwrap_or_default()
+}
+
+/// `put it in quotes: key: "…"`; long values are not repeated.
+pub(super) fn quoting_hint(label: &str, value: &str) -> String {
+    let value = value.trim_end();
+    if value.contains('\n') {
+        return format!("write it as a block: `{label}|`, and the text on the lines below, indented");
+    }
+    if value.chars().count() > 120 {
+        return format!("put it in quotes: `{label}\"…\"`");
+    }
+    let quoted = in_quotes(value);
+    match value.contains('`') {
+        true => format!("put it in quotes: {label}{quoted}"),
+        false => format!("put it in quotes: `{label}{quoted}`"),
+    }
+}
+
+/// Offset of the quote that closes a text starting with one.
+pub(super) fn closing_quote(text: &str, quote: char) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' if quote == '"' => at += 1,
+            b'\'' if quote == '\'' && bytes.get(at + 1) == Some(&b'\'') => at += 1,
+            byte if byte == quote as u8 => return Some(at),
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+pub(super) fn is_block_header(rest: &str) -> bool {
+    let after = rest[1..].trim_start_matches(['+', '-', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+    after.trim().is_empty() || (after.starts_with(' ') && after.trim_start().starts_with('#'))
+}
+
+/// A comment is meant as text when nothing separates it from its `#`, or when it has braces.
+pub(super) fn cuts(comment: &str) -> bool {
+    comment.contains("{{") || comment[1..].chars().next().is_some_and(|c| !c.is_whitespace() && c != '#')
+}
+
+/// Offset of the `#` that starts a comment.
+pub(super) fn comment_start(line: &str) -> Option<usize> {
+    line.match_indices('#').map(|(at, _)| at).find(|at| line[..*at].ends_with([' ', '\t']))
+}
+
+/// Offset of a colon followed by a blank or the end, outside of double braces.
+pub(super) fn colon_blank(text: &str) -> Option<usize> {
+    let found = text.match_indices(':').map(|(at, _)| at);
+    found.into_iter().find(|at| text[at + 1..].chars().next().is_none_or(|c| c == ' ' || c == '\t'))
+}
+
+pub(super) fn is_number(value: &str) -> bool {
+    value.starts_with(|c: char| c.is_ascii_digit()) && !value.contains(' ') || matches!(value, "true" | "false")
+}
