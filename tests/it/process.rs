@@ -123,13 +123,13 @@ impl Site {
         self.answers(process, &format!("http://{listen}/sandbox/clock")).await
     }
 
-    /// `relance serve`; ready when this returns.
+    /// `relance serve`; ready when this returns. On SIGTERM it stops at once instead of in three seconds.
     pub(crate) async fn serve(&self) -> Process {
-        self.serve_with(&[]).await
+        self.serve_with(&["--no-goodbye"]).await
     }
 
     pub(crate) async fn serve_with(&self, options: &[&str]) -> Process {
-        let process = self.start("serve", &[&["serve", "--no-goodbye"], options].concat());
+        let process = self.start("serve", &[&["serve"], options].concat());
         self.answers(process, &format!("http://127.0.0.1:{}/readyz", self.port)).await
     }
 
