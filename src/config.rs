@@ -221,7 +221,7 @@ impl fmt::Debug for Secret {
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// What the environment says.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Environment {
     /// `CALLBELL_TOKEN`, a pasted `Bearer ` stripped.
     pub callbell_token: Option<Secret>,
@@ -239,4 +239,110 @@ pub struct Environment {
     pub database_url: Option<String>,
     /// `RELANCE_CLOCK_OFFSET`, milliseconds.
     pub clock_offset_ms: i64,
+}
+
+impl Environment {
+    /// Reads every variable that relance knows.
+    ///
+    /// # Errors
+    /// All that is wrong, each a sentence that names its variable and never shows a secret.
+    pub fn read(lookup: Lookup) -> Result<Self, Vec<String>> {
+        let mut mistakes = Vec::new();
+        let mut keep = |read: Result<Option<String>, String>| read.map_err(|mistake| mistakes.push(mistake)).ok().flatten();
+        let callbell_base_url = keep(lookup("CALLBELL_BASE_URL").map(|url| read_url("CALLBELL_BASE_URL", &url)).transpose());
+        let listen = lookup("RELANCE_LISTEN").unwrap_or_else(|| "127.0.0.1:4000".into());
+        keep(read_listen(&listen).map(|()| None));
+        let offset = lookup("RELANCE_CLOCK_OFFSET").map(|written| read_offset(&written)).transpose();
+        let clock_offset_ms = offset.map_err(|mistake| mistakes.push(mistake)).ok().flatten().unwrap_or(0);
+        let environment = Self {
+            callbell_token: lookup("CALLBELL_TOKEN").map(|token| Secret::new(without_bearer(&token))),
+            callbell_base_url,
+            callbell_webhook_secret: lookup("CALLBELL_WEBHOOK_SECRET").map(Secret::new),
+            callbell_signing_secrets: split_secrets(lookup("CALLBELL_SIGNING_SECRET").as_deref()),
+            token: lookup("RELANCE_TOKEN").map(Secret::new),
+            listen,
+            database_url: lookup("RELANCE_DATABASE_URL"),
+            clock_offset_ms,
+        };
+        if mistakes.is_empty() { Ok(environment) } else { Err(mistakes) }
+    }
+}
+
+/// The dashboard shows the token with `Bearer ` in front, so people paste it whole.
+fn without_bearer(token: &str) -> &str {
+    let token = token.trim();
+    match token.get(..7) {
+        Some(start) if start.eq_ignore_ascii_case("bearer ") => token[7..].trim(),
+        _ => token,
+    }
+}
+
+fn split_secrets(written: Option<&str>) -> Vec<Secret> {
+    let secrets = written.unwrap_or_default().split(',').map(str::trim).filter(|secret| !secret.is_empty());
+    secrets.map(Secret::new).collect()
+}
+
+fn read_url(name: &str, url: &str) -> Result<String, String> {
+    let url = url.trim().trim_end_matches('/');
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    match host {
+        Some(host) if !host.is_empty() => Ok(url.to_owned()),
+        _ => Err(format!("{name} is no http(s) address")),
+    }
+}
+
+fn read_listen(address: &str) -> Result<(), String> {
+    let port = address.rsplit_once(':').and_then(|(host, port)| Some(port.parse::<u16>().ok().filter(|_| !host.is_empty())?));
+    port.map(drop).ok_or_else(|| format!("RELANCE_LISTEN is no address with a port, like `127.0.0.1:4000`: `{address}`"))
+}
+
+/// `+26h`, `-30m`, `90s`, `1d`: milliseconds.
+fn read_offset(written: &str) -> Result<i64, String> {
+    let mistake = || format!("RELANCE_CLOCK_OFFSET is no duration like `+26h` or `-30m`: `{written}`");
+    let text = written.trim();
+    let (sign, rest) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let number = rest.get(..rest.len().saturating_sub(1)).and_then(|number| number.parse::<i64>().ok()).ok_or_else(mistake)?;
+    let unit_ms = match rest.chars().last() {
+        Some('s') => 1000,
+        Some('m') => 60_000,
+        Some('h') => 3_600_000,
+        Some('d') => 86_400_000,
+        _ => return Err(mistake()),
+    };
+    number.checked_mul(sign * unit_ms).ok_or_else(mistake)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Environment, Vec<String>> {
+        let lookup = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Environment::read(&lookup)
+    }
+
+    #[test]
+    fn a_token_pasted_with_bearer_is_the_token_and_is_never_printed() {
+        let environment = read(&[("CALLBELL_TOKEN", " bearer abc.def "), ("CALLBELL_SIGNING_SECRET", "one, two,")]).unwrap();
+        assert_eq!(environment.callbell_token.as_ref().map(Secret::expose), Some("abc.def"));
+        assert_eq!(environment.callbell_signing_secrets, [Secret::new("one"), Secret::new("two")]);
+        assert!(!format!("{environment:?}").contains("abc"));
+    }
+
+    #[test]
+    fn everything_wrong_is_told_at_once() {
+        let wrong = [("CALLBELL_BASE_URL", "ftp://x"), ("RELANCE_LISTEN", "4000"), ("RELANCE_CLOCK_OFFSET", "soon")];
+        assert_eq!(read(&wrong).unwrap_err().len(), 3);
+    }
+
+    #[test]
+    fn an_offset_has_a_sign_and_a_unit() {
+        let offset = |written: &str| read(&[("RELANCE_CLOCK_OFFSET", written)]).map(|environment| environment.clock_offset_ms);
+        assert_eq!(offset("+26h"), Ok(26 * 3_600_000));
+        assert_eq!(offset("-30m"), Ok(-30 * 60_000));
+        assert_eq!(offset("90s"), Ok(90_000));
+    }
 }

@@ -1,16 +1,114 @@
-//! TEMP
+//! The command line: one file per command. Data goes to stdout, talk to stderr; exit codes are part of the interface.
+//!
+//! Nothing is decided here: commands read files, start the loops, or ask a server.
+
+pub mod ask;
 pub mod check;
-mod exit;
+pub mod environment;
+pub mod exit;
 pub mod project;
+pub mod runs;
 pub mod sandbox;
+pub mod schedule;
+pub mod schedules;
+pub mod serve;
 pub mod token;
+pub mod trigger;
+
 pub use exit::Exit;
-#[derive(Debug, Clone)]
-pub struct Global {
-    pub project: std::path::PathBuf,
-    pub json: bool,
-    pub quiet: bool,
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Messaging automations written as YAML: when something happens, if conditions hold, do send the right message.
+#[derive(Debug, Parser)]
+#[command(name = "relance", version, propagate_version = true, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
 }
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The project folder
+    #[arg(short = 'C', long, global = true, default_value = ".", value_name = "FOLDER")]
+    pub project: PathBuf,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Address of the relance server that is asked
+    #[arg(long, global = true, value_name = "URL")]
+    pub url: Option<String>,
+    /// Print less
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the project against the Callbell API
+    Serve(serve::Args),
+    /// Find every mistake of the project's files
+    Check(check::Args),
+    /// Post an event to a running server
+    Trigger(trigger::Args),
+    /// What runs next, and when
+    Schedule(schedules::Args),
+    /// Look at runs of a running server
+    #[command(subcommand)]
+    Runs(runs::Command),
+    /// The fake Callbell alone
+    Sandbox(sandbox::Args),
+}
+
+/// Runs the command of the arguments; the exit code comes back.
 pub fn main() -> u8 {
-    0
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.code() } else { Exit::Fine.code() };
+        }
+    };
+    start_log(&cli.global);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::report(&anyhow::Error::new(error)).code(),
+    };
+    let exit = runtime.block_on(run(cli)).unwrap_or_else(|error| exit::report(&error));
+    runtime.shutdown_background();
+    exit.code()
+}
+
+async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Serve(args) => serve::run(global, args).await,
+        Command::Check(args) => check::run(global, &args),
+        Command::Trigger(args) => trigger::run(global, &args).await,
+        Command::Schedule(args) => schedules::run(global, &args),
+        Command::Runs(command) => runs::run(global, &command).await,
+        Command::Sandbox(args) => sandbox::run(global, args).await,
+    }
+}
+
+/// The log goes to stderr. `RELANCE_LOG` chooses what (`info`, `relance=debug`), `RELANCE_LOG_FORMAT=json` how.
+fn start_log(global: &Global) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn,relance=info",
+        (false, 1) => "warn,relance=debug",
+        (false, _) => "debug,relance=trace",
+    };
+    let wanted = std::env::var("RELANCE_LOG").unwrap_or_else(|_| level.to_owned());
+    let filter = tracing_subscriber::EnvFilter::try_new(wanted).unwrap_or_else(|_| level.into());
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).with_target(false);
+    let json = std::env::var("RELANCE_LOG_FORMAT").is_ok_and(|format| format == "json");
+    let _ = if json { log.json().try_init() } else { log.compact().try_init() };
 }

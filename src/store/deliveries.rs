@@ -356,12 +356,6 @@ impl Tx<'_> {
         self.fetch(&ATTEMPTS_BY_UUID, rows).await?.iter().map(read_attempt).collect()
     }
 
-    pub(crate) async fn attempts_of(&mut self, deliveries: &[&str]) -> anyhow::Result<Vec<AttemptRow>> {
-        let mut rows = Rows::default();
-        deliveries.iter().for_each(|id| rows.push(&[(*id).into()]));
-        self.fetch(&ATTEMPTS_OF, rows).await?.iter().map(read_attempt).collect()
-    }
-
     pub(crate) async fn write_statuses(&mut self, attempts: &[&AttemptRow]) -> anyhow::Result<()> {
         let mut rows = Rows::default();
         for attempt in attempts {
