@@ -5,9 +5,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails at once")]
 
 mod bad;
+mod cli;
+mod crash;
 mod engine;
 mod http_api;
 mod http_callbell;
 mod http_front;
 mod http_hooks;
 mod http_stand;
+mod process;
+mod serve;
