@@ -5,7 +5,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails at once")]
 
 mod bad;
-mod engine;
+mod database;
+mod engine_sending;
+mod engine_starting;
+mod harness;
 mod http_api;
 mod http_callbell;
 mod http_front;
