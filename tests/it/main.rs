@@ -7,7 +7,10 @@
 mod bad;
 mod cli;
 mod crash;
-mod engine;
+mod database;
+mod engine_sending;
+mod engine_starting;
+mod harness;
 mod http_api;
 mod http_callbell;
 mod http_front;
