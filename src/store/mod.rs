@@ -13,7 +13,7 @@ pub mod schedules;
 
 use crate::clock::Clock;
 use anyhow::{Context as _, bail};
-use dialect::{Dialect, SIZES, Statement};
+use dialect::{Dialect, Kind, SIZES, Statement};
 use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
 use sqlx::{AnyConnection, AnyPool, Arguments as _, Connection as _, Executor as _, Row as _};
 use std::fs::File;
@@ -125,7 +125,7 @@ impl Store {
 
     async fn read(&self, statement: &Statement, rows: Rows) -> anyhow::Result<Vec<AnyRow>> {
         let mut found = Vec::new();
-        for (size, arguments) in rows.executions() {
+        for (size, arguments) in rows.executions(statement.kinds()) {
             found.extend(query(statement, self.dialect, size, arguments).fetch_all(&self.readers).await?);
         }
         Ok(found)
@@ -173,7 +173,7 @@ impl Tx<'_> {
     pub(crate) async fn write(&mut self, statement: &Statement, rows: Rows) -> anyhow::Result<u64> {
         self.counted.rows += rows.count as u64;
         let mut written = 0;
-        for (size, arguments) in rows.executions() {
+        for (size, arguments) in rows.executions(statement.kinds()) {
             self.counted.statements += 1;
             let query = query(statement, self.dialect, size, arguments);
             written += query.execute(&mut *self.tx).await?.rows_affected();
@@ -184,7 +184,7 @@ impl Tx<'_> {
     /// Reads with rows as the question; nothing is asked without rows.
     pub(crate) async fn fetch(&mut self, statement: &Statement, rows: Rows) -> anyhow::Result<Vec<AnyRow>> {
         let mut found = Vec::new();
-        for (size, arguments) in rows.executions() {
+        for (size, arguments) in rows.executions(statement.kinds()) {
             self.counted.statements += 1;
             found.extend(query(statement, self.dialect, size, arguments).fetch_all(&mut *self.tx).await?);
         }
@@ -254,16 +254,17 @@ impl Rows {
     }
 
     /// The executions that carry all rows: the index of each one's size, and its values.
-    fn executions(self) -> Vec<(usize, AnyArguments)> {
+    fn executions(self, kinds: &[Kind]) -> Vec<(usize, AnyArguments)> {
         let largest = SIZES[SIZES.len() - 1];
-        let width = self.cells.len() / self.count.max(1);
+        let width = kinds.len();
         let mut cells = self.cells.into_iter();
         let execution = |first: usize| {
             let rows = (self.count - first).min(largest);
             let size = SIZES.iter().position(|size| *size >= rows).unwrap_or(SIZES.len() - 1);
             let mut arguments = AnyArguments::default();
-            cells.by_ref().take(rows * width).for_each(|cell| cell.bind(&mut arguments));
-            (rows * width..SIZES[size] * width).for_each(|_| OwnedCell::Null.bind(&mut arguments));
+            let filling = std::iter::repeat_with(|| OwnedCell::Null);
+            let filled = cells.by_ref().take(rows * width).chain(filling.take((SIZES[size] - rows) * width));
+            filled.zip(kinds.iter().cycle()).for_each(|(cell, kind)| cell.bind(*kind, &mut arguments));
             (size, arguments)
         };
         (0..self.count).step_by(largest).map(execution).collect()
@@ -283,11 +284,12 @@ impl Cell<'_> {
 }
 
 impl OwnedCell {
-    fn bind(self, arguments: &mut AnyArguments) {
-        let bound = match self {
-            Self::Text(text) => arguments.add(text),
-            Self::Number(number) => arguments.add(number),
-            Self::Null => arguments.add(None::<String>),
+    fn bind(self, kind: Kind, arguments: &mut AnyArguments) {
+        let bound = match (self, kind) {
+            (Self::Text(text), _) => arguments.add(text),
+            (Self::Number(number), _) => arguments.add(number),
+            (Self::Null, Kind::Text) => arguments.add(None::<String>),
+            (Self::Null, Kind::Number) => arguments.add(None::<i64>),
         };
         bound.expect("text and integers can be bound");
     }
