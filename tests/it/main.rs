@@ -5,4 +5,5 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails at once")]
 
 mod bad;
+mod browser;
 mod engine;
