@@ -19,6 +19,7 @@ pub mod trigger;
 pub use exit::Exit;
 
 use clap::{Args, Parser, Subcommand};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 /// Messaging automations written as YAML: when something happens, if conditions hold, do send the right message.
@@ -113,6 +114,7 @@ fn start_log(global: &Global) {
     let wanted = std::env::var("RELANCE_LOG").unwrap_or_else(|_| level.to_owned());
     let filter = tracing_subscriber::EnvFilter::try_new(wanted).unwrap_or_else(|_| level.into());
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).with_target(false);
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     let json = std::env::var("RELANCE_LOG_FORMAT").is_ok_and(|format| format == "json");
     let _ = if json { log.json().try_init() } else { log.compact().try_init() };
 }

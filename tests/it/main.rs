@@ -7,3 +7,8 @@
 mod bad;
 mod browser;
 mod engine;
+mod http_api;
+mod http_callbell;
+mod http_front;
+mod http_hooks;
+mod http_stand;
