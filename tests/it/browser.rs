@@ -124,7 +124,8 @@ impl Browser {
 
     /// Waits for an element of that kind with that text inside.
     async fn see_text(&self, css: &str, text: &str) {
-        let script = "return [...document.querySelectorAll(arguments[0])].some(e => e.textContent.includes(arguments[1]))";
+        let script =
+            "return [...document.querySelectorAll(arguments[0])].some(e => e.textContent.includes(arguments[1]))";
         self.see_that(script, vec![json!(css), json!(text)], &format!("`{css}` with `{text}`")).await;
     }
 
@@ -191,7 +192,10 @@ async fn an_order_becomes_a_bubble_and_25_hours_later_the_template() {
     let (ours, theirs) = (format!("#phone-{ANA} .bubble.ours"), format!("#phone-{ANA} .bubble.theirs"));
     browser.see_text(&ours, "we received your payment of €129.90").await;
     browser.see_text("#runs .run", "Order paid").await;
-    assert!(browser.client.find(Locator::Css(&format!("{ours} .label"))).await.is_err(), "inside the window: no template");
+    assert!(
+        browser.client.find(Locator::Css(&format!("{ours} .label"))).await.is_err(),
+        "inside the window: no template"
+    );
 
     // The next order has another number, and a day later the window is closed.
     browser.see_that(offered, vec![json!("ord_7f31c3")], "a fresh order").await;
