@@ -6,9 +6,17 @@
 
 mod bad;
 mod browser;
+mod cli;
+mod crash;
+mod database;
 mod engine;
+mod engine_sending;
+mod engine_starting;
+mod harness;
 mod http_api;
 mod http_callbell;
 mod http_front;
 mod http_hooks;
 mod http_stand;
+mod process;
+mod serve;

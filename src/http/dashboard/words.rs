@@ -391,7 +391,7 @@ mod tests {
             ENGLISH.failure(Some(131_047), "Re-engagement message"),
             "the 24-hour window is closed (code 131047)"
         );
-        assert_eq!(ENGLISH.failure(Some(1), "odd"), "odd (code 1)");
+        assert_eq!(ENGLISH.failure(Some(987_654), "odd"), "odd (code 987654)");
         assert_eq!(ENGLISH.failure(None, "odd"), "odd");
         assert_eq!(FRENCH.reason("rejected:131047"), "la fenêtre de 24 heures est fermée (code 131047)");
         assert_eq!(ENGLISH.reason("event.total > 0 is no"), "event.total > 0 is no");

@@ -1,0 +1,322 @@
+//! `kill -9` at any moment: what was acknowledged ends as one message at the vendor, counted there and not here.
+//!
+//! The one exception is stated by relance itself: a delivery shown as `uncertain`, whose call was open at the kill,
+//! may have arrived or not. `RELANCE_TEST_SEED` repeats the moments of a failed test, `RELANCE_TEST_CYCLES` kills more
+//! often than the three times of every change.
+
+use crate::process::{Process, Site, eventually};
+use jiff::civil::{Time, Weekday};
+use jiff::{ToSpan as _, Unit, Zoned};
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+const CLIENTS: usize = 16;
+/// Calls that relance keeps open at once: what a kill may leave uncertain.
+const SLOTS: usize = 64;
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().unwrap())
+}
+
+/// Random moments that can be repeated: the seed is printed when the test fails.
+fn moments() -> StdRng {
+    let seed = number("RELANCE_TEST_SEED").unwrap_or_else(rand::random);
+    eprintln!("RELANCE_TEST_SEED={seed} repeats the moments of this test");
+    StdRng::seed_from_u64(seed)
+}
+
+/// Orders on their way in.
+struct Orders {
+    numbers: Range<usize>,
+    next: AtomicUsize,
+    acknowledged: Mutex<BTreeSet<usize>>,
+}
+
+impl Orders {
+    fn new(numbers: Range<usize>) -> Arc<Self> {
+        Arc::new(Self { next: AtomicUsize::new(numbers.start), numbers, acknowledged: Mutex::default() })
+    }
+
+    fn acknowledged(&self) -> usize {
+        self.acknowledged.lock().unwrap().len()
+    }
+
+    /// Posts what nobody has acknowledged yet, by all clients at once, until everything is or the server is gone.
+    async fn post(self: &Arc<Self>, site: &Arc<Site>) {
+        self.next.store(self.numbers.start, Ordering::SeqCst);
+        let mut clients = JoinSet::new();
+        for _ in 0..CLIENTS {
+            let (orders, site) = (self.clone(), site.clone());
+            clients.spawn(async move { orders.post_as_one_client(&site).await });
+        }
+        while let Some(ended) = clients.join_next().await {
+            ended.unwrap();
+        }
+    }
+
+    async fn post_as_one_client(&self, site: &Site) {
+        loop {
+            let number = self.next.fetch_add(1, Ordering::SeqCst);
+            if number >= self.numbers.end {
+                return;
+            }
+            if self.acknowledged.lock().unwrap().contains(&number) {
+                continue;
+            }
+            loop {
+                match site.post_order(&order(number)).await {
+                    Ok(200) => break,
+                    Ok(503) => tokio::time::sleep(Duration::from_millis(50)).await,
+                    Ok(other) => panic!("order {number} was answered {other}"),
+                    Err(_) => return,
+                }
+            }
+            self.acknowledged.lock().unwrap().insert(number);
+        }
+    }
+}
+
+/// Each has its own person: nobody's line holds another up.
+fn order(number: usize) -> Value {
+    json!({ "order_id": number.to_string(), "order_number": number, "total": 5, "currency": "EUR",
+        "accepts_whatsapp": true, "customer": { "first_name": "Ana", "phone": format!("+346{:08}", number) } })
+}
+
+/// What the vendor counted of a pair of the metadata.
+async fn counted(site: &Site, pair: &str) -> BTreeMap<usize, usize> {
+    let messages = site.messages().await;
+    let calls = crate::process::list(&site.vendor("/sandbox/calls").await);
+    let taken = calls.iter().filter(|call| call["path"] == "/v1/messages/send" && call["accepted"].is_string());
+    assert_eq!(taken.count(), messages.len(), "every message came by a call of its own");
+    let mut count = BTreeMap::new();
+    for message in messages {
+        *count.entry(message["metadata"][pair].as_str().unwrap().parse().unwrap()).or_insert(0) += 1;
+    }
+    count
+}
+
+/// The field of the events behind the deliveries that are shown as uncertain.
+async fn uncertain(site: &Site, field: &str) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    for delivery in site.deliveries("state=uncertain&limit=1000").await {
+        let run = site.api(&format!("runs/{}", delivery["run"].as_str().unwrap())).await;
+        found.insert(run["event"]["data"][field].as_str().unwrap().parse().unwrap());
+    }
+    found
+}
+
+/// One message each; for those shown as uncertain, at most one; for others none.
+fn judge(expected: impl IntoIterator<Item = usize>, uncertain: &BTreeSet<usize>, mut counted: BTreeMap<usize, usize>) {
+    for one in expected {
+        let count = counted.remove(&one).unwrap_or(0);
+        let fine = count == 1 || (count == 0 && uncertain.contains(&one));
+        assert!(fine, "{one}: {count} messages, uncertain: {}", uncertain.contains(&one));
+    }
+    assert!(counted.is_empty(), "nobody asked for these: {counted:?}");
+}
+
+/// Kills the server while clients post, after that many acknowledgements and a little later; then the rest is posted.
+async fn kill_while_posting(site: &Arc<Site>, serve: Process, orders: &Arc<Orders>, at: usize, later_ms: u64) -> Process {
+    let posting = tokio::spawn({
+        let (orders, site) = (orders.clone(), site.clone());
+        async move { orders.post(&site).await }
+    });
+    eventually("the moment of the kill", async || (orders.acknowledged() >= at).then_some(())).await;
+    tokio::time::sleep(Duration::from_millis(later_ms)).await;
+    serve.kill();
+    posting.await.unwrap();
+    assert!(orders.acknowledged() < orders.numbers.len(), "killed in the middle");
+    let serve = site.serve().await;
+    orders.post(site).await;
+    assert_eq!(orders.acknowledged(), orders.numbers.len());
+    serve
+}
+
+/// So many cycles of that many orders, each with a kill in its middle.
+async fn cycles(site: Site, cycles: usize, size: usize) {
+    let mut moments = moments();
+    let site = Arc::new(site);
+    let _sandbox = site.sandbox().await;
+    // Slow enough that calls are open at any moment.
+    site.turn("faults", &json!({ "delay": 60 })).await;
+    let mut serve = site.serve().await;
+    for cycle in 0..cycles {
+        let orders = Orders::new(cycle * size..(cycle + 1) * size);
+        let at = moments.random_range(size / 10..size * 8 / 10);
+        serve = kill_while_posting(&site, serve, &orders, at, moments.random_range(0..20)).await;
+        site.drained().await;
+        let uncertain = uncertain(&site, "order_id").await;
+        assert!(uncertain.len() <= SLOTS * (cycle + 1), "{} uncertain", uncertain.len());
+        judge(0..orders.numbers.end, &uncertain, counted(&site, "order").await);
+    }
+    let log = site.serve_log();
+    assert!(log.contains("calls were open when the process ended"), "no call was open at any kill\n{log}");
+    assert!(serve.peak_memory_mib() <= 150, "{} MiB", serve.peak_memory_mib());
+}
+
+#[tokio::test]
+async fn kill_9_in_the_middle_of_1000_events_loses_and_doubles_nothing() {
+    let times = number("RELANCE_TEST_CYCLES").unwrap_or(3).try_into().unwrap();
+    cycles(Site::of("shop"), times, 1000).await;
+}
+
+/// A database of its own on the server of `RELANCE_TEST_POSTGRES`, dropped at the end.
+struct Database {
+    server: String,
+    name: String,
+}
+
+impl Database {
+    async fn new() -> Self {
+        let server = std::env::var("RELANCE_TEST_POSTGRES").expect("RELANCE_TEST_POSTGRES is not set: run `bash tests/run`");
+        let name = format!("relance_it_{:016x}", rand::random::<u64>());
+        run_on(&server, format!("create database {name}")).await;
+        Self { server, name }
+    }
+
+    fn url(&self) -> String {
+        let (server, _) = self.server.rsplit_once('/').unwrap();
+        format!("{server}/{}", self.name)
+    }
+}
+
+async fn run_on(server: &str, statement: String) {
+    let mut connection = PgConnection::connect(server).await.unwrap();
+    connection.execute(AssertSqlSafe(statement)).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let (server, statement) = (self.server.clone(), format!("drop database {} with (force)", self.name));
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _ = std::thread::spawn(move || runtime().block_on(run_on(&server, statement))).join();
+    }
+}
+
+#[tokio::test]
+async fn on_postgresql_orders_are_sent_as_on_sqlite() {
+    let database = Database::new().await;
+    let mut site = Site::of("shop");
+    site.set("RELANCE_DATABASE_URL", database.url());
+    crate::serve::a_posted_order_sends_plain_text_or_the_template(&site).await;
+}
+
+#[tokio::test]
+async fn on_postgresql_kill_9_in_the_middle_loses_and_doubles_nothing() {
+    let database = Database::new().await;
+    let mut site = Site::of("shop");
+    site.set("RELANCE_DATABASE_URL", database.url());
+    cycles(site, 1, 200).await;
+}
+
+/// What the file of people holds, by what becomes of the row.
+#[derive(Default)]
+struct Audience {
+    csv: String,
+    line: u64,
+    valid: Vec<usize>,
+    bad_lines: BTreeSet<u64>,
+    duplicates: u64,
+    refused: u64,
+}
+
+impl Audience {
+    /// Good rows, and among them: numbers and rows that cannot be read, people listed twice, and people who paused.
+    fn of(rows: usize) -> Self {
+        let mut audience = Self { csv: "phone,first_name,class,status,consent,member\n".into(), line: 2, ..Self::default() };
+        (0..rows).for_each(|member| audience.row(member));
+        audience
+    }
+
+    fn row(&mut self, member: usize) {
+        let line = self.line;
+        let (phone, status, class) = match member % 100 {
+            7 => ("12".to_owned(), "active", "yoga"),
+            // The same person as 40 rows before, written in another way.
+            57 => (format!("6 {:08}", member - 40), "active", "yoga"),
+            77 => (format!("+346{member:08}"), "paused", "yoga"),
+            // A break in quotes: lines and rows are not the same thing.
+            99 => (format!("+346{member:08}"), "active", "\"yoga\nand stretching\""),
+            _ => (format!("+346{member:08}"), "active", "yoga"),
+        };
+        self.line += 1 + class.matches('\n').count() as u64;
+        let short = member % 100 == 87;
+        let rest = if short { "" } else { ",yes" };
+        let _ = writeln!(self.csv, "{phone},Ana,{class},{status}{rest},{member}");
+        match member % 100 {
+            7 | 87 => drop(self.bad_lines.insert(line)),
+            57 => self.duplicates += 1,
+            77 => self.refused += 1,
+            _ => self.valid.push(member),
+        }
+    }
+}
+
+/// What the clock must be ahead to stand one minute after the next Monday 10:00 in Madrid.
+fn offset_to_monday() -> String {
+    let now = Zoned::now().in_tz("Europe/Madrid").unwrap();
+    // Far enough away that the first start is surely before it.
+    let from = now.checked_add(10.minutes()).unwrap();
+    let days = i64::from(from.weekday().until(Weekday::Monday));
+    let at = |days: i64| {
+        let day = from.date().checked_add(days.days()).unwrap();
+        day.to_datetime(Time::constant(10, 1, 0, 0)).in_tz("Europe/Madrid").unwrap()
+    };
+    let instant = if at(days) > from { at(days) } else { at(days + 7) };
+    format!("+{}s", now.until((Unit::Second, &instant)).unwrap().get_seconds())
+}
+
+#[tokio::test]
+async fn the_weekly_reminder_goes_out_once_to_each_valid_row_under_kill_9_with_flat_memory() {
+    const ROWS: usize = 10_000;
+    let mut moments = moments();
+    let mut site = Site::of("shop");
+    let audience = Audience::of(ROWS);
+    site.write("workflows/audiences/members.csv", &audience.csv);
+    // The first life only learns that there is a schedule: nothing before it is made up for.
+    let mut first = site.serve().await;
+    assert_eq!(site.api("campaigns").await["campaigns"], json!([]));
+    first.signal("TERM");
+    assert_eq!(first.ended().await, 0);
+    site.set("RELANCE_CLOCK_OFFSET", offset_to_monday());
+    let _sandbox = site.sandbox().await;
+    let second = site.serve().await;
+    let kill_at = moments.random_range(ROWS / 10..ROWS * 8 / 10);
+    eventually("the moment of the kill", async || {
+        let path = format!("/sandbox/messages?limit=1&after={kill_at}");
+        (!crate::process::list(&site.vendor(&path).await).is_empty()).then_some(())
+    })
+    .await;
+    let peak_mib = second.peak_memory_mib();
+    second.kill();
+    let third = site.serve().await;
+    let campaign = eventually("the campaign is done", async || {
+        let campaign = site.api("campaigns").await["campaigns"][0].clone();
+        assert_ne!(campaign["state"], "needs_attention", "{campaign}");
+        (campaign["state"] == "done").then_some(campaign)
+    })
+    .await;
+    site.drained().await;
+    let uncertain = uncertain(&site, "member").await;
+    assert!(uncertain.len() <= SLOTS, "{} uncertain", uncertain.len());
+    judge(audience.valid.iter().copied(), &uncertain, counted(&site, "member").await);
+    let shown = ["total", "done", "started", "refused", "duplicates", "bad"].map(|count| campaign[count].as_u64().unwrap());
+    let rows = ROWS as u64;
+    let bad = audience.bad_lines.len() as u64;
+    assert_eq!(shown, [rows, rows, audience.valid.len() as u64, audience.refused, audience.duplicates, bad]);
+    let lines = crate::process::list(&campaign["bad_rows"]);
+    assert_eq!(lines.iter().map(|row| row["line"].as_u64().unwrap()).collect::<BTreeSet<_>>(), audience.bad_lines);
+    let peak_mib = peak_mib.max(third.peak_memory_mib());
+    assert!(peak_mib <= 150, "{peak_mib} MiB");
+    eprintln!("peak memory: {peak_mib} MiB");
+}
