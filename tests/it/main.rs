@@ -9,7 +9,6 @@ mod browser;
 mod cli;
 mod crash;
 mod database;
-mod engine;
 mod engine_sending;
 mod engine_starting;
 mod harness;
