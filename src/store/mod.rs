@@ -340,7 +340,8 @@ impl From<Option<i64>> for Cell<'_> {
 /// SQLite: `<database>.lock` beside the file.
 fn lock_file(url: &str) -> anyhow::Result<File> {
     let path = url.trim_start_matches("sqlite:").trim_start_matches("//").split('?').next().unwrap_or_default();
-    let path = format!("{path}.lock");
+    // As sqlx reads the address: `%23` stands for `#`.
+    let path = format!("{}.lock", percent_encoding::percent_decode_str(path).decode_utf8_lossy());
     let file = File::create(&path).with_context(|| format!("cannot make {path}"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

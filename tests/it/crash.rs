@@ -125,7 +125,13 @@ fn judge(expected: impl IntoIterator<Item = usize>, uncertain: &BTreeSet<usize>,
 }
 
 /// Kills the server while clients post, after that many acknowledgements and a little later; then the rest is posted.
-async fn kill_while_posting(site: &Arc<Site>, serve: Process, orders: &Arc<Orders>, at: usize, later_ms: u64) -> Process {
+async fn kill_while_posting(
+    site: &Arc<Site>,
+    serve: Process,
+    orders: &Arc<Orders>,
+    at: usize,
+    later_ms: u64,
+) -> Process {
     let posting = tokio::spawn({
         let (orders, site) = (orders.clone(), site.clone());
         async move { orders.post(&site).await }
@@ -177,7 +183,8 @@ struct Database {
 
 impl Database {
     async fn new() -> Self {
-        let server = std::env::var("RELANCE_TEST_POSTGRES").expect("RELANCE_TEST_POSTGRES is not set: run `bash tests/run`");
+        let server =
+            std::env::var("RELANCE_TEST_POSTGRES").expect("RELANCE_TEST_POSTGRES is not set: run `bash tests/run`");
         let name = format!("relance_it_{:016x}", rand::random::<u64>());
         run_on(&server, format!("create database {name}")).await;
         Self { server, name }
@@ -233,7 +240,8 @@ struct Audience {
 impl Audience {
     /// Good rows, and among them: numbers and rows that cannot be read, people listed twice, and people who paused.
     fn of(rows: usize) -> Self {
-        let mut audience = Self { csv: "phone,first_name,class,status,consent,member\n".into(), line: 2, ..Self::default() };
+        let mut audience =
+            Self { csv: "phone,first_name,class,status,consent,member\n".into(), line: 2, ..Self::default() };
         (0..rows).for_each(|member| audience.row(member));
         audience
     }
@@ -310,7 +318,8 @@ async fn the_weekly_reminder_goes_out_once_to_each_valid_row_under_kill_9_with_f
     let uncertain = uncertain(&site, "member").await;
     assert!(uncertain.len() <= SLOTS, "{} uncertain", uncertain.len());
     judge(audience.valid.iter().copied(), &uncertain, counted(&site, "member").await);
-    let shown = ["total", "done", "started", "refused", "duplicates", "bad"].map(|count| campaign[count].as_u64().unwrap());
+    let shown =
+        ["total", "done", "started", "refused", "duplicates", "bad"].map(|count| campaign[count].as_u64().unwrap());
     let rows = ROWS as u64;
     let bad = audience.bad_lines.len() as u64;
     assert_eq!(shown, [rows, rows, audience.valid.len() as u64, audience.refused, audience.duplicates, bad]);
