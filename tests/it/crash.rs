@@ -156,6 +156,7 @@ async fn cycles(site: Site, cycles: usize, size: usize) {
         site.drained().await;
         let uncertain = uncertain(&site, "order_id").await;
         assert!(uncertain.len() <= SLOTS * (cycle + 1), "{} uncertain", uncertain.len());
+        eprintln!("cycle {cycle}: killed after {at} orders, {} deliveries left uncertain", uncertain.len());
         judge(0..orders.numbers.end, &uncertain, counted(&site, "order").await);
     }
     let log = site.serve_log();
