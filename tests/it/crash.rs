@@ -2,7 +2,7 @@
 //!
 //! The one exception is stated by relance itself: a delivery shown as `uncertain`, whose call was open at the kill,
 //! may have arrived or not. `RELANCE_TEST_SEED` repeats the moments of a failed test, `RELANCE_TEST_CYCLES` kills more
-//! often than the three times of every change.
+//! often than at every change.
 
 use crate::process::{Process, Site, eventually};
 use jiff::civil::{Time, Weekday};
@@ -25,6 +25,10 @@ const SLOTS: usize = 64;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
+}
+
+fn times(usual: u64) -> usize {
+    number("RELANCE_TEST_CYCLES").unwrap_or(usual).try_into().unwrap()
 }
 
 /// Random moments that can be repeated: the seed is printed when the test fails.
@@ -179,8 +183,7 @@ async fn cycles(site: Site, cycles: usize, size: usize) {
 
 #[tokio::test]
 async fn kill_9_in_the_middle_of_1000_events_loses_and_doubles_nothing() {
-    let times = number("RELANCE_TEST_CYCLES").unwrap_or(3).try_into().unwrap();
-    cycles(Site::of("shop"), times, 1000).await;
+    cycles(Site::of("shop"), times(3), 1000).await;
 }
 
 /// A database of its own on the server of `RELANCE_TEST_POSTGRES`, dropped at the end.
@@ -230,7 +233,7 @@ async fn on_postgresql_kill_9_in_the_middle_loses_and_doubles_nothing() {
     let database = Database::new().await;
     let mut site = Site::of("shop");
     site.set("RELANCE_DATABASE_URL", database.url());
-    cycles(site, 1, 200).await;
+    cycles(site, times(1), 200).await;
 }
 
 /// What the file of people holds, by what becomes of the row.
