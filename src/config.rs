@@ -221,7 +221,7 @@ impl fmt::Debug for Secret {
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// What the environment says.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Environment {
     /// `CALLBELL_TOKEN`, a pasted `Bearer ` stripped.
     pub callbell_token: Option<Secret>,
@@ -241,6 +241,14 @@ pub struct Environment {
     pub clock_offset_ms: i64,
 }
 
+/// The address of a database may hold its password: it is left out with the secrets.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = (&self.listen, &self.callbell_base_url, self.clock_offset_ms);
+        f.debug_tuple("Environment").field(&shown).finish_non_exhaustive()
+    }
+}
+
 impl Environment {
     /// Reads every variable that relance knows.
     ///
@@ -248,24 +256,35 @@ impl Environment {
     /// All that is wrong, each a sentence that names its variable and never shows a secret.
     pub fn read(lookup: Lookup) -> Result<Self, Vec<String>> {
         let mut mistakes = Vec::new();
-        let mut keep = |read: Result<Option<String>, String>| read.map_err(|mistake| mistakes.push(mistake)).ok().flatten();
-        let callbell_base_url = keep(lookup("CALLBELL_BASE_URL").map(|url| read_url("CALLBELL_BASE_URL", &url)).transpose());
-        let listen = lookup("RELANCE_LISTEN").unwrap_or_else(|| "127.0.0.1:4000".into());
-        keep(read_listen(&listen).map(|()| None));
-        let offset = lookup("RELANCE_CLOCK_OFFSET").map(|written| read_offset(&written)).transpose();
-        let clock_offset_ms = offset.map_err(|mistake| mistakes.push(mistake)).ok().flatten().unwrap_or(0);
+        let base_url = read(lookup, "CALLBELL_BASE_URL", &mut mistakes, read_url);
+        let listen = read(lookup, "RELANCE_LISTEN", &mut mistakes, read_listen);
+        let offset_ms = read(lookup, "RELANCE_CLOCK_OFFSET", &mut mistakes, read_offset);
+        let callbell_token = read(lookup, "CALLBELL_TOKEN", &mut mistakes, |text| read_token(without_bearer(text)));
+        let token = read(lookup, "RELANCE_TOKEN", &mut mistakes, read_token);
+        let webhook_secret = read(lookup, "CALLBELL_WEBHOOK_SECRET", &mut mistakes, read_url_secret);
         let environment = Self {
-            callbell_token: lookup("CALLBELL_TOKEN").map(|token| Secret::new(without_bearer(&token))),
-            callbell_base_url,
-            callbell_webhook_secret: lookup("CALLBELL_WEBHOOK_SECRET").map(Secret::new),
+            callbell_token,
+            callbell_base_url: base_url,
+            callbell_webhook_secret: webhook_secret,
             callbell_signing_secrets: split_secrets(lookup("CALLBELL_SIGNING_SECRET").as_deref()),
-            token: lookup("RELANCE_TOKEN").map(Secret::new),
-            listen,
+            token,
+            listen: listen.unwrap_or_else(|| "127.0.0.1:4000".into()),
             database_url: lookup("RELANCE_DATABASE_URL"),
-            clock_offset_ms,
+            clock_offset_ms: offset_ms.unwrap_or(0),
         };
         if mistakes.is_empty() { Ok(environment) } else { Err(mistakes) }
     }
+}
+
+/// Reads one variable; what is wrong with it is told after its name.
+fn read<T>(
+    lookup: Lookup,
+    name: &str,
+    mistakes: &mut Vec<String>,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Option<T> {
+    let read = parse(lookup(name)?.trim());
+    read.map_err(|mistake| mistakes.push(format!("{name} {mistake}"))).ok()
 }
 
 /// The dashboard shows the token with `Bearer ` in front, so people paste it whole.
@@ -282,37 +301,60 @@ fn split_secrets(written: Option<&str>) -> Vec<Secret> {
     secrets.map(Secret::new).collect()
 }
 
-fn read_url(name: &str, url: &str) -> Result<String, String> {
-    let url = url.trim().trim_end_matches('/');
-    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    match host {
-        Some(host) if !host.is_empty() => Ok(url.to_owned()),
-        _ => Err(format!("{name} is no http(s) address")),
+/// A token stands in a header: what cannot stand there was damaged on the way here.
+fn read_token(token: &str) -> Result<Secret, String> {
+    match !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(Secret::new(token)),
+        false => Err("is no token: it is empty, or holds a space, a line break or an accent; copy it again".into()),
     }
 }
 
-fn read_listen(address: &str) -> Result<(), String> {
-    let port = address.rsplit_once(':').and_then(|(host, port)| Some(port.parse::<u16>().ok().filter(|_| !host.is_empty())?));
-    port.map(drop).ok_or_else(|| format!("RELANCE_LISTEN is no address with a port, like `127.0.0.1:4000`: `{address}`"))
+/// The part of an address that nobody can guess.
+fn read_url_secret(secret: &str) -> Result<Secret, String> {
+    match !secret.is_empty() && secret.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#%".contains(&byte)) {
+        true => Ok(Secret::new(secret)),
+        false => Err("stands in an address: use letters, digits, `-` and `_` only".into()),
+    }
+}
+
+/// An address without its final `/`. What else an address can hold (a password, a query) has no meaning here, and is
+/// not repeated in the sentence: it may be secret.
+fn read_url(url: &str) -> Result<String, String> {
+    let url = url.trim_end_matches('/');
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or_default();
+    let host = rest.split(['/', ':']).next().unwrap_or_default();
+    match !host.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"@?#".contains(&byte)) {
+        true => Ok(url.to_owned()),
+        false => Err("is no plain http(s) address, like `https://api.callbell.eu/v1`".into()),
+    }
+}
+
+fn read_listen(address: &str) -> Result<String, String> {
+    let (host, port) = address.rsplit_once(':').unwrap_or_default();
+    match !host.is_empty() && port.parse::<u16>().is_ok() {
+        true => Ok(address.to_owned()),
+        false => Err(format!("is no address with a port, like `127.0.0.1:4000`: `{address}`")),
+    }
 }
 
 /// `+26h`, `-30m`, `90s`, `1d`: milliseconds.
 fn read_offset(written: &str) -> Result<i64, String> {
-    let mistake = || format!("RELANCE_CLOCK_OFFSET is no duration like `+26h` or `-30m`: `{written}`");
-    let text = written.trim();
-    let (sign, rest) = match text.strip_prefix('-') {
+    let mistake = || format!("is no duration like `+26h` or `-30m`: `{written}`");
+    let (sign, rest) = match written.strip_prefix('-') {
         Some(rest) => (-1, rest),
-        None => (1, text.strip_prefix('+').unwrap_or(text)),
+        None => (1, written.strip_prefix('+').unwrap_or(written)),
     };
-    let number = rest.get(..rest.len().saturating_sub(1)).and_then(|number| number.parse::<i64>().ok()).ok_or_else(mistake)?;
-    let unit_ms = match rest.chars().last() {
-        Some('s') => 1000,
-        Some('m') => 60_000,
-        Some('h') => 3_600_000,
-        Some('d') => 86_400_000,
+    let unit = rest.chars().next_back().ok_or_else(mistake)?;
+    let unit_ms = match unit {
+        's' => 1000,
+        'm' => 60_000,
+        'h' => 3_600_000,
+        'd' => 86_400_000,
         _ => return Err(mistake()),
     };
-    number.checked_mul(sign * unit_ms).ok_or_else(mistake)
+    let digits = rest.trim_end_matches(unit);
+    let number = digits.parse::<u32>().ok().filter(|_| !digits.starts_with('+') && digits.len() + 1 == rest.len());
+    number.map(|number| i64::from(number) * sign * unit_ms).ok_or_else(mistake)
 }
 
 #[cfg(test)]
@@ -325,24 +367,54 @@ mod tests {
     }
 
     #[test]
-    fn a_token_pasted_with_bearer_is_the_token_and_is_never_printed() {
-        let environment = read(&[("CALLBELL_TOKEN", " bearer abc.def "), ("CALLBELL_SIGNING_SECRET", "one, two,")]).unwrap();
+    fn a_token_pasted_with_bearer_is_the_token_and_no_secret_is_ever_printed() {
+        let environment = read(&[
+            ("CALLBELL_TOKEN", " bearer abc.def "),
+            ("CALLBELL_SIGNING_SECRET", "one, two,"),
+            ("RELANCE_DATABASE_URL", "postgres://u:abc@db/relance"),
+        ])
+        .unwrap();
         assert_eq!(environment.callbell_token.as_ref().map(Secret::expose), Some("abc.def"));
         assert_eq!(environment.callbell_signing_secrets, [Secret::new("one"), Secret::new("two")]);
         assert!(!format!("{environment:?}").contains("abc"));
+        assert_eq!(environment.listen, "127.0.0.1:4000");
     }
 
     #[test]
-    fn everything_wrong_is_told_at_once() {
-        let wrong = [("CALLBELL_BASE_URL", "ftp://x"), ("RELANCE_LISTEN", "4000"), ("RELANCE_CLOCK_OFFSET", "soon")];
-        assert_eq!(read(&wrong).unwrap_err().len(), 3);
+    fn everything_wrong_is_told_at_once_by_name_and_without_the_secret() {
+        let wrong = [
+            ("CALLBELL_BASE_URL", "https://me:s3cret@callbell.example"),
+            ("CALLBELL_TOKEN", "Bearer s3cret two"),
+            ("CALLBELL_WEBHOOK_SECRET", "s3cret/part"),
+            ("RELANCE_CLOCK_OFFSET", "soon"),
+            ("RELANCE_LISTEN", "4000"),
+            ("RELANCE_TOKEN", "s3crét"),
+        ];
+        let mut mistakes = read(&wrong).unwrap_err();
+        mistakes.sort();
+        let names: Vec<&str> = mistakes.iter().filter_map(|mistake| mistake.split(' ').next()).collect();
+        assert_eq!(names, wrong.map(|(name, _)| name));
+        assert!(!mistakes.concat().contains("s3cr"), "{mistakes:?}");
+    }
+
+    #[test]
+    fn an_address_loses_its_final_slash_and_must_be_http() {
+        let base =
+            |url: &str| read(&[("CALLBELL_BASE_URL", url)]).ok().and_then(|environment| environment.callbell_base_url);
+        assert_eq!(base(" http://127.0.0.1:4010/v1/ ").as_deref(), Some("http://127.0.0.1:4010/v1"));
+        for url in ["ftp://x", "https://", "https:///v1", "api.callbell.eu", "https://x/?a=1", "https://x y"] {
+            assert_eq!(base(url), None, "{url}");
+        }
     }
 
     #[test]
     fn an_offset_has_a_sign_and_a_unit() {
-        let offset = |written: &str| read(&[("RELANCE_CLOCK_OFFSET", written)]).map(|environment| environment.clock_offset_ms);
-        assert_eq!(offset("+26h"), Ok(26 * 3_600_000));
-        assert_eq!(offset("-30m"), Ok(-30 * 60_000));
-        assert_eq!(offset("90s"), Ok(90_000));
+        let offset = |written: &str| read(&[("RELANCE_CLOCK_OFFSET", written)]).ok().map(|found| found.clock_offset_ms);
+        assert_eq!(offset("+26h"), Some(26 * 3_600_000));
+        assert_eq!(offset("-30m"), Some(-30 * 60_000));
+        assert_eq!(offset("90s"), Some(90_000));
+        for written in ["+-5h", "5", "h", "++5h", "5hh", "5 h", "99999999999d"] {
+            assert_eq!(offset(written), None, "{written}");
+        }
     }
 }

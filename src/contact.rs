@@ -121,6 +121,12 @@ impl Phone {
         }
     }
 
+    /// Whether national numbers of that country can be read: `GB` yes, `UK` no.
+    pub fn is_region(code: &str) -> bool {
+        Region::from_str(code)
+            .is_ok_and(|wanted| PHONE_NUMBER_UTIL.get_supported_regions().any(|known| known == wanted))
+    }
+
     /// `+33600000001`.
     pub fn e164(&self) -> String {
         format!("+{}", self.0)
@@ -251,6 +257,7 @@ mod tests {
         assert_eq!(read(&"6".repeat(5_000), Some("ES")), Err(PhoneError::Invalid));
         assert_eq!(read("600000001", Some("Spain")), Err(PhoneError::Invalid));
         assert_eq!(read("600000001", None), Err(PhoneError::National));
+        assert!(Phone::is_region("GB") && !Phone::is_region("UK") && !Phone::is_region("Spain"));
     }
 
     #[test]

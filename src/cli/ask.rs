@@ -20,9 +20,8 @@ impl Server {
     /// # Errors
     /// When the environment cannot be read.
     pub fn of(global: &Global) -> anyhow::Result<Self> {
-        let environment = Environment::read(&environment::lookup).map_err(|mistakes| {
-            Failure::new(Exit::Usage, mistakes.join("; "), "mend the environment variables")
-        })?;
+        let environment = Environment::read(&environment::lookup)
+            .map_err(|mistakes| Failure::new(Exit::Usage, mistakes.join("; "), "mend the environment variables"))?;
         let token = environment.token.as_ref().map(|token| token.expose().to_owned());
         let token = token.or_else(|| token::read(&global.project));
         let url = global.url.clone().unwrap_or_else(|| format!("http://{}", environment.listen));
@@ -54,7 +53,11 @@ impl Server {
         };
         let answer = request.send().await.map_err(|error| {
             let hint = "start it with `relance serve` or `relance dev`, or name it with `--url`";
-            Failure::new(Exit::NoConnection, format!("no relance server answers at {}: {}", self.url, error.without_url()), hint)
+            Failure::new(
+                Exit::NoConnection,
+                format!("no relance server answers at {}: {}", self.url, error.without_url()),
+                hint,
+            )
         })?;
         let status = answer.status();
         let body: Value = answer.json().await.unwrap_or_default();

@@ -4,6 +4,7 @@
 
 pub mod ask;
 pub mod check;
+pub mod dev;
 pub mod environment;
 pub mod exit;
 pub mod project;
@@ -18,6 +19,7 @@ pub mod trigger;
 pub use exit::Exit;
 
 use clap::{Args, Parser, Subcommand};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 /// Messaging automations written as YAML: when something happens, if conditions hold, do send the right message.
@@ -52,6 +54,8 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Try the project against a sandbox, in a page with phones and a clock
+    Dev(dev::Args),
     /// Serve the project against the Callbell API
     Serve(serve::Args),
     /// Find every mistake of the project's files
@@ -89,6 +93,7 @@ pub fn main() -> u8 {
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let global = &cli.global;
     match cli.command {
+        Command::Dev(args) => dev::run(global, args).await,
         Command::Serve(args) => serve::run(global, args).await,
         Command::Check(args) => check::run(global, &args),
         Command::Trigger(args) => trigger::run(global, &args).await,
@@ -109,6 +114,7 @@ fn start_log(global: &Global) {
     let wanted = std::env::var("RELANCE_LOG").unwrap_or_else(|_| level.to_owned());
     let filter = tracing_subscriber::EnvFilter::try_new(wanted).unwrap_or_else(|_| level.into());
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).with_target(false);
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     let json = std::env::var("RELANCE_LOG_FORMAT").is_ok_and(|format| format == "json");
     let _ = if json { log.json().try_init() } else { log.compact().try_init() };
 }

@@ -125,7 +125,7 @@ mod tests {
     #[tokio::test]
     async fn a_public_address_is_refused() {
         for public in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
-            let error = run(args(&["--listen", public]), None).await.unwrap_err();
+            let error = serve(args(&["--listen", public]), None).await.unwrap_err();
             assert!(error.to_string().contains("this machine only"), "{error}");
         }
     }

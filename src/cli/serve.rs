@@ -48,7 +48,11 @@ pub(super) async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         tracing::warn!("{warning}");
     }
     let listener = TcpListener::bind(listen).await.map_err(|error| {
-        Failure::new(Exit::Configuration, format!("cannot listen on {listen}: {error}"), "set RELANCE_LISTEN to a free address")
+        Failure::new(
+            Exit::Configuration,
+            format!("cannot listen on {listen}: {error}"),
+            "set RELANCE_LISTEN to a free address",
+        )
     })?;
     eprintln!("relance: {} workflows, listening on http://{}", project.workflows.len(), listener.local_addr()?);
     drop(files);
@@ -78,12 +82,16 @@ fn read_environment(project: &Project) -> anyhow::Result<Environment> {
             mistakes.push("CALLBELL_TOKEN is not set: it is the API token of the Callbell account".into());
         }
         if environment.clock_offset_ms != 0 && !is_loopback(base_url(environment, project)) {
-            mistakes.push("RELANCE_CLOCK_OFFSET is for tests: it is refused unless CALLBELL_BASE_URL is on this machine".into());
+            mistakes.push(
+                "RELANCE_CLOCK_OFFSET is for tests: it is refused unless CALLBELL_BASE_URL is on this machine".into(),
+            );
         }
     }
     match environment {
         Ok(environment) if mistakes.is_empty() => Ok(environment),
-        _ => Err(Failure::new(Exit::Configuration, mistakes.join("\nerror: "), "mend the environment, then start again")),
+        _ => {
+            Err(Failure::new(Exit::Configuration, mistakes.join("\nerror: "), "mend the environment, then start again"))
+        }
     }
 }
 
@@ -191,6 +199,8 @@ async fn reload(global: &Global, engine: &Engine) {
     };
     match outcome {
         Ok(()) => tracing::info!("the project was read again"),
-        Err(error) => tracing::error!(error = format!("{error:#}"), "the project was not read again; what served serves on"),
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the project was not read again; what served serves on")
+        }
     }
 }

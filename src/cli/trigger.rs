@@ -48,12 +48,14 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
 fn read_data(global: &Global, args: &Args) -> anyhow::Result<Value> {
     let mut data = match (&args.sample, &args.data) {
         (Some(sample), _) => read_sample(global, if sample.is_empty() { &args.event } else { sample })?,
-        (None, Some(text)) => serde_json::from_str(text)
-            .map_err(|error| usage(format!("`--data` is no JSON: {error}"), "write it as `--data '{\"total\": 12}'`"))?,
+        (None, Some(text)) => serde_json::from_str(text).map_err(|error| {
+            usage(format!("`--data` is no JSON: {error}"), "write it as `--data '{\"total\": 12}'`")
+        })?,
         (None, None) => Value::Object(Map::new()),
     };
     if let (Some(_), Some(text)) = (&args.sample, &args.data) {
-        let more: Value = serde_json::from_str(text).map_err(|error| usage(format!("`--data` is no JSON: {error}"), ""))?;
+        let more: Value =
+            serde_json::from_str(text).map_err(|error| usage(format!("`--data` is no JSON: {error}"), ""))?;
         merge(&mut data, more);
     }
     for pair in &args.with {
@@ -71,9 +73,8 @@ fn usage(message: String, hint: &str) -> anyhow::Error {
 
 fn read_sample(global: &Global, sample: &str) -> anyhow::Result<Value> {
     let path = global.project.join("workflows/samples").join(format!("{sample}.json"));
-    let text = std::fs::read_to_string(&path).map_err(|_| {
-        usage(format!("no sample `{sample}`"), "samples lie in `workflows/samples/<event>.json`")
-    })?;
+    let text = std::fs::read_to_string(&path)
+        .map_err(|_| usage(format!("no sample `{sample}`"), "samples lie in `workflows/samples/<event>.json`"))?;
     serde_json::from_str(&text).with_context(|| format!("the sample `{sample}` is no JSON"))
 }
 

@@ -256,7 +256,12 @@ async fn load_calls(tx: &mut Tx<'_>, unit: &mut Unit<'_>, work: &Work, told: &[&
     }
     let open = |row: &&DeliveryRow| matches!(row.was, DeliveryState::Sending | DeliveryState::Uncertain);
     let runs: BTreeSet<String> = unit.deliveries.values().filter(open).map(|row| row.delivery.run.clone()).collect();
-    let people = load_runs(tx, unit, runs).await?;
+    let mut people = load_runs(tx, unit, runs).await?;
+    // A refusal for the closed window changes the line of who was to get the message.
+    people.extend(unit.deliveries.values().map(|row| row.delivery.contact.clone()));
+    // An answer may name a person who is known otherwise.
+    let named = work.calls.iter().filter_map(|call| contact_uuid(&call.outcome)).map(|uuid| ContactKey::Uuid(uuid.into()));
+    unit.know_contacts(tx.contacts_by_keys(&named.collect::<Vec<_>>()).await?);
     load_contacts(tx, unit, people).await
 }
 
@@ -292,10 +297,10 @@ async fn load_runs(tx: &mut Tx<'_>, unit: &mut Unit<'_>, runs: BTreeSet<String>)
 }
 
 async fn load_contacts(tx: &mut Tx<'_>, unit: &mut Unit<'_>, people: BTreeSet<String>) -> anyhow::Result<()> {
-    let ids: Vec<String> = people.into_iter().filter(|id| unit.contact(id).is_none()).collect();
-    let keys: Vec<ContactKey> = ids.iter().cloned().map(ContactKey::Id).collect();
+    let unknown = people.iter().filter(|id| unit.contact(id).is_none());
+    let keys: Vec<ContactKey> = unknown.cloned().map(ContactKey::Id).collect();
     unit.know_contacts(tx.contacts_by_keys(&keys).await?);
-    unit.know_lines(tx.lines(&ids).await?);
+    unit.know_lines(tx.lines(&people.into_iter().collect::<Vec<_>>()).await?);
     Ok(())
 }
 
@@ -323,7 +328,8 @@ async fn settle_calls(tx: &mut Tx<'_>, unit: &mut Unit<'_>, work: &Work, done: &
         let consequences = settle_call(unit, call);
         done.suspend |= consequences.suspend;
         if let Some(until_ms) = consequences.silent_until_ms {
-            tx.upsert_buckets(&[(ACCOUNT.to_owned(), until_ms.saturating_mul(1000))]).await?;
+            let tat_us = rates::silence(until_ms, unit.deployed.settings.callbell.pace);
+            tx.upsert_buckets(&[(ACCOUNT.to_owned(), tat_us)]).await?;
         }
     }
     let uuids: Vec<&str> = work.calls.iter().filter_map(|call| message_uuid(&call.outcome)).collect();
@@ -377,12 +383,19 @@ fn settle_call(unit: &mut Unit<'_>, call: &CallResult) -> settle::Consequences {
 
 /// The answer of a send names the person at Callbell, when it was asked.
 fn learn_uuid(unit: &mut Unit<'_>, call: &CallResult) {
-    let Outcome::Accepted { contact_uuid: Some(uuid), .. } = &call.outcome else { return };
+    let Some(uuid) = contact_uuid(&call.outcome) else { return };
     let person = unit.deliveries.get(&call.delivery).and_then(|row| unit.contact(&row.delivery.contact)).cloned();
-    let free = unit.contact_by(&[ContactKey::Uuid(uuid.clone())]).is_none();
+    let free = unit.contact_by(&[ContactKey::Uuid(uuid.to_owned())]).is_none();
     if let Some(mut contact) = person.filter(|contact| contact.uuid.is_none() && free) {
-        contact.uuid = Some(uuid.clone());
+        contact.uuid = Some(uuid.to_owned());
         unit.put_contact(contact);
+    }
+}
+
+fn contact_uuid(outcome: &Outcome) -> Option<&str> {
+    match outcome {
+        Outcome::Accepted { contact_uuid, .. } => contact_uuid.as_deref(),
+        _ => None,
     }
 }
 
@@ -576,8 +589,10 @@ async fn claim(tx: &mut Tx<'_>, context: &Context<'_>, done: &mut Done) -> anyho
     tx.insert_attempts(&gated.attempts, context.node).await?;
     buckets.write(tx).await?;
     done.calls = std::mem::take(&mut gated.calls);
-    let held = gated.moved.iter().filter(|row| row.delivery.state == DeliveryState::Held);
-    done.next_due_ms = earliest(done.next_due_ms, held.map(|row| row.delivery.due_at_ms).min());
+    if gated.moved.iter().any(|row| row.delivery.state == DeliveryState::Held) {
+        // One that steps out of its line makes room for the next, which is due already.
+        done.next_due_ms = earliest(done.next_due_ms, Some(tx.now_ms));
+    }
     let next = settle_skipped(tx, context, &gated).await?;
     done.next_due_ms = earliest(done.next_due_ms, next);
     Ok(())
@@ -589,12 +604,19 @@ struct Gated {
     moved: Vec<DeliveryRow>,
     attempts: Vec<Attempt>,
     calls: Vec<Call>,
+    /// Whose call begins in this group: (contact, channel).
+    served: HashSet<(String, String)>,
 }
 
 impl Gated {
     /// Whether it is sent.
     fn judge(&mut self, due: DueDelivery, channel: &Channel, context: &Context, now_ms: i64) -> bool {
         let DueDelivery { mut delivery, contact, line } = due;
+        // Several that stepped out of a person's line may be due at once: the others are looked at after this one.
+        let person = (delivery.contact.clone(), delivery.channel.clone());
+        if self.served.contains(&person) {
+            return false;
+        }
         let was = delivery.state;
         let template = delivery.message.template.as_ref();
         let facts = gate::Facts {
@@ -622,6 +644,7 @@ impl Gated {
                 };
                 self.calls.push(call(&delivery, &attempt, &contact, channel, context));
                 self.attempts.push(attempt);
+                self.served.insert(person);
             }
             Decision::Hold { reason, until_ms } => {
                 delivery.state = DeliveryState::Held;

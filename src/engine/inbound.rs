@@ -249,7 +249,9 @@ pub(super) fn apply_status(attempt_id: &str, status: &str, code: Option<i64>, un
     }
     unit.told.insert(attempt_id.to_owned());
     let arrived = attempt.statuses.iter().any(|known| known == "delivered" || known == "read");
-    let shown = VendorStatus::displayed(attempt.statuses.iter().filter_map(|word| VendorStatus::parse(word)));
+    // What has a status was taken, whatever the status is.
+    let told = attempt.statuses.iter().filter_map(|word| VendorStatus::parse(word));
+    let shown = VendorStatus::displayed(told.chain([VendorStatus::Enqueued]));
     let (delivery, n, form, started_ms) = (attempt.delivery.clone(), attempt.n, attempt.form, attempt.started_at_ms);
     let Some(row) = unit.deliveries.get(&delivery) else { return };
     if i64::from(row.delivery.attempts) != n {

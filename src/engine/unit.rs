@@ -228,7 +228,7 @@ impl<'a> Unit<'a> {
 
     /// Moves a known run on; one whose definition is gone needs a person.
     pub(super) fn move_run(&mut self, id: &str, input: &Input) {
-        let Some(known) = self.runs.get_mut(id) else { return };
+        let Some(known) = self.runs.get_mut(id).filter(|known| !known.row.run.state.is_terminal()) else { return };
         let run = &known.row.run;
         let current = self.deployed.definitions.get(&run.workflow).filter(|current| current.hash == run.definition);
         match current.or_else(|| self.pinned.get(&run.definition)).cloned() {
@@ -258,8 +258,9 @@ impl<'a> Unit<'a> {
         let (run, effects) = moved.unwrap_or_else(|()| (poisoned(run.clone()), Vec::new()));
         let run_id = run.id.clone();
         if let Some(known) = self.runs.get_mut(id) {
+            // A run that has not moved is not written: the guard of a stored one would refuse it for ever.
+            known.dirty |= known.row.run != run;
             known.row.run = run;
-            known.dirty = true;
         }
         for effect in effects {
             let Effect::Deliver { step, expires_at_ms, retry_limit, planned } = effect;

@@ -87,7 +87,7 @@ impl Gatekeeper {
 }
 
 /// Who owns an IPv6 address owns the /64 around it.
-fn network(peer: IpAddr) -> IpAddr {
+pub(super) fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64))),
         v4 => v4,
@@ -98,7 +98,7 @@ fn locked_for_s(failures: &HashMap<IpAddr, Failures>, peer: IpAddr, now_ms: i64)
     let known = failures.get(&peer).filter(|known| known.count >= MOST_FAILURES)?;
     let left_ms = known.last_ms + LOCKED_MS - now_ms;
     // A machine clock that went back locks nobody out for longer.
-    (1..=LOCKED_MS).contains(&left_ms).then(|| u32::try_from(left_ms.div_euclid(1000) + 1).unwrap_or(60))
+    (1..=LOCKED_MS).contains(&left_ms).then(|| u32::try_from((left_ms + 999) / 1000).unwrap_or(60))
 }
 
 fn note_failure(failures: &mut HashMap<IpAddr, Failures>, peer: IpAddr, now_ms: i64) {

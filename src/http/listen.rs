@@ -7,6 +7,7 @@
 //! Invariant: a request that began to be served is finished before [`serve`] returns, unless it takes longer than
 //! [`Limits::drain`].
 
+use super::auth::network;
 use super::front::{self, Caller};
 use super::limits::{self, Limits};
 use crate::trigger::webhook::MOST_HEADER_BYTES;
@@ -188,8 +189,8 @@ impl Places {
     /// `None` when the address has as many connections as one may have.
     fn take(&self, peer: std::net::SocketAddr, permit: OwnedSemaphorePermit) -> Option<Place> {
         let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = by_address.entry(peer.ip()).or_insert(0);
-        if *count >= self.most_per_address && !peer.ip().is_loopback() {
+        let count = by_address.entry(network(peer.ip())).or_insert(0);
+        if *count >= self.most_per_address && !peer.ip().to_canonical().is_loopback() {
             return None;
         }
         *count += 1;
@@ -200,10 +201,10 @@ impl Places {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = by_address.get_mut(&self.peer.ip()) {
+        if let Some(count) = by_address.get_mut(&network(self.peer.ip())) {
             *count -= 1;
             if *count == 0 {
-                by_address.remove(&self.peer.ip());
+                by_address.remove(&network(self.peer.ip()));
             }
         }
     }

@@ -11,6 +11,7 @@
 mod api;
 pub mod auth;
 mod callbell;
+pub mod dashboard;
 pub mod error;
 pub mod front;
 mod hooks;

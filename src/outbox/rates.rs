@@ -14,11 +14,21 @@ fn interval_us(pace: Pace) -> i64 {
 /// When no token is due yet: the instant at which one will be.
 pub fn take(tat_us: i64, pace: Pace, now_ms: i64) -> Result<i64, i64> {
     let (interval, now_us) = (interval_us(pace), now_ms.saturating_mul(1000));
-    let burst_us = interval.max(100_000) - interval;
+    let burst_us = burst_us(pace);
     match tat_us - burst_us <= now_us {
         true => Ok(tat_us.max(now_us) + interval),
         false => Err((tat_us - burst_us).div_euclid(1000) + 1),
     }
+}
+
+/// The bucket of a scope that gets no token before `until_ms` (Unix ms).
+pub fn silence(until_ms: i64, pace: Pace) -> i64 {
+    until_ms.saturating_mul(1000).saturating_add(burst_us(pace))
+}
+
+fn burst_us(pace: Pace) -> i64 {
+    let interval = interval_us(pace);
+    interval.max(100_000) - interval
 }
 
 #[cfg(test)]
@@ -40,6 +50,14 @@ mod tests {
             }
         }
         assert!((800..=808).contains(&granted), "{granted} grants in 10 s at 80 per second, burst 8");
+    }
+
+    #[test]
+    fn nothing_is_granted_in_a_silence() {
+        let pace = Pace { count: 240, per_ms: 1000 };
+        let tat_us = silence(5_000, pace);
+        assert!(take(tat_us, pace, 4_999).is_err_and(|due_ms| due_ms >= 5_000));
+        assert!(take(tat_us, pace, 5_001).is_ok());
     }
 
     #[test]

@@ -119,13 +119,15 @@ static CANCEL_OF_RUNS: Statement = Statement::new(
 );
 
 static RELEASE_WINDOW_HOLDS: Statement = Statement::new(
-    "update delivery set due_at_ms = r.now_ms from {rows: contact text, channel text, now_ms bigint} r
+    "update delivery set state = 'queued', reason = '', due_at_ms = r.now_ms, line_at_ms = r.now_ms
+     from {rows: contact text, channel text, now_ms bigint} r
      where delivery.contact = r.contact and delivery.channel = r.channel and delivery.state = 'held'
         and delivery.reason = 'window_closed'",
 );
 
 static RELEASE_REASONS: Statement = Statement::new(
-    "update delivery set due_at_ms = r.now_ms from {rows: reason text, now_ms bigint} r
+    "update delivery set state = 'queued', reason = '', due_at_ms = r.now_ms, line_at_ms = r.now_ms
+     from {rows: reason text, now_ms bigint} r
      where delivery.state = 'held' and delivery.reason = r.reason",
 );
 
@@ -304,14 +306,14 @@ impl Tx<'_> {
         self.write(&CANCEL_OF_RUNS, rows).await.map(drop)
     }
 
-    /// Makes due what was held until these (contact, channel) pairs wrote.
+    /// Queues again what was held until these (contact, channel) pairs wrote: in line, one at a time.
     pub(crate) async fn release_window_holds(&mut self, lines: &[(String, String)]) -> anyhow::Result<()> {
         let mut rows = Rows::default();
         lines.iter().for_each(|(contact, channel)| rows.push(&[contact.into(), channel.into(), self.now_ms.into()]));
         self.write(&RELEASE_WINDOW_HOLDS, rows).await.map(drop)
     }
 
-    /// Makes due what is held for one of these reasons.
+    /// Queues again what is held for one of these reasons.
     pub(crate) async fn release_holds(&mut self, reasons: &[&str]) -> anyhow::Result<()> {
         let mut rows = Rows::default();
         reasons.iter().for_each(|reason| rows.push(&[(*reason).into(), self.now_ms.into()]));

@@ -7,6 +7,14 @@
 mod bad;
 mod cli;
 mod crash;
-mod engine;
+mod database;
+mod engine_sending;
+mod engine_starting;
+mod harness;
+mod http_api;
+mod http_callbell;
+mod http_front;
+mod http_hooks;
+mod http_stand;
 mod process;
 mod serve;

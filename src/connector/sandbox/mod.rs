@@ -201,6 +201,11 @@ impl Sandbox {
         self.with(|account, _| account.messages.iter().map(|(_, message)| message.clone()).collect())
     }
 
+    /// The newest messages of both directions, newest first.
+    pub fn latest_messages(&self, most: usize) -> Vec<SandboxMessage> {
+        self.with(|account, _| account.messages.iter().rev().take(most).map(|(_, message)| message.clone()).collect())
+    }
+
     /// Everyone who wrote or was written to.
     pub fn people(&self) -> Vec<SandboxPerson> {
         self.with(|account, _| account.directory())

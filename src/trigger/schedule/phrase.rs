@@ -164,7 +164,7 @@ fn month_days(text: &str) -> Result<Days, String> {
     for written in text.split(", ") {
         bits |= monthday_bit(ordinal(written)?);
     }
-    Ok(Days::MonthDays(bits))
+    Ok(Days::Monthly(bits))
 }
 
 /// `1st`, `2nd`, `3rd`, `4th` … `31st`.

@@ -29,7 +29,7 @@ pub(super) enum Days {
     /// One bit per weekday, Sunday = bit 0.
     Weekdays(u8),
     /// One bit per day of the month, the 1st = bit 1. A month without that day has none.
-    MonthDays(u32),
+    Monthly(u32),
     LastDay,
     /// The first (1) to fourth (4) of a weekday in the month.
     Nth(i8, Weekday),
@@ -88,7 +88,7 @@ impl Days {
         match self {
             Self::Every => true,
             Self::Weekdays(bits) => *bits & weekday_bit(date.weekday()) != 0,
-            Self::MonthDays(bits) => *bits & monthday_bit(date.day()) != 0,
+            Self::Monthly(bits) => *bits & monthday_bit(date.day()) != 0,
             Self::LastDay => date.day() == date.days_in_month(),
             Self::Nth(nth, weekday) => date.weekday() == *weekday && (date.day() - 1) / 7 + 1 == *nth,
             Self::LastWeekday(weekday) => date.weekday() == *weekday && date.day() + 7 > date.days_in_month(),
@@ -126,7 +126,7 @@ pub(super) fn weekday_bit(weekday: Weekday) -> u8 {
     1 << weekday.to_sunday_zero_offset()
 }
 
-/// Bit of a day of the month in [`Days::MonthDays`].
+/// Bit of a day of the month in [`Days::Monthly`].
 pub(super) fn monthday_bit(day: i8) -> u32 {
     1 << day.clamp(0, 31)
 }

@@ -198,7 +198,7 @@ fn what_is_no_event_is_refused_with_the_way_out() {
     let form = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
     let table: Vec<(u16, &str, (u16, String))> = vec![
         (400, "the body is empty", refused(&[], Some("a"), " \n")),
-        (400, "the body is no JSON: expected", refused(&[], Some("a"), "{\"a\":")),
+        (400, "the body is no JSON: EOF", refused(&[], Some("a"), "{\"a\":")),
         (400, "the body is a list: send one request per event", refused(&[], Some("a"), "[{}]")),
         (400, "the body is a text", refused(&[], Some("a"), "\"x\"")),
         (400, "more than 64 deep", refused(&[], Some("a"), &deep)),

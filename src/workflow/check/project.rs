@@ -146,13 +146,12 @@ fn read_head(report: &mut Report, fields: &Fields, settings: &mut ProjectSetting
 
 fn read_region(report: &mut Report, entry: &Entry) -> Option<String> {
     let code = scalar(report, entry, "a country code such as `ES`")?;
-    // The library knows which countries exist: in any of them, one digit is not a number but is read as national.
-    let formed = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+    let formed = Phone::is_region(code);
     if !formed {
         let upper = code.to_uppercase();
-        let hint = match upper.len() == 2 && upper.is_ascii() {
+        let hint = match Phone::is_region(&upper) {
             true => format!("write it in capitals: `{upper}`"),
-            false => "write the two letters of the country: `ES`, `FR`, `MX`".to_owned(),
+            false => "write the two letters of the country: `ES`, `FR`, `GB`".to_owned(),
         };
         report.error("R205", &entry.value.span, format!("`{code}` is not a country code"), hint);
     }

@@ -14,6 +14,9 @@ pub(super) struct Report<'a> {
     guessed: bool,
 }
 
+/// Nobody reads more of one file; and a hostile one must not take long.
+const MOST: usize = 500;
+
 impl<'a> Report<'a> {
     /// Begins with the mistakes of notation.
     pub(super) fn new(file: &'a str, document: &'a Document, notation: Vec<Found>) -> Self {
@@ -48,8 +51,7 @@ impl<'a> Report<'a> {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        let line = self.document.line_of(span.start);
-        if !self.guessed && !allows(line, code) {
+        if !self.guessed && self.found.len() < MOST && !allows(self.document.line_of(span.start), code) {
             self.push(code, Severity::Warning, span, message.into(), hint.into());
         }
     }
@@ -63,6 +65,9 @@ impl<'a> Report<'a> {
     }
 
     fn push(&mut self, code: &'static str, severity: Severity, span: &Range<usize>, message: String, hint: String) {
+        if self.found.len() >= MOST {
+            return;
+        }
         let (line, column) = self.document.place(span.start);
         let width = self.document.width(span);
         self.found.push(Diagnostic { code, severity, file: self.file.to_owned(), line, column, width, message, hint });

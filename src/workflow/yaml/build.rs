@@ -209,6 +209,9 @@ impl Builder<'_> {
     fn value(&mut self, key: Key, value: Node) {
         let Some(open) = self.open.last_mut() else { return };
         if let Some(first) = open.keys.get(&key.text).filter(|_| !key.text.is_empty()) {
+            if self.found.len() > MOST_FOUND {
+                return;
+            }
             // Mending adds no lines, so lines can be counted here.
             let line = self.repaired.text[..*first].matches('\n').count() + 1;
             let message = format!("`{}` is written twice: it stands at line {line} already", key.text);
@@ -264,5 +267,7 @@ impl Builder<'_> {
     }
 }
 
+/// Nobody reads more of one file.
+const MOST_FOUND: usize = 500;
 const NO_ANCHORS: &str = "remove it; a text that starts with `&` needs quotes";
 const NO_ALIASES: &str = "write the value out; a text that starts with `*` needs quotes";

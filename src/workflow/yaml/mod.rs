@@ -12,6 +12,7 @@ mod scan;
 mod tests;
 
 use repair::Repaired;
+use std::cell::RefCell;
 use std::ops::Range;
 
 /// Largest file, in bytes.
@@ -32,6 +33,8 @@ pub(crate) struct Document {
     pub(crate) root: Option<Node>,
     /// From this byte on the text could not be read: the tree ends there and says nothing of what is missing.
     pub(crate) broken_at: Option<usize>,
+    /// The scalar whose parts were asked for last, with the place of each of its bytes.
+    aligned: RefCell<(Range<usize>, Vec<usize>)>,
 }
 
 /// A part of the tree. `span` is in bytes of the file.
@@ -108,7 +111,7 @@ impl Document {
     pub(crate) fn without_tree(source: &str) -> Self {
         let lines = std::iter::once(0).chain(source.match_indices('\n').map(|(at, _)| at + 1)).collect();
         let repaired = Repaired::new("", Vec::new());
-        Self { source: source.to_owned(), lines, repaired, root: None, broken_at: None }
+        Self { source: source.to_owned(), lines, repaired, root: None, broken_at: None, aligned: RefCell::default() }
     }
 
     /// Line and column, from 1; the column counts characters.
@@ -150,7 +153,11 @@ impl Document {
     pub(crate) fn part_of(&self, node: &Node, offset: usize, len: usize) -> Range<usize> {
         let Kind::Scalar { text, style } = &node.kind else { return node.span.clone() };
         let raw = self.repaired.text.get(node.mended.clone()).unwrap_or_default();
-        let places = align(text, raw, *style);
+        let mut aligned = self.aligned.borrow_mut();
+        if aligned.0 != node.mended {
+            *aligned = (node.mended.clone(), align(text, raw, *style));
+        }
+        let places = &aligned.1;
         let place = |at: usize| places.get(at).or(places.last()).map_or(0, |raw_at| node.mended.start + raw_at);
         let start = self.repaired.original(place(offset));
         let last = self.repaired.original(place((offset + len.max(1) - 1).min(text.len().saturating_sub(1))));

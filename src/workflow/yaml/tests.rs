@@ -49,6 +49,24 @@ fn every_mistake_of_a_file_is_found_in_one_pass() {
 }
 
 #[test]
+fn a_value_in_braces_needs_quotes_for_its_own_brackets() {
+    for (source, told) in [
+        ("a: { if: is_between(now, \"09:00\", \"20:00\"), b: 1 }\n", vec!["R104 1:24"]),
+        ("a: { if: event.items[0].x > 1 }\n", vec!["R104 1:21"]),
+        ("a: { text: Hi {{x}}, you, b: 1 }\n", vec!["R101 1:15"]),
+        ("a: [x, !y, 'z' z, \"it's\"]\n", vec!["R103 1:8", "R104 1:14"]),
+        ("a: { if: has(event.x) && size(event.y) > 1 }\n", vec![]),
+        ("a: [\n  { b: c },\n  d # e\n]\nf: g\n", vec![]),
+        ("a: {b: c\nd: e\n", vec!["R104 1:4"]),
+        ("a: [b, {c: d # e\nf: g\n", vec!["R104 1:4"]),
+        ("a: \"one\n  note: two\n  # three\"\nb: 'x\n\n  y'\n", vec![]),
+        ("a: \"b\r\n  c\"\r\nd: |\r\n  {{x}} #y: z\r\ne: f # g\r\n", vec![]),
+    ] {
+        assert_eq!(codes(source), told, "{source}");
+    }
+}
+
+#[test]
 fn places_in_a_scalar_are_places_in_the_file() {
     let source =
         "a: \"é \\\"{{x}}\\\" \\u00e9{{y}}\"\nb: |\n\n    one 🎉\n      {{y}}\nc: 'it''s {{z}}'\nd: one\n  two {{v}}\n";
@@ -95,7 +113,7 @@ fn bounds_hold() {
 fn no_text_makes_it_panic() {
     let pieces = [
         "a: ", "{{x}}", "\n", "  ", "- ", "\"", "'", "|", ">", "{", "}", "[", "]", ",", "#", "\t", "é", "\u{a0}", "*b",
-        "&c", "!", "\\", ": ", "🎉", "\r\n", "%", "\u{feff}",
+        "&c", "!", "\\", ": ", "🎉", "\r\n", "%", "\u{feff}", "\u{85}", "\u{2028}", "{ ", "a: [", "(",
     ];
     let mut state = 1_u64;
     for _ in 0..20_000 {

@@ -1,25 +1,29 @@
 //! Maps and lists in braces: `{ text: Hi, if: … }`. Walks them with the same eye as the lines outside.
 
-use super::signs::{closing_quote, quoting_hint};
+use super::super::repair::{Change, Edit};
+use super::signs::{closing_quote, comment_start, quoting_hint};
+use super::values::is_question;
 use super::{Scan, is_false_blank};
+use std::ops::Range;
 
 /// One `{` or `[` that is not closed yet.
 struct Level {
     map: bool,
     /// The key before the value that comes next, with its place.
-    key: Option<std::ops::Range<usize>>,
+    key: Option<Range<usize>>,
 }
 
 impl Scan<'_> {
-    /// Walks from the opening bracket at `at` to the end of the collection, and says where that is. Stops before a
-    /// line that is not deeper than `parent`: there the closing bracket is missing.
-    pub(super) fn flow(&mut self, at: usize, parent: usize) -> usize {
+    /// Walks from the opening bracket at `start` to the end of the collection, and says where that is. A bracket is
+    /// missing when a line comes that is not deeper than `parent`, or the end.
+    pub(super) fn flow(&mut self, start: usize, parent: usize) -> usize {
         let bytes = self.source.as_bytes();
         let mut levels: Vec<Level> = Vec::new();
-        let mut at = at;
+        let (mut at, mut filled) = (start, start);
         while let Some(byte) = bytes.get(at) {
+            let before = at;
             match byte {
-                b'\n' if self.dedents(at + 1, parent) => return at,
+                b'\n' if self.dedents(at + 1, parent) => break,
                 b'#' if at == 0 || bytes[at - 1].is_ascii_whitespace() => at = self.line_end(at),
                 b'{' if bytes.get(at + 1) == Some(&b'{') && !levels.is_empty() => at = self.flow_plain(at, &mut levels),
                 b'{' | b'[' => {
@@ -39,13 +43,29 @@ impl Scan<'_> {
                 }
                 b'"' | b'\'' => at = self.flow_quoted(at, &mut levels),
                 b' ' | b'\r' | b'\n' | b':' => at += 1,
-                _ if self.source[at..].starts_with(is_false_blank) => {
+                _ if self.source[at..].starts_with(|c: char| c.is_whitespace() || is_false_blank(c)) => {
                     at += self.source[at..].chars().next().map_or(1, char::len_utf8);
                 }
                 _ => at = self.flow_plain(at, &mut levels),
             }
+            if !byte.is_ascii_whitespace() && *byte != b'#' {
+                filled = at;
+            }
+            debug_assert!(at > before, "every turn goes on");
         }
+        self.unclosed(start, filled, &levels);
         at
+    }
+
+    fn unclosed(&mut self, start: usize, end: usize, levels: &[Level]) {
+        let closing: String = levels.iter().rev().map(|level| if level.map { '}' } else { ']' }).collect();
+        let hint = match closing.len() {
+            1 => format!("add `{closing}` at its end"),
+            _ => format!("add `{closing}` where each of them ends"),
+        };
+        let message = format!("`{}` is never closed", &self.source[start..start + 1]);
+        self.complain("R104", start..start + 1, &message, &hint);
+        self.edits.push(Edit { span: end..end, change: Change::Replace(closing) });
     }
 
     fn dedents(&self, line: usize, parent: usize) -> bool {
@@ -88,30 +108,44 @@ impl Scan<'_> {
             .and_then(|level| level.key.clone())
             .map(|key| self.source[key].trim_matches(['"', '\'']).to_owned());
         let label = key.as_ref().map(|key| format!("{key}: ")).unwrap_or_default();
-        let value_end = self.flow_value_end(at);
-        let value = at..value_end;
-        let written = &self.source[value.clone()];
-        let question = matches!(key.as_deref(), Some("if" | "once_per" | "until" | "consent" | "all" | "any" | "none"));
-        let mistaken = if written.contains("{{") {
-            if !question {
-                self.unquoted_braces(value.clone(), key.as_deref());
-            }
-            true
-        } else if written.starts_with(['*', '&', '@', '`', '%', '|', '>']) && !is_word(&written[1..]) {
-            let message = format!("a text cannot start with `{}` unless it is in quotes", &written[..1]);
-            self.complain("R104", at..at + 1, &message, &quoting_hint(&label, written));
-            true
-        } else if written.starts_with('!') {
-            let message = "`!` starts a YAML tag, and tags are not part of the language";
-            self.complain("R103", at..at + 1, message, &quoting_hint(&label, written));
-            true
-        } else {
-            self.plain_part(value.clone(), &label)
-        };
-        if mistaken {
+        let value = at..self.flow_value_end(at);
+        if self.flow_value_is_mistaken(value.clone(), end, key.as_deref(), &label) {
             self.quote(value.clone());
+            return value.end;
         }
-        value_end
+        let written = &self.source[value.clone()];
+        comment_start(written).map_or(value.end, |comment| at + written[..comment].trim_end().len())
+    }
+
+    /// Complains of what YAML reads otherwise in a value; `yaml_end` is where the value ends for YAML.
+    fn flow_value_is_mistaken(&mut self, value: Range<usize>, yaml_end: usize, key: Option<&str>, label: &str) -> bool {
+        let at = value.start;
+        let written = &self.source[value.clone()];
+        let first = written.chars().next().unwrap_or(' ');
+        if written.contains("{{") {
+            if !key.is_some_and(is_question) {
+                self.unquoted_braces(value, key);
+            }
+            return true;
+        }
+        let (code, span, message) = match first {
+            '*' | '&' | '@' | '%' | '|' | '>' if !is_word(&written[1..]) => {
+                ("R104", at..at + 1, format!("a text cannot start with `{first}` unless it is in quotes"))
+            }
+            '`' => ("R104", at..at + 1, "a text cannot start with a backtick unless it is in quotes".to_owned()),
+            '!' => ("R103", at..at + 1, "`!` at the start means something else to YAML: a tag".to_owned()),
+            _ if yaml_end < value.end && !written.contains(": ") => {
+                let sign = &self.source[yaml_end..yaml_end + 1];
+                (
+                    "R104",
+                    yaml_end..yaml_end + 1,
+                    format!("inside `{{ }}` and `[ ]`, `{sign}` ends a value that is not in quotes"),
+                )
+            }
+            _ => return self.plain_part(value, label),
+        };
+        self.complain(code, span, &message, &quoting_hint(label, written));
+        true
     }
 
     /// Where a plain scalar ends for YAML, and whether a colon ended it.
@@ -133,14 +167,19 @@ impl Scan<'_> {
     fn flow_value_end(&self, at: usize) -> usize {
         let end = self.line_end(at);
         let line = &self.source[at..end];
-        let mut offset = 0;
+        let (mut offset, mut open) = (0, 0_usize);
         while let Some(c) = line[offset..].chars().next() {
             if line[offset..].starts_with("{{") {
                 offset = line[offset..].find("}}").map_or(line.len(), |close| offset + close + 2);
                 continue;
             }
-            if matches!(c, ',' | ']' | '}') {
-                break;
+            // Brackets that the value opens itself belong to it: `is_between(now, "09:00", "20:00")`, `items[0]`.
+            match c {
+                '(' | '[' | '{' => open += 1,
+                ')' | ']' | '}' if open > 0 => open -= 1,
+                ',' if open == 0 => break,
+                ']' | '}' => break,
+                _ => {}
             }
             offset += c.len_utf8();
         }
@@ -149,7 +188,7 @@ impl Scan<'_> {
     }
 }
 
-fn note_key(levels: &mut [Level], span: std::ops::Range<usize>, is_key: bool) {
+fn note_key(levels: &mut [Level], span: Range<usize>, is_key: bool) {
     if let Some(level) = levels.last_mut().filter(|level| level.map && is_key) {
         level.key = Some(span);
     }

@@ -11,6 +11,7 @@ mod values;
 use super::Found;
 use super::repair::{Change, Edit};
 use indent::Indents;
+use std::cell::Cell;
 use std::ops::Range;
 
 pub(super) struct Scanned {
@@ -26,11 +27,20 @@ struct Scan<'a> {
     found: Vec<Found>,
     edits: Vec<Edit>,
     indents: Indents,
+    /// Start and end of the line that was measured last.
+    measured: Cell<(usize, usize)>,
 }
 
 /// Finds the mistakes of notation, and what to mend.
 pub(super) fn scan(source: &str) -> Scanned {
-    let mut scan = Scan { source, at: 0, found: Vec::new(), edits: Vec::new(), indents: Indents::default() };
+    let mut scan = Scan {
+        source,
+        at: 0,
+        found: Vec::new(),
+        edits: Vec::new(),
+        indents: Indents::default(),
+        measured: Cell::new((1, 0)),
+    };
     scan.not_utf8();
     if source.starts_with('\u{feff}') {
         scan.edits.push(Edit { span: 0..3, change: Change::Replace(String::new()) });
@@ -152,8 +162,14 @@ impl Scan<'_> {
 
     /// End of the line around `at`, its line break excluded.
     fn line_end(&self, at: usize) -> usize {
+        let (from, to) = self.measured.get();
+        if (from..=to).contains(&at) {
+            return to;
+        }
         let end = self.source[at..].find('\n').map_or(self.source.len(), |offset| at + offset);
-        if end > at && self.source.as_bytes()[end - 1] == b'\r' { end - 1 } else { end }
+        let end = if end > at && self.source.as_bytes()[end - 1] == b'\r' { end - 1 } else { end };
+        self.measured.set((at, end));
+        end
     }
 
     /// Start of the line after the one that ends at `end`.

@@ -8,6 +8,10 @@ use std::ops::Range;
 /// Keys whose value is a question: braces there are R301, told by who reads the key.
 const QUESTIONS: [&str; 7] = ["if", "once_per", "until", "consent", "all", "any", "none"];
 
+pub(super) fn is_question(key: &str) -> bool {
+    QUESTIONS.contains(&key)
+}
+
 impl Scan<'_> {
     /// The value that starts at `at`; what is deeper than `parent` belongs to it. Moves on to the line after it.
     pub(super) fn value(&mut self, at: usize, parent: usize, key: Option<&str>) {
@@ -79,7 +83,7 @@ impl Scan<'_> {
 
     /// A quoted value; quotes inside quotes end it too early.
     fn quoted(&mut self, at: usize, parent: usize, quote: char) {
-        let extent = self.extent(at, parent);
+        let extent = self.quoted_extent(at, parent);
         let end = self.line_end(at);
         let Some(close) = closing_quote(&self.source[at..extent], quote) else {
             return self.unclosed_quote(at, end, quote);
@@ -117,7 +121,7 @@ impl Scan<'_> {
     /// `{{name}} …` without quotes: YAML reads a map.
     fn braces(&mut self, at: usize, parent: usize, key: Option<&str>) {
         let value = at..self.extent(at, parent);
-        if !key.is_some_and(|key| QUESTIONS.contains(&key)) {
+        if !key.is_some_and(is_question) {
             self.unquoted_braces(value.clone(), key);
         }
         self.quote(value.clone());
@@ -126,14 +130,20 @@ impl Scan<'_> {
 
     pub(super) fn unquoted_braces(&mut self, value: Range<usize>, key: Option<&str>) {
         let hint = quoting_hint(&label(key), &self.source[value.clone()]);
-        self.complain("R101", value, "`{{` starts a value that is not in quotes", &hint);
+        let written = &self.source[value.clone()];
+        let offset = written.find("{{").unwrap_or(0);
+        let message = match offset {
+            0 => "`{{` starts a value that is not in quotes",
+            _ => "inside `{ }` and `[ ]` a value with `{{` needs quotes",
+        };
+        self.complain("R101", value.start + offset..value.end, message, &hint);
     }
 
     fn tag(&mut self, at: usize, parent: usize, key: Option<&str>) {
         let mut value = at..self.extent(at, parent);
         let written = &self.source[value.clone()];
         let tag = written.split_whitespace().next().unwrap_or(written);
-        let question = key.is_none_or(|key| QUESTIONS.contains(&key)) && tag.contains(['.', '(']);
+        let question = key.is_none_or(is_question) && tag.contains(['.', '(']);
         let (hint, end) = match (question, tag.starts_with("!!")) {
             (true, _) => {
                 (format!("{}, or ask for the opposite with `none:`", quoting_hint(&label(key), written)), at + 1)
@@ -251,6 +261,24 @@ impl Scan<'_> {
                 return last;
             }
             last = start + line.trim_end().len();
+        }
+    }
+
+    /// As [`Scan::extent`], for a value in quotes: whatever its lines look like, the deeper ones belong to it.
+    fn quoted_extent(&self, at: usize, parent: usize) -> usize {
+        let mut end = self.line_end(at);
+        loop {
+            let start = self.next_line(end);
+            if start >= self.source.len() || start <= end {
+                return end;
+            }
+            let next = self.line_end(start);
+            let line = &self.source[start..next];
+            let content = line.trim_start_matches(|c| c == ' ' || is_false_blank(c));
+            if !content.is_empty() && line.len() - content.len() <= parent {
+                return end;
+            }
+            end = next;
         }
     }
 

@@ -1,0 +1,189 @@
+//! Watch: files that were saved are read again, and what is good in them serves.
+//!
+//! A broken workflow is left out and told with its place; a broken `relance.yaml` leaves what served before in place.
+//! Invariant: reading again never ends `dev`.
+
+use super::people;
+use crate::cli::project;
+use crate::config::{Files, Loaded, Project};
+use crate::connector::sandbox::Sandbox;
+use crate::contact::Phone;
+use crate::engine::Engine;
+use crate::http::dashboard::ProjectFiles;
+use crate::workflow;
+use crate::workflow::diagnostic::Diagnostic;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
+
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Folders below `workflows/` that are looked into, as deep as the project is read.
+const DEPTH: usize = 4;
+/// What a person of the samples says at the start, so that the window is open.
+const GREETING: &str = "👋";
+
+/// The project's files, their mistakes and the people of the samples, as they were last read.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    files: Files,
+    diagnostics: Vec<Diagnostic>,
+    stale: bool,
+    people: BTreeMap<Phone, Option<String>>,
+}
+
+impl Shown {
+    pub(super) fn new(files: Files, loaded: &Loaded) -> Self {
+        let people = loaded.project.as_ref().map(|project| people::of_samples(project, 0)).unwrap_or_default();
+        Self { files, diagnostics: loaded.diagnostics.clone(), stale: loaded.project.is_none(), people }
+    }
+
+    /// As the page wants it.
+    pub(super) fn for_page(&self) -> Arc<ProjectFiles> {
+        let event = |path: &str| path.strip_prefix("workflows/samples/")?.strip_suffix(".json").map(str::to_owned);
+        let samples = self.files.iter().filter_map(|(path, text)| Some((event(path)?, text.trim().to_owned())));
+        let names = self.people.iter().filter_map(|(phone, name)| Some((phone.digits().to_owned(), name.clone()?)));
+        Arc::new(ProjectFiles {
+            samples: samples.collect(),
+            names: names.collect(),
+            files: self.files.clone(),
+            diagnostics: self.diagnostics.clone(),
+            stale: self.stale,
+        })
+    }
+
+    /// Each person of the samples who never wrote writes.
+    pub(super) fn greet(&self, sandbox: &Sandbox) {
+        let known: Vec<String> = sandbox.people().into_iter().map(|person| person.phone).collect();
+        for phone in self.people.keys().map(Phone::e164).filter(|phone| !known.contains(phone)) {
+            if let Err(error) = sandbox.reply(&phone, GREETING, None) {
+                tracing::warn!(error = format!("{error:#}"), "a person of the samples could not write");
+            }
+        }
+    }
+}
+
+pub(super) struct Watch {
+    pub(super) root: PathBuf,
+    pub(super) engine: Engine,
+    pub(super) sandbox: Sandbox,
+    pub(super) files: watch::Sender<Arc<ProjectFiles>>,
+    pub(super) changed: Arc<watch::Sender<u64>>,
+    pub(super) shown: Shown,
+}
+
+impl Watch {
+    /// Looks at the files until it is dropped.
+    pub(super) async fn run(mut self) {
+        let mut seen = self.look().await;
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let now = self.look().await;
+            if now != seen {
+                seen = now;
+                self.read_again().await;
+            }
+        }
+    }
+
+    async fn look(&self) -> Marks {
+        let root = self.root.clone();
+        tokio::task::spawn_blocking(move || marks(&root)).await.unwrap_or_default()
+    }
+
+    async fn read_again(&mut self) {
+        let root = self.root.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let files = project::read_files(&root)?;
+            let loaded = workflow::load(&files);
+            anyhow::Ok((files, loaded))
+        });
+        match read.await {
+            Ok(Ok((files, loaded))) => self.take(files, loaded).await,
+            Ok(Err(error)) => eprintln!("error: the files could not be read: {error:#}"),
+            Err(error) => tracing::error!(%error, "reading the files failed"),
+        }
+    }
+
+    async fn take(&mut self, files: Files, loaded: Loaded) {
+        if files == self.shown.files {
+            return;
+        }
+        super::tell(&files, &loaded);
+        let former = std::mem::take(&mut self.shown.people);
+        self.shown = Shown::new(files, &loaded);
+        match loaded.project {
+            Some(project) => self.deploy(project).await,
+            None => {
+                self.shown.people = former;
+                eprintln!("`relance.yaml` cannot be used: what served before serves on");
+            }
+        }
+        self.files.send_replace(self.shown.for_page());
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    async fn deploy(&self, project: Project) {
+        self.sandbox.set_templates(project.catalogue.lock.values().cloned().collect());
+        let workflows = project.workflows.len();
+        match self.engine.deploy(project).await {
+            Ok(()) => eprintln!("read again: {workflows} workflows"),
+            Err(error) => eprintln!("error: the new version does not serve: {error:#}"),
+        }
+        self.shown.greet(&self.sandbox);
+    }
+}
+
+/// When each file was written, and how long it is.
+type Marks = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
+
+fn marks(root: &Path) -> Marks {
+    let mut marks = Marks::new();
+    for name in ["relance.yaml", "templates.yaml", "templates.lock.json"] {
+        mark(&root.join(name), &mut marks);
+    }
+    mark_folder(&root.join("workflows"), DEPTH, &mut marks);
+    marks
+}
+
+fn mark(path: &Path, marks: &mut Marks) {
+    if let Ok(found) = fs::metadata(path) {
+        marks.insert(path.to_owned(), (found.modified().ok(), found.len()));
+    }
+}
+
+fn mark_folder(folder: &Path, depth: usize, marks: &mut Marks) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        match path.is_dir() {
+            true if depth > 0 => mark_folder(&path, depth - 1, marks),
+            true => {}
+            false => mark(&path, marks),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_saved_made_or_deleted_is_noticed() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fs::create_dir_all(path("workflows/samples")).unwrap();
+        fs::write(path("relance.yaml"), "a").unwrap();
+        let first = marks(root.path());
+        assert_eq!(first, marks(root.path()));
+        fs::write(path("workflows/samples/x.json"), "{}").unwrap();
+        let second = marks(root.path());
+        assert_ne!(first, second);
+        fs::write(path("relance.yaml"), "ab").unwrap();
+        assert_ne!(second, marks(root.path()));
+        fs::remove_file(path("workflows/samples/x.json")).unwrap();
+        fs::remove_file(path("relance.yaml")).unwrap();
+        assert!(marks(root.path()).is_empty());
+    }
+}

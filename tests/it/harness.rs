@@ -1,0 +1,631 @@
+//! Harness: one engine, one fake vendor over loopback and a clock that stands still until a test moves it.
+//!
+//! ```text
+//! World::on(database).workflow("paid", "…").start().await      the project, read and checked
+//! world.event("order.paid", json!({…})).await                  something happens, and everything it causes now
+//! world.advance(hours(25)).await                               time passes through every due instant, in order
+//! world.restart().await                                        the process dies, and is started again
+//! ```
+//! Nothing sleeps. A world that is dropped with work left over fails its test.
+
+use crate::database::Database;
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use futures_util::future::join_all;
+use relance::clock::Clock;
+use relance::config::{Channel, Files, LockedTemplate, Project, Secret};
+use relance::connector::Callbell;
+use relance::connector::sandbox::{Sandbox, SandboxConfig, SandboxMessage, Way};
+use relance::connector::webhook;
+use relance::delivery::DeliveryState;
+use relance::engine::{Accepted, Engine, Setup};
+use relance::event::{Dedupe, Evaluation, NewEvent};
+use relance::run::Run;
+use relance::store::Store;
+use relance::store::deliveries::{AttemptRow, DeliveryFilter, DeliveryRow};
+use relance::store::runs::RunFilter;
+use relance::workflow::diagnostic::Severity;
+use serde_json::{Value, json};
+use std::cell::Cell;
+use std::fmt::Write as _;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+/// 2026-03-02 12:00 in Paris, a Monday.
+pub(crate) const NOON: i64 = 1_772_449_200_000;
+/// The person of most tests.
+pub(crate) const ANA: &str = "+33612340001";
+pub(crate) const BOB: &str = "+33612340002";
+/// Instants and posts that one move of the clock may pass.
+const MOST_TURNS: usize = 50_000;
+/// Real time after which a world that does not come to rest is broken.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) fn minutes(count: u64) -> Duration {
+    Duration::from_secs(60 * count)
+}
+
+pub(crate) fn hours(count: u64) -> Duration {
+    minutes(60 * count)
+}
+
+pub(crate) fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// A project on its way to a [`World`].
+pub(crate) struct Plan {
+    database: Database,
+    start_ms: i64,
+    consent: &'static str,
+    project: String,
+    templates: Vec<(String, String)>,
+    lock: Vec<LockedTemplate>,
+    files: Files,
+    audiences: Vec<(String, Vec<u8>)>,
+}
+
+impl Plan {
+    /// `workflows/<id>.yaml`.
+    pub(crate) fn workflow(mut self, id: &str, text: &str) -> Self {
+        self.files.insert(format!("workflows/{id}.yaml"), unindent(text));
+        self
+    }
+
+    /// More of `relance.yaml`.
+    pub(crate) fn project(mut self, text: &str) -> Self {
+        self.project.push_str(&unindent(text));
+        self
+    }
+
+    /// `consent:` of the project, instead of `everyone`; empty = none.
+    pub(crate) fn consent(mut self, rule: &'static str) -> Self {
+        self.consent = rule;
+        self
+    }
+
+    /// An approved template and its entry in the catalogue.
+    pub(crate) fn template(self, name: &str, text: &str, values: &[&str]) -> Self {
+        self.template_as("approved", name, text, values)
+    }
+
+    /// A template of another status than approved.
+    pub(crate) fn template_as(mut self, status: &str, name: &str, text: &str, values: &[&str]) -> Self {
+        let uuid = format!("{:032x}", self.lock.len() + 1);
+        self.templates.push((name.to_owned(), format!("{name}: {{ uuid: \"{uuid}\", values: {values:?} }}\n")));
+        let locked = json!({
+            "uuid": uuid, "title": name, "text": text, "type": "text", "category": "utility", "status": status,
+            "placeholders": values.len(),
+        });
+        self.lock.push(serde_json::from_value(locked).unwrap());
+        self
+    }
+
+    /// A file of `workflows/audiences`.
+    pub(crate) fn audience(mut self, name: &str, content: impl Into<Vec<u8>>) -> Self {
+        self.audiences.push((name.to_owned(), content.into()));
+        self
+    }
+
+    /// When the story begins, ISO 8601.
+    pub(crate) fn at(mut self, instant: &str) -> Self {
+        self.start_ms = ms(instant);
+        self
+    }
+
+    fn files(&self) -> Files {
+        let mut files = self.files.clone();
+        let consent = match self.consent {
+            "" => String::new(),
+            rule => format!("consent: {rule}\n"),
+        };
+        let head = "version: 1\nname: Shop\nsettings: { timezone: Europe/Paris }\nphone_region: FR\n";
+        files.insert("relance.yaml".into(), format!("{head}{consent}{}", self.project));
+        files.insert("templates.yaml".into(), self.templates.iter().map(|(_, entry)| entry.as_str()).collect());
+        files.insert("templates.lock.json".into(), serde_json::to_string(&self.lock).unwrap());
+        for (name, content) in &self.audiences {
+            let header = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            files.insert(format!("workflows/audiences/{name}"), String::from_utf8_lossy(header).into_owned());
+        }
+        files
+    }
+
+    /// Reads the project, and starts the engine and the fake vendor.
+    pub(crate) async fn start(self) -> World {
+        // `RUST_LOG=relance=debug` shows what the engine says.
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("workflows/audiences")).unwrap();
+        let files = self.files();
+        let project = read(&files);
+        let clock = Clock::still(self.start_ms);
+        let (door, gate) = (Door::default(), Gate::default());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let listed: Vec<Channel> = project.settings.channels.iter().filter(|channel| channel.listed).cloned().collect();
+        let sandbox = Sandbox::new(SandboxConfig {
+            templates: self.lock.clone(),
+            channels: listed,
+            webhook_url: Some(format!("http://{address}/callbell")),
+            token: Some(Secret::new("token")),
+            posts_at_once: 1,
+            ..SandboxConfig::new(clock.clone())
+        })
+        .unwrap();
+        let webhook = Router::new().route("/callbell", post(receive)).with_state((door.clone(), clock.clone()));
+        let vendor = sandbox.router().layer(from_fn_with_state(gate.clone(), hold));
+        tokio::spawn(axum::serve(listener, vendor.merge(webhook)).into_future());
+        let mut world = World {
+            clock,
+            sandbox,
+            gate,
+            door,
+            vendor: format!("http://{address}/v1"),
+            root,
+            files,
+            token: "token",
+            life: None,
+            posted: Cell::new(0),
+            left_over: Cell::new(false),
+            database: self.database,
+        };
+        for (name, content) in self.audiences {
+            world.write_audience(&name, content);
+        }
+        world.start_again().await;
+        world
+    }
+}
+
+/// A checked project; a mistake fails the test.
+fn read(files: &Files) -> Project {
+    let loaded = relance::workflow::load(files);
+    let errors: Vec<_> = loaded.diagnostics.iter().filter(|one| one.severity == Severity::Error).collect();
+    assert!(errors.is_empty(), "the project has mistakes: {errors:#?}");
+    loaded.project.unwrap()
+}
+
+/// Everything of one story. See the top of this file.
+pub(crate) struct World {
+    pub(crate) clock: Clock,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) gate: Gate,
+    door: Door,
+    vendor: String,
+    root: TempDir,
+    files: Files,
+    /// What the engine shows the vendor; anything but `token` is refused with 401.
+    pub(crate) token: &'static str,
+    life: Option<Life>,
+    posted: Cell<u32>,
+    left_over: Cell<bool>,
+    /// Dropped last.
+    database: Database,
+}
+
+/// One life of the process. Its runtime has one worker, so that what one task hands over at once is one group.
+struct Life {
+    runtime: Runtime,
+    engine: Engine,
+}
+
+impl World {
+    pub(crate) fn on(database: Database) -> Plan {
+        Plan {
+            database,
+            start_ms: NOON,
+            consent: "everyone",
+            project: String::new(),
+            templates: Vec::new(),
+            lock: Vec::new(),
+            files: Files::new(),
+            audiences: Vec::new(),
+        }
+    }
+
+    // --- what happens ---------------------------------------------------------------------------------------------
+
+    /// An event with an id of its own, and everything that follows from it now.
+    pub(crate) async fn event(&self, name: &str, data: Value) -> Accepted {
+        let accepted = self.post(self.new_event(name, data)).await;
+        self.settle().await;
+        accepted
+    }
+
+    /// As [`World::event`], with this id.
+    pub(crate) async fn event_with_id(&self, id: &str, name: &str, data: Value) -> Accepted {
+        let event = self.new_event(name, data);
+        let accepted = self.post(NewEvent { dedupe: Dedupe { key: id.into(), ..event.dedupe }, ..event }).await;
+        self.settle().await;
+        accepted
+    }
+
+    /// Events that are decided in one group.
+    pub(crate) async fn events(&self, name: &str, all: impl IntoIterator<Item = Value>) -> Vec<Accepted> {
+        let events: Vec<NewEvent> = all.into_iter().map(|data| self.new_event(name, data)).collect();
+        let engine = self.engine().clone();
+        let offered = async move { join_all(events.into_iter().map(|event| engine.accept(event))).await };
+        let accepted = self.within(offered).await.into_iter().map(|one| one.unwrap()).collect();
+        self.settle().await;
+        accepted
+    }
+
+    /// An event of which only the commit is awaited, not what follows.
+    pub(crate) async fn post(&self, event: NewEvent) -> Accepted {
+        let engine = self.engine().clone();
+        self.within(async move { engine.accept(event).await }).await.unwrap()
+    }
+
+    pub(crate) fn new_event(&self, name: &str, data: Value) -> NewEvent {
+        self.posted.set(self.posted.get() + 1);
+        let key = format!("event {}", self.posted.get());
+        let dedupe = Dedupe { key, keep_ms: Dedupe::ID_MS, body_hash: String::new() };
+        NewEvent { source: "api".into(), name: name.into(), data, at_ms: self.clock.now_ms(), dedupe }
+    }
+
+    /// The person writes, and everything that follows from it now.
+    pub(crate) async fn says(&self, phone: &str, text: &str) {
+        self.sandbox.reply(phone, text, None).unwrap();
+        self.settle().await;
+    }
+
+    /// The account tells something that the fake vendor does not say by itself.
+    pub(crate) async fn told(&self, body: Value) {
+        let raw = body.to_string();
+        let incoming = webhook::read(raw.as_bytes(), self.clock.now_ms()).unwrap();
+        let engine = self.engine().clone();
+        self.within(async move { engine.told(incoming, raw.len()).await }).await.unwrap();
+        self.settle().await;
+    }
+
+    // --- time -----------------------------------------------------------------------------------------------------
+
+    /// Time passes: every due instant of the engine and of the vendor is reached, in order.
+    pub(crate) async fn advance(&self, by: Duration) {
+        self.move_to(self.clock.now_ms() + i64::try_from(by.as_millis()).unwrap()).await;
+    }
+
+    /// As [`World::advance`], to an instant (ISO 8601).
+    pub(crate) async fn advance_to(&self, instant: &str) {
+        self.move_to(ms(instant)).await;
+    }
+
+    async fn move_to(&self, at_ms: i64) {
+        for _ in 0..MOST_TURNS {
+            let due_ms = self.settle().await;
+            if self.clock.now_ms() >= at_ms {
+                return;
+            }
+            self.clock.move_to(due_ms.map_or(at_ms, |due_ms| due_ms.min(at_ms)));
+        }
+        panic!("the clock cannot be moved: something is due again and again at {}", self.clock.now_ms());
+    }
+
+    /// Everything that is due now happens; when something is due next.
+    pub(crate) async fn settle(&self) -> Option<i64> {
+        for _ in 0..MOST_TURNS {
+            let engine = self.engine().clone();
+            let quiet = async move {
+                engine.look().await;
+                engine.quiet().await
+            };
+            let rest = tokio::time::timeout(PATIENCE, self.within(quiet)).await;
+            let of_engine = rest.unwrap_or_else(|_| panic!("the engine does not come to rest: {:?}", self.sandbox.calls()));
+            let of_vendor = self.sandbox.next_due_ms();
+            if of_vendor.is_none_or(|due_ms| due_ms > self.clock.now_ms()) {
+                return of_engine.into_iter().chain(of_vendor).min();
+            }
+            self.sandbox.settle().await;
+        }
+        panic!("the world does not come to rest");
+    }
+
+    // --- lives of the process -------------------------------------------------------------------------------------
+
+    /// The process dies as by `kill -9`, and is started again on the same rows.
+    pub(crate) async fn restart(&mut self) {
+        self.crash().await;
+        self.start_again().await;
+        self.settle().await;
+    }
+
+    /// The process dies as by `kill -9`: no task is ended, no call is awaited.
+    pub(crate) async fn crash(&mut self) {
+        self.door.close();
+        let Life { runtime, engine } = self.life.take().expect("the process lives");
+        drop(engine);
+        tokio::task::spawn_blocking(move || runtime.shutdown_timeout(PATIENCE)).await.unwrap();
+    }
+
+    pub(crate) async fn start_again(&mut self) {
+        if self.database.is_postgres() {
+            wait_for_the_former_life(&self.database.url).await;
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (url, project) = (self.database.url.clone(), read(&self.files));
+        let (clock, root) = (self.clock.clone(), self.root.path().to_owned());
+        let callbell = Callbell::new(&self.vendor, Some(Secret::new(self.token))).unwrap();
+        let begin = move || {
+            let engine = runtime.block_on(async {
+                let store = Store::open(&url).await.unwrap();
+                Engine::start(Setup { clock, store, callbell: Some(callbell), root }, &project).await.unwrap()
+            });
+            Life { runtime, engine }
+        };
+        let life = tokio::task::spawn_blocking(begin).await.unwrap();
+        self.door.open(&life.engine);
+        self.life = Some(life);
+    }
+
+    /// Other files from now on; they serve when they are deployed or the process is started again.
+    pub(crate) fn change(&mut self, id: &str, text: &str) {
+        self.files.insert(format!("workflows/{id}.yaml"), unindent(text));
+    }
+
+    /// Changes a file in place.
+    pub(crate) fn edit(&mut self, path: &str, from: &str, to: &str) {
+        let file = self.files.get_mut(path).unwrap();
+        assert!(file.contains(from), "{file}");
+        *file = file.replace(from, to);
+    }
+
+    pub(crate) fn remove(&mut self, id: &str) {
+        self.files.remove(&format!("workflows/{id}.yaml"));
+    }
+
+    pub(crate) async fn deploy(&self) {
+        self.deploy_project(read(&self.files)).await;
+    }
+
+    /// As [`World::deploy`], for what the checks would complain of: the account changed its mind after them.
+    pub(crate) async fn deploy_unchecked(&self) {
+        self.deploy_project(relance::workflow::load(&self.files).project.unwrap()).await;
+    }
+
+    async fn deploy_project(&self, project: Project) {
+        let engine = self.engine().clone();
+        self.within(async move { engine.deploy(project).await }).await.unwrap();
+    }
+
+    pub(crate) fn write_audience(&self, name: &str, content: impl AsRef<[u8]>) {
+        std::fs::write(self.root.path().join("workflows/audiences").join(name), content).unwrap();
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.life.as_ref().expect("the process lives").engine
+    }
+
+    /// Runs something in the process of the engine.
+    async fn within<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> T {
+        self.life.as_ref().expect("the process lives").runtime.spawn(task).await.unwrap()
+    }
+
+    async fn ask<T, F>(&self, question: impl FnOnce(Store) -> F) -> T
+    where
+        T: Send + 'static,
+        F: Future<Output = anyhow::Result<T>> + Send + 'static,
+    {
+        self.within(question(self.engine().store().clone())).await.unwrap()
+    }
+
+    // --- what came of it ------------------------------------------------------------------------------------------
+
+    /// What the vendor took of us, oldest first.
+    pub(crate) fn messages(&self) -> Vec<SandboxMessage> {
+        self.sandbox.messages().into_iter().filter(|message| message.direction == Way::Sent).collect()
+    }
+
+    /// Our messages as the people read them: `text: Hello`, `template: Hello Ana`.
+    pub(crate) fn sent(&self) -> Vec<String> {
+        self.messages().iter().map(|message| format!("{}: {}", message.form.as_str(), message.text)).collect()
+    }
+
+    /// Oldest first.
+    pub(crate) async fn runs(&self) -> Vec<Run> {
+        let filter = RunFilter { limit: 10_000, ..RunFilter::default() };
+        let mut runs = self.ask(|store| async move { store.list_runs(&filter).await }).await;
+        runs.reverse();
+        runs
+    }
+
+    /// The only run.
+    pub(crate) async fn run(&self) -> Run {
+        let mut runs = self.runs().await;
+        assert_eq!(runs.len(), 1, "{runs:#?}");
+        runs.remove(0)
+    }
+
+    /// `done`, `stopped: restarted`, oldest first.
+    pub(crate) async fn run_states(&self) -> Vec<String> {
+        self.runs().await.iter().map(|run| with_reason(run.state.as_str(), &run.reason)).collect()
+    }
+
+    /// Oldest first.
+    pub(crate) async fn deliveries(&self) -> Vec<DeliveryRow> {
+        let filter = DeliveryFilter { limit: 10_000, ..DeliveryFilter::default() };
+        let mut rows = self.ask(|store| async move { store.list_deliveries(&filter).await }).await;
+        rows.reverse();
+        rows
+    }
+
+    /// `accepted text`, `skipped: no_consent`, oldest first.
+    pub(crate) async fn delivery_states(&self) -> Vec<String> {
+        let words = |row: &DeliveryRow| match (row.delivery.state, row.delivery.form) {
+            (DeliveryState::Accepted, Some(form)) => format!("accepted {}", form.as_str()),
+            (state, _) => with_reason(state.as_str(), &row.delivery.reason),
+        };
+        self.deliveries().await.iter().map(words).collect()
+    }
+
+    /// Every call for these deliveries.
+    pub(crate) async fn attempts(&self) -> Vec<AttemptRow> {
+        let ids: Vec<String> = self.deliveries().await.into_iter().map(|row| row.delivery.id).collect();
+        self.ask(|store| async move { store.attempts(&ids.iter().map(String::as_str).collect::<Vec<_>>()).await }).await
+    }
+
+    /// Asks the store directly.
+    pub(crate) async fn store<T, F>(&self, question: impl FnOnce(Store) -> F) -> T
+    where
+        T: Send + 'static,
+        F: Future<Output = anyhow::Result<T>> + Send + 'static,
+    {
+        self.ask(question).await
+    }
+
+    /// Work may be left over at the end of this test.
+    pub(crate) fn may_leave_work(&self) {
+        self.left_over.set(true);
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let Some(Life { runtime, engine }) = self.life.take() else { return };
+        let store = engine.store().clone();
+        let now_ms = self.clock.now_ms();
+        // On a thread of its own: this one may belong to a runtime, which may not wait.
+        let checked = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(left_over(&store, now_ms))).join());
+        self.door.close();
+        drop((engine, store));
+        runtime.shutdown_background();
+        if std::thread::panicking() || self.left_over.get() {
+            return;
+        }
+        let left = checked.expect("the store says what is left over");
+        assert!(left.is_empty(), "work is left over at the end of the test: {left:#?}");
+    }
+}
+
+/// Deliveries that are under way, or due although nothing happens any more.
+async fn left_over(store: &Store, now_ms: i64) -> Vec<String> {
+    let filter = DeliveryFilter { limit: 10_000, ..DeliveryFilter::default() };
+    let rows = store.list_deliveries(&filter).await.unwrap_or_default();
+    let left = |row: &&DeliveryRow| match row.delivery.state {
+        DeliveryState::Sending => true,
+        DeliveryState::Queued | DeliveryState::Held => row.delivery.due_at_ms <= now_ms,
+        _ => false,
+    };
+    let words = |row: &DeliveryRow| format!("{} {}", row.delivery.step, with_reason(row.delivery.state.as_str(), &row.delivery.reason));
+    rows.iter().filter(left).map(words).collect()
+}
+
+/// A server ends the session of a dead client when it notices; whoever starts earlier is refused.
+async fn wait_for_the_former_life(url: &str) {
+    use sqlx::{AnyConnection, Connection as _, Executor as _};
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect(url).await.unwrap();
+    connection.execute("set lock_timeout = '20s'; select pg_advisory_lock(7235452)::text").await.unwrap();
+    connection.close().await.unwrap();
+}
+
+// --- words -----------------------------------------------------------------------------------------------------------
+
+fn with_reason(state: &str, reason: &str) -> String {
+    if reason.is_empty() { state.to_owned() } else { format!("{state}: {reason}") }
+}
+
+/// `paid started`, `paid skipped: bad_number`.
+pub(crate) fn words(evaluations: &[Evaluation]) -> Vec<String> {
+    let one = |evaluation: &Evaluation| {
+        let mut words = format!("{} ", evaluation.workflow);
+        let result = serde_json::to_value(evaluation.result).unwrap();
+        let _ = write!(words, "{}", with_reason(result.as_str().unwrap(), &evaluation.reason));
+        words
+    };
+    evaluations.iter().map(one).collect()
+}
+
+/// Unix milliseconds of an ISO 8601 instant.
+pub(crate) fn ms(instant: &str) -> i64 {
+    instant.parse::<jiff::Timestamp>().unwrap().as_millisecond()
+}
+
+/// A text as written in a test, without the indentation of its first line.
+pub(crate) fn unindent(text: &str) -> String {
+    let text = text.strip_prefix('\n').unwrap_or(text);
+    let indent = text.len() - text.trim_start_matches(' ').len();
+    let lines = text.lines().map(|line| line.get(indent..).unwrap_or(line.trim_start()));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+// --- the vendor's way to the engine ----------------------------------------------------------------------------------
+
+/// The address that the account tells its events to: the engine that lives at that moment, if one does.
+#[derive(Clone, Default)]
+struct Door(Arc<RwLock<Option<Engine>>>);
+
+impl Door {
+    fn open(&self, engine: &Engine) {
+        *self.0.write().unwrap() = Some(engine.clone());
+    }
+
+    fn close(&self) {
+        *self.0.write().unwrap() = None;
+    }
+
+    fn engine(&self) -> Option<Engine> {
+        self.0.read().unwrap().clone()
+    }
+}
+
+async fn receive(State((door, clock)): State<(Door, Clock)>, body: Bytes) -> Response {
+    let Some(engine) = door.engine() else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
+    let incoming = webhook::read(&body, clock.now_ms()).unwrap();
+    match engine.told(incoming, body.len()).await {
+        Ok(()) => Json(json!({"status": "ok"})).into_response(),
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+/// Keeps the vendor's answers back, so that a test can kill the process while a call is open.
+#[derive(Clone)]
+pub(crate) struct Gate(Arc<watch::Sender<Held>>);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Held {
+    closed: bool,
+    /// Answers that wait.
+    waiting: usize,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(Held::default())))
+    }
+}
+
+impl Gate {
+    /// From now on the vendor takes what it gets and answers nothing.
+    pub(crate) fn close(&self) {
+        self.0.send_modify(|held| *held = Held { closed: true, waiting: 0 });
+    }
+
+    pub(crate) fn open(&self) {
+        self.0.send_modify(|held| *held = Held::default());
+    }
+
+    /// Waits until so many calls were taken and are not answered.
+    pub(crate) async fn holds(&self, calls: usize) {
+        let mut seen = self.0.subscribe();
+        let reached = seen.wait_for(|held| held.waiting >= calls);
+        tokio::time::timeout(PATIENCE, reached).await.expect("the calls come").unwrap();
+    }
+}
+
+async fn hold(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if gate.0.borrow().closed {
+        gate.0.send_modify(|held| held.waiting += 1);
+        let _ = gate.0.subscribe().wait_for(|held| !held.closed).await;
+    }
+    response
+}

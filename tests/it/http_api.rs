@@ -1,0 +1,164 @@
+//! Promise: the API opens to the admin token alone, shows what happened in stable shapes, and no phone number.
+
+use crate::http_stand::{Answer, Stand, TOKEN, send};
+use relance::http::Mode;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const ADDRESSES: [&str; 7] = [
+    "/api/runs",
+    "/api/runs/01ARZ3NDEKTSV4RRFFQ69G5FAV",
+    "/api/deliveries",
+    "/api/events/01ARZ3NDEKTSV4RRFFQ69G5FAV",
+    "/api/campaigns",
+    "/api/load",
+    "/api/runs?nonsense=1",
+];
+
+async fn trigger(stand: &Stand, event: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+    let request = stand.request(Method::POST, &format!("/api/events/{event}")).bearer_auth(TOKEN);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    send(request.body(body.to_string())).await
+}
+
+fn order(total: u32) -> Value {
+    json!({ "phone": "+33612340001", "name": "Ana", "total": total })
+}
+
+#[tokio::test]
+async fn every_address_asks_for_the_token_first() {
+    let stand = Stand::new(Mode::Serve).await;
+    for address in ADDRESSES {
+        assert_eq!(stand.get(address).await.refused(), 401, "{address}");
+    }
+    assert_eq!(stand.post("/api/events/order.paid", &[], order(12).to_string()).await.refused(), 401);
+    for wrong in ["Bearer wrong", "Bearer", "Bearer ", "Basic Y2FuYXJ5", TOKEN] {
+        assert_eq!(stand.post("/api/events/a", &[("authorization", wrong)], "{").await.refused(), 401, "{wrong}");
+    }
+    assert_eq!(stand.rows().await, (0, 0));
+    let accepted =
+        send(stand.request(Method::GET, "/api/runs").header("authorization", format!("bearer {TOKEN}"))).await;
+    assert_eq!(accepted.status, 200);
+}
+
+#[tokio::test]
+async fn who_guesses_is_locked_out() {
+    let stand = Stand::new(Mode::Serve).await;
+    for _ in 0..10 {
+        assert_eq!(send(stand.request(Method::GET, "/api/runs").bearer_auth("guess")).await.refused(), 401);
+    }
+    let locked = stand.api("/api/runs").await;
+    assert_eq!(locked.refused(), 429);
+    let wait: u32 = locked.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    assert_eq!(stand.get("/healthz").await.status, 200, "the rest goes on");
+}
+
+#[tokio::test]
+async fn dev_on_loopback_needs_no_token_but_our_own_page() {
+    let stand = Stand::new(Mode::Dev).await;
+    assert_eq!(stand.get("/api/runs").await.status, 200);
+    assert_eq!(stand.post("/api/events/order.paid", &[], order(12).to_string()).await.status, 200);
+    let foreign = [("origin", "http://evil.example")];
+    assert_eq!(stand.post("/api/events/order.paid", &foreign, order(12).to_string()).await.refused(), 403);
+    let own = [("origin", format!("http://localhost:{}", stand.address.port()))];
+    let own = [(own[0].0, own[0].1.as_str())];
+    assert_eq!(stand.post("/api/events/order.paid", &own, order(13).to_string()).await.status, 200);
+}
+
+#[tokio::test]
+async fn each_trigger_is_a_new_event_unless_it_has_an_id() {
+    let stand = Stand::new(Mode::Serve).await;
+    let first = trigger(&stand, "order.paid", &[], &order(12)).await.json();
+    let second = trigger(&stand, "order.paid", &[], &order(12)).await.json();
+    assert_ne!(first["event_id"], second["event_id"]);
+    assert_eq!((first["version"].as_i64(), first["duplicate"].as_bool()), (Some(1), Some(false)));
+    let evaluation = &first["evaluations"][0];
+    assert_eq!((&evaluation["workflow"], &evaluation["result"]), (&json!("paid"), &json!("started")));
+    let refused = trigger(&stand, "order.paid", &[], &order(9)).await.json();
+    assert_eq!(refused["evaluations"][0]["result"], "skipped", "{refused}");
+    let with_id = [("idempotency-key", "k1")];
+    let third = trigger(&stand, "order.paid", &with_id, &order(12)).await.json();
+    let again = trigger(&stand, "order.paid", &with_id, &order(12)).await.json();
+    assert_eq!((&again["event_id"], again["duplicate"].as_bool()), (&third["event_id"], Some(true)));
+
+    for (event, body) in [("order-paid", "{}"), ("order.paid", "[]"), ("order.paid", ""), ("order.paid", "{")] {
+        let request = stand.request(Method::POST, &format!("/api/events/{event}")).bearer_auth(TOKEN).body(body);
+        assert_eq!(send(request).await.refused(), 400, "{event} {body:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_shown_with_its_event_its_story_and_its_messages() {
+    let stand = Stand::new(Mode::Serve).await;
+    let taken = trigger(&stand, "order.paid", &[], &order(12)).await.json();
+    stand.engine.quiet().await;
+    let id = taken["evaluations"][0]["run"].as_str().unwrap();
+    let shown = stand.api(&format!("/api/runs/{id}")).await;
+    assert_eq!(shown.status, 200);
+    assert!(!shown.text.contains("12340001"), "{}", shown.text);
+    let shown = shown.json();
+    assert_eq!(shown["version"], 1);
+    assert_eq!((&shown["run"]["id"], &shown["run"]["workflow"]), (&json!(id), &json!("paid")));
+    assert_eq!(shown["run"]["event"], taken["event_id"]);
+    assert_eq!((&shown["event"]["data"]["total"], &shown["event"]["data"]["phone"]), (&json!(12), &json!("+336…01")));
+    assert_eq!(shown["evaluations"][0]["result"], "started");
+    assert!(
+        shown["trace"].as_array().unwrap().iter().all(|entry| entry["at"] == "2026-03-02T11:00:00Z"),
+        "{}",
+        shown["trace"]
+    );
+    assert!(!shown["trace"].as_array().unwrap().is_empty());
+    let listed = stand.api(&format!("/api/deliveries?run={id}")).await.json();
+    assert_eq!(listed["deliveries"], shown["deliveries"]);
+    let delivery = &shown["deliveries"][0];
+    for key in ["id", "run", "workflow", "step", "contact", "state", "reason", "form", "status", "attempts"] {
+        assert!(delivery.get(key).is_some(), "{key}: {delivery}");
+    }
+    assert_eq!((&delivery["run"], &delivery["step"]), (&json!(id), &json!("0")));
+    assert!(delivery["attempts"].is_array());
+
+    let event = stand.api(&format!("/api/events/{}", taken["event_id"].as_str().unwrap())).await.json();
+    assert_eq!(event["event"], shown["event"]);
+    for missing in ["/api/runs/none", "/api/events/none"] {
+        assert_eq!(stand.api(missing).await.refused(), 404);
+    }
+}
+
+#[tokio::test]
+async fn lists_are_filtered_and_say_what_they_know() {
+    let stand = Stand::new(Mode::Serve).await;
+    for total in 11..14 {
+        trigger(&stand, "order.paid", &[], &order(total)).await;
+    }
+    stand.engine.quiet().await;
+    let ids = async |query: &str| {
+        let answer = stand.api(&format!("/api/runs{query}")).await.json();
+        assert_eq!(answer["version"], 1);
+        answer["runs"].as_array().unwrap().iter().map(|run| run["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let all = ids("").await;
+    assert!(all.len() == 3 && all.is_sorted_by(|one, next| one > next), "newest first: {all:?}");
+    assert_eq!(ids("?workflow=paid&state=&contact=").await, all, "an empty filter says nothing");
+    assert_eq!(ids(&format!("?before={}&limit=1", all[0])).await, all[1..2]);
+    assert_eq!(ids("?workflow=other").await, Vec::<String>::new());
+    let contact = stand.api("/api/runs").await.json()["runs"][0]["contact"].as_str().unwrap().to_owned();
+    assert_eq!(ids(&format!("?contact={contact}")).await, all);
+
+    let refused = async |query: &str, part: &str| {
+        let answer = stand.api(&format!("/api/{query}")).await;
+        assert_eq!(answer.refused(), 400, "{query}");
+        assert!(answer.text.contains(part), "{query}: {}", answer.text);
+    };
+    refused("runs?state=finished", "`needs_attention`").await;
+    refused("runs?status=done", "`state`").await;
+    refused("runs?state=done&state=waiting", "twice").await;
+    refused("deliveries?state=sent", "`uncertain`").await;
+    refused("deliveries?workflow=paid", "`contact`").await;
+    refused("runs/none?x=1", "nothing may follow").await;
+    for limit in ["0", "1001", "-1", "many", "1e2", "99999999999999999999"] {
+        refused(&format!("deliveries?limit={limit}"), "from 1 to 1000").await;
+    }
+    assert_eq!(stand.api("/api/campaigns?limit=5").await.json(), json!({ "version": 1, "campaigns": [] }));
+    assert_eq!(stand.api("/api/load").await.json()["load"]["events"], 3);
+}
