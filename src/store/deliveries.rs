@@ -232,7 +232,7 @@ impl Tx<'_> {
             })
         };
         self.counted.statements += 1;
-        let query = sqlx::query(CLAIM.sql(self.dialect)).bind(self.now_ms).bind(i64::try_from(most)?).bind(channel);
+        let query = sqlx::query(CLAIM.sql(self.dialect, 0)).bind(self.now_ms).bind(i64::try_from(most)?).bind(channel);
         query.fetch_all(&mut *self.tx).await?.iter().map(due).collect()
     }
 

@@ -1,7 +1,7 @@
 //! Store: rows, and the statements that move them. It knows no rule: what may happen is decided in memory before.
 //!
 //! One set of statements for both databases (`dialect`). Writes go through one [`Writer`] per process, in groups:
-//! one transaction, one commit, each statement at most once with its rows in one JSON parameter.
+//! one transaction, one commit, each statement at most once with all its rows.
 //! Invariant: uniqueness and moves between states are guarded by the database, not by a prior read.
 
 pub mod contacts;
@@ -13,9 +13,9 @@ pub mod schedules;
 
 use crate::clock::Clock;
 use anyhow::{Context as _, bail};
-use dialect::{Dialect, Statement};
-use sqlx::any::{AnyPoolOptions, AnyRow};
-use sqlx::{AnyConnection, AnyPool, Connection as _, Executor as _, Row as _};
+use dialect::{Dialect, SIZES, Statement};
+use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
+use sqlx::{AnyConnection, AnyPool, Arguments as _, Connection as _, Executor as _, Row as _};
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,8 +124,11 @@ impl Store {
     }
 
     async fn read(&self, statement: &Statement, rows: Rows) -> anyhow::Result<Vec<AnyRow>> {
-        let query = sqlx::query(statement.sql(self.dialect)).bind(rows.into_json());
-        Ok(query.fetch_all(&self.readers).await?)
+        let mut found = Vec::new();
+        for (size, arguments) in rows.executions() {
+            found.extend(query(statement, self.dialect, size, arguments).fetch_all(&self.readers).await?);
+        }
+        Ok(found)
     }
 }
 
@@ -168,29 +171,30 @@ impl Writer {
 impl Tx<'_> {
     /// Executes a statement on rows; nothing happens without rows.
     pub(crate) async fn write(&mut self, statement: &Statement, rows: Rows) -> anyhow::Result<u64> {
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        self.counted.statements += 1;
         self.counted.rows += rows.count as u64;
-        let query = sqlx::query(statement.sql(self.dialect)).bind(rows.into_json());
-        Ok(query.execute(&mut *self.tx).await?.rows_affected())
+        let mut written = 0;
+        for (size, arguments) in rows.executions() {
+            self.counted.statements += 1;
+            let query = query(statement, self.dialect, size, arguments);
+            written += query.execute(&mut *self.tx).await?.rows_affected();
+        }
+        Ok(written)
     }
 
     /// Reads with rows as the question; nothing is asked without rows.
     pub(crate) async fn fetch(&mut self, statement: &Statement, rows: Rows) -> anyhow::Result<Vec<AnyRow>> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
+        let mut found = Vec::new();
+        for (size, arguments) in rows.executions() {
+            self.counted.statements += 1;
+            found.extend(query(statement, self.dialect, size, arguments).fetch_all(&mut *self.tx).await?);
         }
-        self.counted.statements += 1;
-        let query = sqlx::query(statement.sql(self.dialect)).bind(rows.into_json());
-        Ok(query.fetch_all(&mut *self.tx).await?)
+        Ok(found)
     }
 
     /// Reads with an instant and a number as the question.
     pub(crate) async fn due(&mut self, statement: &Statement, at_ms: i64, most: usize) -> anyhow::Result<Vec<AnyRow>> {
         self.counted.statements += 1;
-        let query = sqlx::query(statement.sql(self.dialect)).bind(at_ms).bind(i64::try_from(most)?);
+        let query = sqlx::query(statement.sql(self.dialect, 0)).bind(at_ms).bind(i64::try_from(most)?);
         Ok(query.fetch_all(&mut *self.tx).await?)
     }
 
@@ -211,10 +215,19 @@ impl Tx<'_> {
     }
 }
 
-/// Rows on their way into a statement: a JSON list of lists.
+fn query(
+    statement: &Statement,
+    dialect: Dialect,
+    size: usize,
+    arguments: AnyArguments,
+) -> sqlx::query::Query<'static, sqlx::Any, AnyArguments> {
+    sqlx::query_with(statement.sql(dialect, size), arguments)
+}
+
+/// Rows on their way into a statement.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
-    json: Vec<u8>,
+    cells: Vec<OwnedCell>,
     count: usize,
 }
 
@@ -226,43 +239,58 @@ pub(crate) enum Cell<'a> {
     Null,
 }
 
+#[derive(Debug)]
+enum OwnedCell {
+    Text(String),
+    Number(i64),
+    Null,
+}
+
 impl Rows {
+    /// Adds a row. The first cell of a row is never null where there may be several rows.
     pub(crate) fn push(&mut self, cells: &[Cell]) {
-        self.json.extend_from_slice(if self.count == 0 { b"[[" } else { b",[" });
-        for (index, cell) in cells.iter().enumerate() {
-            if index > 0 {
-                self.json.push(b',');
-            }
-            cell.write(&mut self.json);
-        }
-        self.json.push(b']');
+        self.cells.extend(cells.iter().map(Cell::to_owned));
         self.count += 1;
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    fn into_json(mut self) -> String {
-        self.json.extend_from_slice(if self.count == 0 { b"[]" } else { b"]" });
-        String::from_utf8(self.json).expect("JSON written from text is UTF-8")
+    /// The executions that carry all rows: the index of each one's size, and its values.
+    fn executions(self) -> Vec<(usize, AnyArguments)> {
+        let largest = SIZES[SIZES.len() - 1];
+        let width = self.cells.len() / self.count.max(1);
+        let mut cells = self.cells.into_iter();
+        let execution = |first: usize| {
+            let rows = (self.count - first).min(largest);
+            let size = SIZES.iter().position(|size| *size >= rows).unwrap_or(SIZES.len() - 1);
+            let mut arguments = AnyArguments::default();
+            cells.by_ref().take(rows * width).for_each(|cell| cell.bind(&mut arguments));
+            (rows * width..SIZES[size] * width).for_each(|_| OwnedCell::Null.bind(&mut arguments));
+            (size, arguments)
+        };
+        (0..self.count).step_by(largest).map(execution).collect()
     }
 }
 
 impl Cell<'_> {
-    fn write(self, json: &mut Vec<u8>) {
+    fn to_owned(&self) -> OwnedCell {
         match self {
-            Cell::Null => json.extend_from_slice(b"null"),
-            Cell::Number(number) => json.extend_from_slice(number.to_string().as_bytes()),
+            Cell::Null => OwnedCell::Null,
+            Cell::Number(number) => OwnedCell::Number(*number),
             // PostgreSQL's text cannot hold NUL: it becomes the replacement character, on both databases.
-            Cell::Text(text) if text.contains('\0') => quote(&text.replace('\0', "\u{fffd}"), json),
-            Cell::Text(text) => quote(text, json),
+            Cell::Text(text) if text.contains('\0') => OwnedCell::Text(text.replace('\0', "\u{fffd}")),
+            Cell::Text(text) => OwnedCell::Text((*text).to_owned()),
         }
     }
 }
 
-fn quote(text: &str, json: &mut Vec<u8>) {
-    serde_json::to_writer(json, text).expect("writing text to memory cannot fail");
+impl OwnedCell {
+    fn bind(self, arguments: &mut AnyArguments) {
+        let bound = match self {
+            Self::Text(text) => arguments.add(text),
+            Self::Number(number) => arguments.add(number),
+            Self::Null => arguments.add(None::<String>),
+        };
+        bound.expect("text and integers can be bound");
+    }
 }
 
 impl<'a> From<&'a str> for Cell<'a> {
