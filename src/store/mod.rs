@@ -18,10 +18,13 @@ use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
 use sqlx::{AnyConnection, AnyPool, Arguments as _, Connection as _, Executor as _, Row as _};
 use std::fs::File;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// SQLite before this loses commits under a rare race of its write-ahead log.
 const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
+
+/// How long a start waits for the connection of a process that was killed to be given up.
+const TAKE_OVER: Duration = Duration::from_secs(3);
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
@@ -104,8 +107,7 @@ impl Store {
         let mut connection = connect(&self.url).await?;
         connection.execute(self.dialect.settings(true)).await?;
         if let Some(statement) = self.dialect.exclusive() {
-            let taken: i64 = sqlx::query(statement).fetch_one(&mut connection).await?.try_get(0)?;
-            anyhow::ensure!(taken == 1, "another relance process serves this database");
+            take(statement, &mut connection).await?;
         }
         Ok(Writer { connection, dialect: self.dialect, clock })
     }
@@ -332,6 +334,19 @@ impl From<bool> for Cell<'_> {
 impl From<Option<i64>> for Cell<'_> {
     fn from(number: Option<i64>) -> Self {
         number.map_or(Self::Null, Self::Number)
+    }
+}
+
+/// PostgreSQL: a lock that lives as long as the connection. After a kill it is free once the server has noticed.
+async fn take(statement: &'static str, connection: &mut AnyConnection) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    loop {
+        let taken: i64 = sqlx::query(statement).fetch_one(&mut *connection).await?.try_get(0)?;
+        if taken == 1 {
+            return Ok(());
+        }
+        anyhow::ensure!(begun.elapsed() < TAKE_OVER, "another relance process serves this database");
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

@@ -236,6 +236,46 @@ async fn on_postgresql_kill_9_in_the_middle_loses_and_doubles_nothing() {
     cycles(site, times(1), 200).await;
 }
 
+#[tokio::test]
+async fn on_postgresql_a_second_server_is_refused() {
+    let database = Database::new().await;
+    let (mut site, mut other) = (Site::of("shop"), Site::of("shop"));
+    site.set("RELANCE_DATABASE_URL", database.url());
+    other.set("RELANCE_DATABASE_URL", database.url());
+    let _serve = site.serve().await;
+    let said = other.run(&["serve"]).await;
+    assert!(said.code == 3 && said.stderr.contains("another relance process"), "{said:?}");
+}
+
+/// Every connection of the server is cut again and again while orders come in: the process lives on, senders are asked
+/// to post again, and what calls told is kept until it can be written down.
+#[tokio::test]
+async fn on_postgresql_connections_that_break_lose_and_double_nothing() {
+    let database = Database::new().await;
+    let mut site = Site::of("shop");
+    site.set("RELANCE_DATABASE_URL", database.url());
+    let site = Arc::new(site);
+    let _sandbox = site.sandbox().await;
+    site.turn("faults", &json!({ "delay": 30 })).await;
+    let _serve = site.serve().await;
+    let orders = Orders::new(0..300);
+    let posting = tokio::spawn({
+        let (orders, site) = (orders.clone(), site.clone());
+        async move { orders.post(&site).await }
+    });
+    for part in 1..=4 {
+        eventually("the moment of the cut", async || (orders.acknowledged() >= part * 50).then_some(())).await;
+        let cut = format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'", database.name);
+        run_on(&database.server, cut).await;
+    }
+    posting.await.unwrap();
+    assert_eq!(orders.acknowledged(), 300);
+    site.drained().await;
+    let uncertain = uncertain(&site, "order_id").await;
+    judge(0..300, &uncertain, counted(&site, "order").await);
+    assert!(uncertain.is_empty(), "every answer was heard, none may be forgotten: {uncertain:?}");
+}
+
 /// What the file of people holds, by what becomes of the row.
 #[derive(Default)]
 struct Audience {
