@@ -41,7 +41,8 @@ pub struct Store {
 /// The only connection of this process that writes.
 #[derive(Debug)]
 pub struct Writer {
-    connection: AnyConnection,
+    /// `None` after the connection broke, until there is another.
+    connection: Option<AnyConnection>,
     dialect: Dialect,
     clock: Clock,
 }
@@ -109,7 +110,7 @@ impl Store {
         if let Some(statement) = self.dialect.exclusive() {
             take(statement, &mut connection).await?;
         }
-        Ok(Writer { connection, dialect: self.dialect, clock })
+        Ok(Writer { connection: Some(connection), dialect: self.dialect, clock })
     }
 
     pub fn dialect(&self) -> Dialect {
@@ -127,7 +128,7 @@ impl Store {
 
     async fn read(&self, statement: &Statement, rows: Rows) -> anyhow::Result<Vec<AnyRow>> {
         let mut found = Vec::new();
-        for (size, arguments) in rows.executions() {
+        for (size, arguments) in rows.executions(self.dialect) {
             found.extend(query(statement, self.dialect, size, arguments).fetch_all(&self.readers).await?);
         }
         Ok(found)
@@ -140,7 +141,8 @@ impl Writer {
     /// # Errors
     /// What the database said.
     pub async fn begin(&mut self) -> anyhow::Result<Tx<'_>> {
-        let mut tx = self.connection.begin_with(self.dialect.begin()).await?;
+        let connection = self.connection.as_mut().context("the database is not connected")?;
+        let mut tx = connection.begin_with(self.dialect.begin()).await?;
         let now_ms = match self.dialect.server_time() {
             Some(statement) if !self.clock.is_virtual() => {
                 let server_ms: i64 = sqlx::query(statement).fetch_one(&mut *tx).await?.try_get(0)?;
@@ -151,11 +153,16 @@ impl Writer {
         Ok(Tx { tx, dialect: self.dialect, now_ms, counted: Counted::default() })
     }
 
-    /// Opens the connection anew after an error that may have broken it.
+    /// Opens the connection anew after an error that may have broken it. The old one goes first: the database then
+    /// undoes what it had begun, and gives back the lock that keeps other processes out.
     ///
     /// # Errors
     /// When the database cannot be reached.
     pub async fn reconnect(&mut self, store: &Store) -> anyhow::Result<()> {
+        if let Some(old) = self.connection.take() {
+            // One that does not answer is dropped, which closes it too.
+            let _ = tokio::time::timeout(TAKE_OVER, old.close()).await;
+        }
         *self = store.writer(self.clock.clone()).await?;
         Ok(())
     }
@@ -163,7 +170,8 @@ impl Writer {
     /// Brings the log of SQLite into the database file, before the process ends.
     pub async fn checkpoint(&mut self) {
         if self.dialect == Dialect::Sqlite
-            && let Err(error) = self.connection.execute("pragma wal_checkpoint(truncate)").await
+            && let Some(connection) = &mut self.connection
+            && let Err(error) = connection.execute("pragma wal_checkpoint(truncate)").await
         {
             tracing::warn!(%error, "the log could not be brought into the database file");
         }
@@ -175,7 +183,7 @@ impl Tx<'_> {
     pub(crate) async fn write(&mut self, statement: &Statement, rows: Rows) -> anyhow::Result<u64> {
         self.counted.rows += rows.count as u64;
         let mut written = 0;
-        for (size, arguments) in rows.executions() {
+        for (size, arguments) in rows.executions(self.dialect) {
             self.counted.statements += 1;
             let query = query(statement, self.dialect, size, arguments);
             written += query.execute(&mut *self.tx).await?.rows_affected();
@@ -186,7 +194,7 @@ impl Tx<'_> {
     /// Reads with rows as the question; nothing is asked without rows.
     pub(crate) async fn fetch(&mut self, statement: &Statement, rows: Rows) -> anyhow::Result<Vec<AnyRow>> {
         let mut found = Vec::new();
-        for (size, arguments) in rows.executions() {
+        for (size, arguments) in rows.executions(self.dialect) {
             self.counted.statements += 1;
             found.extend(query(statement, self.dialect, size, arguments).fetch_all(&mut *self.tx).await?);
         }
@@ -256,7 +264,7 @@ impl Rows {
     }
 
     /// The executions that carry all rows: the index of each one's size, and its values.
-    fn executions(self) -> Vec<(usize, AnyArguments)> {
+    fn executions(self, dialect: Dialect) -> Vec<(usize, AnyArguments)> {
         let largest = SIZES[SIZES.len() - 1];
         let width = self.cells.len() / self.count.max(1);
         let mut cells = self.cells.into_iter();
@@ -264,8 +272,8 @@ impl Rows {
             let rows = (self.count - first).min(largest);
             let size = SIZES.iter().position(|size| *size >= rows).unwrap_or(SIZES.len() - 1);
             let mut arguments = AnyArguments::default();
-            cells.by_ref().take(rows * width).for_each(|cell| cell.bind(&mut arguments));
-            (rows * width..SIZES[size] * width).for_each(|_| OwnedCell::Null.bind(&mut arguments));
+            cells.by_ref().take(rows * width).for_each(|cell| cell.bind(dialect, &mut arguments));
+            (rows * width..SIZES[size] * width).for_each(|_| OwnedCell::Null.bind(dialect, &mut arguments));
             (size, arguments)
         };
         (0..self.count).step_by(largest).map(execution).collect()
@@ -285,11 +293,14 @@ impl Cell<'_> {
 }
 
 impl OwnedCell {
-    fn bind(self, arguments: &mut AnyArguments) {
-        let bound = match self {
-            Self::Text(text) => arguments.add(text),
-            Self::Number(number) => arguments.add(number),
-            Self::Null => arguments.add(None::<String>),
+    /// PostgreSQL keeps the types of a statement's first execution: there every value is a text, as a null is one, and
+    /// the statement casts it.
+    fn bind(self, dialect: Dialect, arguments: &mut AnyArguments) {
+        let bound = match (self, dialect) {
+            (Self::Text(text), _) => arguments.add(text),
+            (Self::Number(number), Dialect::Sqlite) => arguments.add(number),
+            (Self::Number(number), Dialect::Postgres) => arguments.add(number.to_string()),
+            (Self::Null, _) => arguments.add(None::<String>),
         };
         bound.expect("text and integers can be bound");
     }

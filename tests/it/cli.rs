@@ -232,7 +232,7 @@ async fn the_next_firings_of_schedules_are_printed() {
 async fn sigterm_drains_with_nothing_uncertain_and_the_rest_is_sent_after_the_next_start() {
     let site = Site::of("shop");
     let _sandbox = site.sandbox().await;
-    site.turn("faults", &json!({ "delay": 400 })).await;
+    site.turn("faults", &json!({ "delay": 3000 })).await;
     let mut serve = site.serve().await;
     for number in 0..100 {
         assert_eq!(site.post_order(&order(number)).await.unwrap(), 200);
