@@ -1,7 +1,8 @@
 //! `relance serve`: the project against the real service (or a sandbox in another process).
 //!
-//! Starts in this order: files, environment, database, engine, listener; ends in the opposite one. What is wrong with
-//! the configuration is told whole, with exit 78, before anything is opened.
+//! Starts in this order: files, environment, database, listener, engine; ends in the opposite one. What is wrong with
+//! the configuration is told whole, with exit 78, before anything is opened. The engine comes last because it sends:
+//! a start that fails must not cut its first calls off.
 
 use super::exit::{Exit, Failure};
 use super::{Global, check, environment, project, token};
@@ -38,15 +39,8 @@ pub(super) async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let environment = read_environment(&project)?;
     let listen = listen_address(&environment)?;
     let database = database_url(&environment, &global.project)?;
-    let store = Store::open(&database).await.map_err(|error| {
-        Failure::new(Exit::NoConnection, format!("{error:#}"), "check RELANCE_DATABASE_URL, and that the database runs")
-    })?;
+    let store = Store::open(&database).await.map_err(|error| no_database(&error))?;
     let admin = token::read_or_make(&global.project, environment.token.clone())?;
-    let engine = start_engine(global, &project, &environment, store).await?;
-    let app = http::App::new(engine.clone(), Arc::new(environment), admin, Arc::new(lookup_secret), http::Mode::Serve);
-    for warning in http::warnings(&app) {
-        tracing::warn!("{warning}");
-    }
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         Failure::new(
             Exit::Configuration,
@@ -54,6 +48,11 @@ pub(super) async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
             "set RELANCE_LISTEN to a free address",
         )
     })?;
+    let engine = start_engine(global, &project, &environment, store).await?;
+    let app = http::App::new(engine.clone(), Arc::new(environment), admin, Arc::new(lookup_secret), http::Mode::Serve);
+    for warning in http::warnings(&app) {
+        tracing::warn!("{warning}");
+    }
     eprintln!("relance: {} workflows, listening on http://{}", project.workflows.len(), listener.local_addr()?);
     drop(files);
     serve_until_told(global, &args, engine, app, listener).await?;
@@ -143,7 +142,12 @@ async fn start_engine(
         .map_err(|error| Failure::new(Exit::Configuration, format!("{error:#}"), "check CALLBELL_BASE_URL"))?;
     let clock = Clock::machine(environment.clock_offset_ms);
     let setup = Setup { clock, store, callbell: Some(callbell), root: global.project.clone() };
-    Engine::start(setup, project).await
+    Engine::start(setup, project).await.map_err(|error| no_database(&error))
+}
+
+fn no_database(error: &anyhow::Error) -> anyhow::Error {
+    let hint = "check RELANCE_DATABASE_URL, that the database runs, and that no other server uses it";
+    Failure::new(Exit::NoConnection, format!("{error:#}"), hint)
 }
 
 fn lookup_secret(name: &str) -> Option<Secret> {

@@ -18,10 +18,13 @@ use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
 use sqlx::{AnyConnection, AnyPool, Arguments as _, Connection as _, Executor as _, Row as _};
 use std::fs::File;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// SQLite before this loses commits under a rare race of its write-ahead log.
 const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
+
+/// How long a start waits for the connection of a process that was killed to be given up.
+const TAKE_OVER: Duration = Duration::from_secs(3);
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
@@ -38,7 +41,8 @@ pub struct Store {
 /// The only connection of this process that writes.
 #[derive(Debug)]
 pub struct Writer {
-    connection: AnyConnection,
+    /// `None` after the connection broke, until there is another.
+    connection: Option<AnyConnection>,
     dialect: Dialect,
     clock: Clock,
 }
@@ -104,10 +108,9 @@ impl Store {
         let mut connection = connect(&self.url).await?;
         connection.execute(self.dialect.settings(true)).await?;
         if let Some(statement) = self.dialect.exclusive() {
-            let taken: i64 = sqlx::query(statement).fetch_one(&mut connection).await?.try_get(0)?;
-            anyhow::ensure!(taken == 1, "another relance process serves this database");
+            take(statement, &mut connection).await?;
         }
-        Ok(Writer { connection, dialect: self.dialect, clock })
+        Ok(Writer { connection: Some(connection), dialect: self.dialect, clock })
     }
 
     pub fn dialect(&self) -> Dialect {
@@ -138,7 +141,8 @@ impl Writer {
     /// # Errors
     /// What the database said.
     pub async fn begin(&mut self) -> anyhow::Result<Tx<'_>> {
-        let mut tx = self.connection.begin_with(self.dialect.begin()).await?;
+        let connection = self.connection.as_mut().context("the database is not connected")?;
+        let mut tx = connection.begin_with(self.dialect.begin()).await?;
         let now_ms = match self.dialect.server_time() {
             Some(statement) if !self.clock.is_virtual() => {
                 let server_ms: i64 = sqlx::query(statement).fetch_one(&mut *tx).await?.try_get(0)?;
@@ -149,11 +153,16 @@ impl Writer {
         Ok(Tx { tx, dialect: self.dialect, now_ms, counted: Counted::default() })
     }
 
-    /// Opens the connection anew after an error that may have broken it.
+    /// Opens the connection anew after an error that may have broken it. The old one goes first: the database then
+    /// undoes what it had begun, and gives back the lock that keeps other processes out.
     ///
     /// # Errors
     /// When the database cannot be reached.
     pub async fn reconnect(&mut self, store: &Store) -> anyhow::Result<()> {
+        if let Some(old) = self.connection.take() {
+            // One that does not answer is dropped, which closes it too.
+            let _ = tokio::time::timeout(TAKE_OVER, old.close()).await;
+        }
         *self = store.writer(self.clock.clone()).await?;
         Ok(())
     }
@@ -161,7 +170,8 @@ impl Writer {
     /// Brings the log of SQLite into the database file, before the process ends.
     pub async fn checkpoint(&mut self) {
         if self.dialect == Dialect::Sqlite
-            && let Err(error) = self.connection.execute("pragma wal_checkpoint(truncate)").await
+            && let Some(connection) = &mut self.connection
+            && let Err(error) = connection.execute("pragma wal_checkpoint(truncate)").await
         {
             tracing::warn!(%error, "the log could not be brought into the database file");
         }
@@ -334,6 +344,19 @@ impl From<bool> for Cell<'_> {
 impl From<Option<i64>> for Cell<'_> {
     fn from(number: Option<i64>) -> Self {
         number.map_or(Self::Null, Self::Number)
+    }
+}
+
+/// PostgreSQL: a lock that lives as long as the connection. After a kill it is free once the server has noticed.
+async fn take(statement: &'static str, connection: &mut AnyConnection) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    loop {
+        let taken: i64 = sqlx::query(statement).fetch_one(&mut *connection).await?.try_get(0)?;
+        if taken == 1 {
+            return Ok(());
+        }
+        anyhow::ensure!(begun.elapsed() < TAKE_OVER, "another relance process serves this database");
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

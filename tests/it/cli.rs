@@ -167,6 +167,31 @@ async fn a_second_server_on_the_same_database_is_refused() {
     assert_eq!(site.api("runs").await["runs"], json!([]), "the first one serves on");
 }
 
+/// What waits to be sent is not begun by a start that fails, or its calls would be cut off.
+#[tokio::test]
+async fn a_start_on_a_port_that_is_taken_sends_nothing() {
+    let mut site = Site::of("shop");
+    let _sandbox = site.sandbox().await;
+    // While the account cannot be reached, what is accepted waits.
+    let base_url = site.env["CALLBELL_BASE_URL"].clone();
+    site.set("CALLBELL_BASE_URL", "http://127.0.0.1:1/v1");
+    let mut serve = site.serve().await;
+    for number in 0..20 {
+        assert_eq!(site.post_order(&order(number)).await.unwrap(), 200);
+    }
+    serve.signal("TERM");
+    assert_eq!(serve.ended().await, 0);
+    site.set("CALLBELL_BASE_URL", base_url);
+    let taken = std::net::TcpListener::bind(("127.0.0.1", site.port)).unwrap();
+    assert_refused(&site.run(&["serve"]).await, 78, &["RELANCE_LISTEN"]);
+    assert_eq!(site.messages().await, [] as [Value; 0]);
+    drop(taken);
+    let _serve = site.serve().await;
+    site.drained().await;
+    assert_eq!(site.messages().await.len(), 20);
+    assert_eq!(site.deliveries("state=uncertain").await, [] as [Value; 0]);
+}
+
 #[tokio::test]
 async fn a_triggered_run_is_listed_and_shown_with_its_trace() {
     let site = Site::of("shop");
@@ -207,7 +232,7 @@ async fn the_next_firings_of_schedules_are_printed() {
 async fn sigterm_drains_with_nothing_uncertain_and_the_rest_is_sent_after_the_next_start() {
     let site = Site::of("shop");
     let _sandbox = site.sandbox().await;
-    site.turn("faults", &json!({ "delay": 400 })).await;
+    site.turn("faults", &json!({ "delay": 3000 })).await;
     let mut serve = site.serve().await;
     for number in 0..100 {
         assert_eq!(site.post_order(&order(number)).await.unwrap(), 200);

@@ -2,7 +2,7 @@
 //!
 //! The one exception is stated by relance itself: a delivery shown as `uncertain`, whose call was open at the kill,
 //! may have arrived or not. `RELANCE_TEST_SEED` repeats the moments of a failed test, `RELANCE_TEST_CYCLES` kills more
-//! often than the three times of every change.
+//! often than at every change.
 
 use crate::process::{Process, Site, eventually};
 use jiff::civil::{Time, Weekday};
@@ -25,6 +25,10 @@ const SLOTS: usize = 64;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
+}
+
+fn times(usual: u64) -> usize {
+    number("RELANCE_TEST_CYCLES").unwrap_or(usual).try_into().unwrap()
 }
 
 /// Random moments that can be repeated: the seed is printed when the test fails.
@@ -124,6 +128,16 @@ fn judge(expected: impl IntoIterator<Item = usize>, uncertain: &BTreeSet<usize>,
     assert!(counted.is_empty(), "nobody asked for these: {counted:?}");
 }
 
+/// What arrived although its answer was lost becomes known by the vendor's webhooks, which are repeated until relance
+/// is back: only what never arrived stays uncertain. `counted` = the vendor's count.
+async fn what_arrived_becomes_known(site: &Site, uncertain: &BTreeSet<usize>, counted: &BTreeMap<usize, usize>) {
+    let lost = uncertain.iter().filter(|one| !counted.contains_key(one)).count();
+    eventually("what arrived is known", async || {
+        (site.deliveries("state=uncertain&limit=1000").await.len() == lost).then_some(())
+    })
+    .await;
+}
+
 /// Kills the server while clients post, after that many acknowledgements and a little later; then the rest is posted.
 async fn kill_while_posting(
     site: &Arc<Site>,
@@ -150,7 +164,7 @@ async fn kill_while_posting(
 /// So many cycles of that many orders, each with a kill in its middle.
 async fn cycles(site: Site, cycles: usize, size: usize) {
     let mut moments = moments();
-    let site = Arc::new(site);
+    let (site, mut last) = (Arc::new(site), (BTreeSet::new(), BTreeMap::new()));
     let _sandbox = site.sandbox().await;
     // Slow enough that calls are open at any moment.
     site.turn("faults", &json!({ "delay": 60 })).await;
@@ -162,8 +176,12 @@ async fn cycles(site: Site, cycles: usize, size: usize) {
         site.drained().await;
         let uncertain = uncertain(&site, "order_id").await;
         assert!(uncertain.len() <= SLOTS * (cycle + 1), "{} uncertain", uncertain.len());
-        judge(0..orders.numbers.end, &uncertain, counted(&site, "order").await);
+        eprintln!("cycle {cycle}: killed after {at} orders, {} deliveries uncertain at its end", uncertain.len());
+        let counted = counted(&site, "order").await;
+        judge(0..orders.numbers.end, &uncertain, counted.clone());
+        last = (uncertain, counted);
     }
+    what_arrived_becomes_known(&site, &last.0, &last.1).await;
     let log = site.serve_log();
     assert!(log.contains("calls were open when the process ended"), "no call was open at any kill\n{log}");
     assert!(serve.peak_memory_mib() <= 150, "{} MiB", serve.peak_memory_mib());
@@ -171,8 +189,7 @@ async fn cycles(site: Site, cycles: usize, size: usize) {
 
 #[tokio::test]
 async fn kill_9_in_the_middle_of_1000_events_loses_and_doubles_nothing() {
-    let times = number("RELANCE_TEST_CYCLES").unwrap_or(3).try_into().unwrap();
-    cycles(Site::of("shop"), times, 1000).await;
+    cycles(Site::of("shop"), times(3), 1000).await;
 }
 
 /// A database of its own on the server of `RELANCE_TEST_POSTGRES`, dropped at the end.
@@ -223,7 +240,47 @@ async fn on_postgresql_kill_9_in_the_middle_loses_and_doubles_nothing() {
     let database = Database::new().await;
     let mut site = Site::of("shop");
     site.set("RELANCE_DATABASE_URL", database.url());
-    cycles(site, 1, 200).await;
+    cycles(site, times(1), 200).await;
+}
+
+#[tokio::test]
+async fn on_postgresql_a_second_server_is_refused() {
+    let database = Database::new().await;
+    let (mut site, mut other) = (Site::of("shop"), Site::of("shop"));
+    site.set("RELANCE_DATABASE_URL", database.url());
+    other.set("RELANCE_DATABASE_URL", database.url());
+    let _serve = site.serve().await;
+    let said = other.run(&["serve"]).await;
+    assert!(said.code == 3 && said.stderr.contains("another relance process"), "{said:?}");
+}
+
+/// Every connection of the server is cut again and again while orders come in: the process lives on, senders are asked
+/// to post again, and what calls told is kept until it can be written down.
+#[tokio::test]
+async fn on_postgresql_connections_that_break_lose_and_double_nothing() {
+    let database = Database::new().await;
+    let mut site = Site::of("shop");
+    site.set("RELANCE_DATABASE_URL", database.url());
+    let site = Arc::new(site);
+    let _sandbox = site.sandbox().await;
+    site.turn("faults", &json!({ "delay": 30 })).await;
+    let _serve = site.serve().await;
+    let orders = Orders::new(0..300);
+    let posting = tokio::spawn({
+        let (orders, site) = (orders.clone(), site.clone());
+        async move { orders.post(&site).await }
+    });
+    for part in 1..=4 {
+        eventually("the moment of the cut", async || (orders.acknowledged() >= part * 50).then_some(())).await;
+        let cut = format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'", database.name);
+        run_on(&database.server, cut).await;
+    }
+    posting.await.unwrap();
+    assert_eq!(orders.acknowledged(), 300);
+    site.drained().await;
+    let uncertain = uncertain(&site, "order_id").await;
+    judge(0..300, &uncertain, counted(&site, "order").await);
+    assert!(uncertain.is_empty(), "every answer was heard, none may be forgotten: {uncertain:?}");
 }
 
 /// What the file of people holds, by what becomes of the row.
@@ -317,9 +374,10 @@ async fn the_weekly_reminder_goes_out_once_to_each_valid_row_under_kill_9_with_f
     site.drained().await;
     let uncertain = uncertain(&site, "member").await;
     assert!(uncertain.len() <= SLOTS, "{} uncertain", uncertain.len());
-    judge(audience.valid.iter().copied(), &uncertain, counted(&site, "member").await);
-    let shown =
-        ["total", "done", "started", "refused", "duplicates", "bad"].map(|count| campaign[count].as_u64().unwrap());
+    let counted = counted(&site, "member").await;
+    judge(audience.valid.iter().copied(), &uncertain, counted.clone());
+    what_arrived_becomes_known(&site, &uncertain, &counted).await;
+    let shown = ["total", "done", "started", "refused", "duplicates", "bad"].map(|count| campaign[count].as_u64().unwrap());
     let rows = ROWS as u64;
     let bad = audience.bad_lines.len() as u64;
     assert_eq!(shown, [rows, rows, audience.valid.len() as u64, audience.refused, audience.duplicates, bad]);

@@ -44,7 +44,7 @@ pub(super) fn router(sandbox: &Sandbox) -> Router<Sandbox> {
     Router::new()
         .route("/messages/send", post(send))
         .merge(asked)
-        .layer(from_fn_with_state(sandbox.clone(), write_down))
+        .layer(from_fn_with_state(sandbox.clone(), see_through))
 }
 
 /// What `send` tells the list of calls.
@@ -55,7 +55,13 @@ struct Note {
     body: Option<Box<serde_json::value::RawValue>>,
 }
 
-async fn write_down(State(sandbox): State<Sandbox>, request: Request, next: Next) -> Response {
+/// A vendor goes on with what it has read when the caller is gone: the answer is lost, the message is not.
+async fn see_through(State(sandbox): State<Sandbox>, request: Request, next: Next) -> Response {
+    let answered = tokio::spawn(write_down(sandbox, request, next));
+    answered.await.unwrap_or_else(|_| error(500, "internal error"))
+}
+
+async fn write_down(sandbox: Sandbox, request: Request, next: Next) -> Response {
     let at_ms = sandbox.0.clock.now_ms();
     let (method, path) = (request.method().to_string(), format!("/v1{}", request.uri().path()));
     let mut response = next.run(request).await;
