@@ -121,14 +121,15 @@ static CANCEL_OF_RUNS: Statement = Statement::new(
 static RELEASE_WINDOW_HOLDS: Statement = Statement::new(
     "update delivery set state = 'queued', reason = '', due_at_ms = r.now_ms, line_at_ms = r.now_ms
      from {rows: contact text, channel text, now_ms bigint} r
-     where delivery.contact = r.contact and delivery.channel = r.channel and delivery.state = 'held'
+     where delivery.contact = r.contact and delivery.channel = r.channel
+        and delivery.state in ('queued', 'held', 'sending', 'uncertain') and delivery.state = 'held'
         and delivery.reason = 'window_closed'",
 );
 
 static RELEASE_REASONS: Statement = Statement::new(
     "update delivery set state = 'queued', reason = '', due_at_ms = r.now_ms, line_at_ms = r.now_ms
      from {rows: reason text, now_ms bigint} r
-     where delivery.state = 'held' and delivery.reason = r.reason",
+     where delivery.state in ('queued', 'held') and delivery.state = 'held' and delivery.reason = r.reason",
 );
 
 static INSERT_ATTEMPTS: Statement = Statement::new(
@@ -188,7 +189,8 @@ static FORGET_EARLY: Statement =
 static UNFINISHED: Statement = Statement::new(concat!(
     "select ",
     delivery_columns!(),
-    " from delivery d where d.state = 'sending' and d.due_at_ms <= $1 limit $2"
+    " from delivery d where d.state in ('sending', 'uncertain', 'rejected') and d.state = 'sending' and d.due_at_ms <= $1
+     limit $2"
 ));
 
 static NEXT_DUE: Statement = Statement::new(
