@@ -273,7 +273,11 @@ async fn after_sigterm_a_load_balancer_has_three_seconds_to_notice() {
     assert_eq!(site.messages().await.len(), 1);
     serve.signal("TERM");
     serve.signal("INT");
-    assert_eq!(tokio::time::timeout(Duration::from_millis(2500), serve.ended()).await, Ok(0), "a second signal ends it");
+    assert_eq!(
+        tokio::time::timeout(Duration::from_millis(2500), serve.ended()).await,
+        Ok(0),
+        "a second signal ends it"
+    );
 }
 
 #[tokio::test]
@@ -283,8 +287,12 @@ async fn sighup_reads_the_folder_again_and_a_mistake_changes_nothing() {
     let serve = site.serve().await;
     site.customer_writes(ANA, "hello").await;
     let write = |text: &str| {
-        let workflow = format!("name: Hi\nwhen: {{ webhook: hi.asked }}\ncontact: {{ phone: \"{ANA}\" }}\npurpose: utility\n");
-        site.write("workflows/hi.yaml", &format!("{workflow}do:\n  - send_message: {{ text: {text}, outside_window: skip }}\n"));
+        let workflow =
+            format!("name: Hi\nwhen: {{ webhook: hi.asked }}\ncontact: {{ phone: \"{ANA}\" }}\npurpose: utility\n");
+        site.write(
+            "workflows/hi.yaml",
+            &format!("{workflow}do:\n  - send_message: {{ text: {text}, outside_window: skip }}\n"),
+        );
     };
     let reread = async |words: &str, times: usize| {
         serve.signal("HUP");
