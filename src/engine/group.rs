@@ -260,7 +260,8 @@ async fn load_calls(tx: &mut Tx<'_>, unit: &mut Unit<'_>, work: &Work, told: &[&
     // A refusal for the closed window changes the line of who was to get the message.
     people.extend(unit.deliveries.values().map(|row| row.delivery.contact.clone()));
     // An answer may name a person who is known otherwise.
-    let named = work.calls.iter().filter_map(|call| contact_uuid(&call.outcome)).map(|uuid| ContactKey::Uuid(uuid.into()));
+    let named =
+        work.calls.iter().filter_map(|call| contact_uuid(&call.outcome)).map(|uuid| ContactKey::Uuid(uuid.into()));
     unit.know_contacts(tx.contacts_by_keys(&named.collect::<Vec<_>>()).await?);
     load_contacts(tx, unit, people).await
 }

@@ -21,11 +21,28 @@ pub(crate) const SIZES: [usize; 5] = [1, 4, 16, 64, 256];
 pub(crate) struct Statement {
     text: &'static str,
     translated: [[OnceLock<Arc<str>>; SIZES.len()]; 2],
+    kinds: OnceLock<Vec<Kind>>,
+}
+
+/// What a column of the rows holds. PostgreSQL fixes the type of a parameter at its first use, null or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Text,
+    Number,
 }
 
 impl Statement {
     pub(crate) const fn new(text: &'static str) -> Self {
-        Self { text, translated: [const { [const { OnceLock::new() }; SIZES.len()] }; 2] }
+        Self { text, translated: [const { [const { OnceLock::new() }; SIZES.len()] }; 2], kinds: OnceLock::new() }
+    }
+
+    /// What the columns of its rows hold.
+    pub(crate) fn kinds(&self) -> &[Kind] {
+        self.kinds.get_or_init(|| {
+            let rows = self.text.split_once("{rows:").and_then(|(_, after)| after.split_once('}'));
+            let kind = |(_, kind): (&str, &str)| if kind == "bigint" { Kind::Number } else { Kind::Text };
+            rows.map(|(columns, _)| read_columns(columns).into_iter().map(kind).collect()).unwrap_or_default()
+        })
     }
 
     /// Its text for a database and the size at this index. Safe: made of constants of this crate only.
@@ -111,8 +128,7 @@ impl Dialect {
 
     /// `size` rows of bound values. Rows that only fill up the size are null throughout and left out.
     fn rows(self, columns: &str, size: usize) -> String {
-        let columns: Vec<(&str, &str)> =
-            columns.split(',').map(|column| column.trim().split_once(' ').expect("a column has a type")).collect();
+        let columns = read_columns(columns);
         let value = |row: usize, index: usize, kind: &str| match self {
             Self::Sqlite => format!("${}", row * columns.len() + index + 1),
             Self::Postgres => format!("${}::{kind}", row * columns.len() + index + 1),
@@ -127,4 +143,9 @@ impl Dialect {
         let filled = if size == 1 { "" } else { " where column1 is not null" };
         format!("(select {} from (values {}) v{filled})", names.join(", "), rows.join(", "))
     }
+}
+
+/// `id text, at_ms bigint`: names and types.
+fn read_columns(columns: &str) -> Vec<(&str, &str)> {
+    columns.split(',').map(|column| column.trim().split_once(' ').expect("a column has a type")).collect()
 }

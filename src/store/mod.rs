@@ -13,7 +13,7 @@ pub mod schedules;
 
 use crate::clock::Clock;
 use anyhow::{Context as _, bail};
-use dialect::{Dialect, SIZES, Statement};
+use dialect::{Dialect, Kind, SIZES, Statement};
 use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
 use sqlx::{AnyConnection, AnyPool, Arguments as _, Connection as _, Executor as _, Row as _};
 use std::fs::File;
@@ -128,7 +128,7 @@ impl Store {
 
     async fn read(&self, statement: &Statement, rows: Rows) -> anyhow::Result<Vec<AnyRow>> {
         let mut found = Vec::new();
-        for (size, arguments) in rows.executions(self.dialect) {
+        for (size, arguments) in rows.executions(statement.kinds()) {
             found.extend(query(statement, self.dialect, size, arguments).fetch_all(&self.readers).await?);
         }
         Ok(found)
@@ -183,7 +183,7 @@ impl Tx<'_> {
     pub(crate) async fn write(&mut self, statement: &Statement, rows: Rows) -> anyhow::Result<u64> {
         self.counted.rows += rows.count as u64;
         let mut written = 0;
-        for (size, arguments) in rows.executions(self.dialect) {
+        for (size, arguments) in rows.executions(statement.kinds()) {
             self.counted.statements += 1;
             let query = query(statement, self.dialect, size, arguments);
             written += query.execute(&mut *self.tx).await?.rows_affected();
@@ -194,7 +194,7 @@ impl Tx<'_> {
     /// Reads with rows as the question; nothing is asked without rows.
     pub(crate) async fn fetch(&mut self, statement: &Statement, rows: Rows) -> anyhow::Result<Vec<AnyRow>> {
         let mut found = Vec::new();
-        for (size, arguments) in rows.executions(self.dialect) {
+        for (size, arguments) in rows.executions(statement.kinds()) {
             self.counted.statements += 1;
             found.extend(query(statement, self.dialect, size, arguments).fetch_all(&mut *self.tx).await?);
         }
@@ -264,16 +264,17 @@ impl Rows {
     }
 
     /// The executions that carry all rows: the index of each one's size, and its values.
-    fn executions(self, dialect: Dialect) -> Vec<(usize, AnyArguments)> {
+    fn executions(self, kinds: &[Kind]) -> Vec<(usize, AnyArguments)> {
         let largest = SIZES[SIZES.len() - 1];
-        let width = self.cells.len() / self.count.max(1);
+        let width = kinds.len();
         let mut cells = self.cells.into_iter();
         let execution = |first: usize| {
             let rows = (self.count - first).min(largest);
             let size = SIZES.iter().position(|size| *size >= rows).unwrap_or(SIZES.len() - 1);
             let mut arguments = AnyArguments::default();
-            cells.by_ref().take(rows * width).for_each(|cell| cell.bind(dialect, &mut arguments));
-            (rows * width..SIZES[size] * width).for_each(|_| OwnedCell::Null.bind(dialect, &mut arguments));
+            let filling = std::iter::repeat_with(|| OwnedCell::Null);
+            let filled = cells.by_ref().take(rows * width).chain(filling.take((SIZES[size] - rows) * width));
+            filled.zip(kinds.iter().cycle()).for_each(|(cell, kind)| cell.bind(*kind, &mut arguments));
             (size, arguments)
         };
         (0..self.count).step_by(largest).map(execution).collect()
@@ -293,14 +294,12 @@ impl Cell<'_> {
 }
 
 impl OwnedCell {
-    /// PostgreSQL keeps the types of a statement's first execution: there every value is a text, as a null is one, and
-    /// the statement casts it.
-    fn bind(self, dialect: Dialect, arguments: &mut AnyArguments) {
-        let bound = match (self, dialect) {
+    fn bind(self, kind: Kind, arguments: &mut AnyArguments) {
+        let bound = match (self, kind) {
             (Self::Text(text), _) => arguments.add(text),
-            (Self::Number(number), Dialect::Sqlite) => arguments.add(number),
-            (Self::Number(number), Dialect::Postgres) => arguments.add(number.to_string()),
-            (Self::Null, _) => arguments.add(None::<String>),
+            (Self::Number(number), _) => arguments.add(number),
+            (Self::Null, Kind::Text) => arguments.add(None::<String>),
+            (Self::Null, Kind::Number) => arguments.add(None::<i64>),
         };
         bound.expect("text and integers can be bound");
     }
@@ -364,7 +363,8 @@ async fn take(statement: &'static str, connection: &mut AnyConnection) -> anyhow
 /// SQLite: `<database>.lock` beside the file.
 fn lock_file(url: &str) -> anyhow::Result<File> {
     let path = url.trim_start_matches("sqlite:").trim_start_matches("//").split('?').next().unwrap_or_default();
-    let path = format!("{path}.lock");
+    // As sqlx reads the address: `%23` stands for `#`.
+    let path = format!("{}.lock", percent_encoding::percent_decode_str(path).decode_utf8_lossy());
     let file = File::create(&path).with_context(|| format!("cannot make {path}"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -17,9 +17,14 @@ pub(crate) struct Database {
 
 #[derive(Debug)]
 enum Place {
-    Folder { _folder: TempDir },
+    Folder {
+        _folder: TempDir,
+    },
     /// The server's address, and the name of the database.
-    Server { admin: String, name: String },
+    Server {
+        admin: String,
+        name: String,
+    },
 }
 
 impl Database {
@@ -59,7 +64,8 @@ fn administer(admin: &str, statement: String) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             sqlx::any::install_default_drivers();
-            let mut connection = AnyConnection::connect(&admin).await.expect("the server of RELANCE_TEST_POSTGRES answers");
+            let mut connection =
+                AnyConnection::connect(&admin).await.expect("the server of RELANCE_TEST_POSTGRES answers");
             connection.execute(AssertSqlSafe(statement)).await.unwrap();
             connection.close().await.unwrap();
         });

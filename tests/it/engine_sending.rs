@@ -88,8 +88,14 @@ async fn plain_until_two_minutes_before_the_window_closes_then_the_template(data
     world.event("order.paid", order(ANA, 4)).await;
     world.event("order.paid", order(BOB, 5)).await;
     world.advance(seconds(5)).await;
-    let sent = ["template: Your order 0", "text: Order 1", "text: Order 2", "template: Your order 3",
-        "template: Your order 4", "template: Your order 5"];
+    let sent = [
+        "template: Your order 0",
+        "text: Order 1",
+        "text: Order 2",
+        "template: Your order 3",
+        "template: Your order 4",
+        "template: Your order 5",
+    ];
     assert_eq!(world.sent(), sent);
     assert!(world.messages().iter().all(|message| message.status() == "delivered"));
 }
@@ -153,16 +159,17 @@ async fn consent_by_the_event_itself_stays_on_record(database: Database) {
 }
 
 async fn a_plain_message_outside_the_window_fails_or_is_skipped_as_the_step_says(database: Database) {
-    let text = |outside: &str| workflow(&format!("
+    let text = |outside: &str| {
+        workflow(&format!(
+            "
         do:
           - send_message: {{ text: Hello{outside} }}
           - stop: went on
-        "));
-    let world = shop(database)
-        .workflow("fails", &text(""))
-        .workflow("skips", &text(", outside_window: skip"))
-        .start()
-        .await;
+        "
+        ))
+    };
+    let world =
+        shop(database).workflow("fails", &text("")).workflow("skips", &text(", outside_window: skip")).start().await;
     world.event("order.paid", order(ANA, 1)).await;
     assert_eq!(world.delivery_states().await, ["skipped: window_closed", "skipped: window_closed"]);
     assert_eq!(world.run_states().await, ["needs_attention: window_closed", "stopped: went on"]);
@@ -170,11 +177,13 @@ async fn a_plain_message_outside_the_window_fails_or_is_skipped_as_the_step_says
 }
 
 async fn a_message_held_for_the_window_leaves_when_the_person_writes_or_expires(database: Database) {
-    let text = workflow("
+    let text = workflow(
+        "
         do:
           - send_message: { text: 'Order {{event.order}}', outside_window: hold, expires: 3h }
           - stop: went on
-        ");
+        ",
+    );
     let mut world = shop(database).workflow("order", &text).start().await;
     world.event("order.paid", order(ANA, 1)).await;
     world.event("order.paid", order(BOB, 2)).await;
@@ -193,13 +202,15 @@ async fn a_message_held_for_the_window_leaves_when_the_person_writes_or_expires(
 }
 
 async fn a_message_not_sent_in_time_expires_and_the_run_goes_on(database: Database) {
-    let text = workflow("
+    let text = workflow(
+        "
         settings: { expires: 30m }
         do:
           - id: late
             send_message: { template: order, values: ['{{event.order}}'] }
           - stop: '{{steps.late.reason}}'
-        ");
+        ",
+    );
     let world = shop(database).workflow("order", &text).start().await;
     world.sandbox.set_fault(Fault::TooMany, u64::MAX);
     world.event("order.paid", order(ANA, 1)).await;
@@ -231,14 +242,16 @@ async fn a_paused_template_is_held_until_it_is_approved_again(database: Database
 }
 
 async fn a_colleague_gets_a_message_of_their_own_window(database: Database) {
-    let text = workflow("
+    let text = workflow(
+        "
         do:
           - send_message:
               to: front_desk
               text: 'Please look at {{event.order}}'
               template: order
               values: ['{{event.order}}']
-        ");
+        ",
+    );
     let world = shop(database)
         .consent("")
         .project("colleagues: { front_desk: '06 12 34 00 02' }\n")
@@ -254,10 +267,12 @@ async fn a_colleague_gets_a_message_of_their_own_window(database: Database) {
 }
 
 async fn a_number_of_a_recipient_that_cannot_be_read_fails_the_step(database: Database) {
-    let text = workflow("
+    let text = workflow(
+        "
         do:
           - send_message: { to: '{{event.other}}', template: order, values: ['{{event.order}}'] }
-        ");
+        ",
+    );
     let world = shop(database).workflow("order", &text).start().await;
     world.event("order.paid", json!({"phone": ANA, "order": 1, "other": "nobody"})).await;
     assert_eq!(world.run_states().await, ["needs_attention: bad_number"]);
@@ -266,13 +281,16 @@ async fn a_number_of_a_recipient_that_cannot_be_read_fails_the_step(database: Da
 }
 
 async fn a_line_by_qr_code_has_neither_window_nor_templates(database: Database) {
-    let only_template = workflow("do:\n  - send_message: { template: order, values: ['{{event.order}}'], channel: two }\n");
+    let only_template =
+        workflow("do:\n  - send_message: { template: order, values: ['{{event.order}}'], channel: two }\n");
     let world = shop(database)
-        .project("
+        .project(
+            "
             channels:
               one: { uuid: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, default: true, kind: qr }
               two: { uuid: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb }
-            ")
+            ",
+        )
         .workflow("order", ORDER)
         .workflow("second", &only_template)
         .start()

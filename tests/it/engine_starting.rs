@@ -125,7 +125,8 @@ async fn a_person_keeps_one_row_whatever_names_them_first(database: Database) {
 }
 
 async fn the_same_thing_never_starts_twice(database: Database) {
-    let text = about_an_order("never", "  - send_message: { template: hello, values: ['{{event.order}}'] }\n  - wait: 1h\n");
+    let text =
+        about_an_order("never", "  - send_message: { template: hello, values: ['{{event.order}}'] }\n  - wait: 1h\n");
     let mut world = greeting(database).workflow("order", &text).start().await;
     let paid = |order: serde_json::Value| json!({"phone": ANA, "order": order, "total": 1});
     assert_eq!(words(&world.event("order.paid", paid(json!("A"))).await.evaluations), ["order started"]);

@@ -319,7 +319,8 @@ impl World {
                 engine.quiet().await
             };
             let rest = tokio::time::timeout(PATIENCE, self.within(quiet)).await;
-            let of_engine = rest.unwrap_or_else(|_| panic!("the engine does not come to rest: {:?}", self.sandbox.calls()));
+            let of_engine =
+                rest.unwrap_or_else(|_| panic!("the engine does not come to rest: {:?}", self.sandbox.calls()));
             let of_vendor = self.sandbox.next_due_ms();
             if of_vendor.is_none_or(|due_ms| due_ms > self.clock.now_ms()) {
                 return of_engine.into_iter().chain(of_vendor).min();
@@ -514,7 +515,9 @@ async fn left_over(store: &Store, now_ms: i64) -> Vec<String> {
         DeliveryState::Queued | DeliveryState::Held => row.delivery.due_at_ms <= now_ms,
         _ => false,
     };
-    let words = |row: &DeliveryRow| format!("{} {}", row.delivery.step, with_reason(row.delivery.state.as_str(), &row.delivery.reason));
+    let words = |row: &DeliveryRow| {
+        format!("{} {}", row.delivery.step, with_reason(row.delivery.state.as_str(), &row.delivery.reason))
+    };
     rows.iter().filter(left).map(words).collect()
 }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails at once")]
 
 mod bad;
+mod browser;
 mod cli;
 mod crash;
 mod database;
