@@ -44,6 +44,8 @@ pub(super) struct Context<'a> {
     pub(super) suspended: bool,
     /// Whether timers are to be looked at.
     pub(super) tick: bool,
+    /// Whether status events wait for the answers that tell whose they are.
+    pub(super) early: bool,
 }
 
 /// What is to be decided together. Read only: a group that fails is done again from the same work.
@@ -116,6 +118,8 @@ pub(super) struct Done {
     pub(super) accepted: Vec<Accepted>,
     pub(super) calls: Vec<Call>,
     pub(super) suspend: bool,
+    /// Status events were kept that came before their answer.
+    pub(super) early: bool,
     /// When a timer, a delivery or a token is due next; `None` = nothing known.
     pub(super) next_due_ms: Option<i64>,
     pub(super) now_ms: i64,
@@ -143,7 +147,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     load_calls(tx, &mut unit, work, &told).await?;
     let due = if context.tick { load_due(tx, &mut unit).await? } else { Vec::new() };
 
-    settle_calls(tx, &mut unit, work, &mut done).await?;
+    settle_calls(tx, &mut unit, work, context, &mut done).await?;
     arrivals.extend(told.iter().filter_map(|told| inbound::apply(told, &mut unit)));
     due.iter().for_each(|run| unit.move_run(run, &Input::TimerDue));
     arrivals.iter_mut().for_each(|arrival| evaluate::judge(arrival, &unit));
@@ -152,6 +156,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     keep_events(&mut unit, work, &arrivals, &evaluations)?;
     done.accepted = answers(work, &known, &arrivals, evaluations);
     flush(tx, &mut unit).await?;
+    done.early = !unit.early.is_empty();
 
     if context.free > 0 {
         claim(tx, context, &mut done).await?;
@@ -256,14 +261,22 @@ async fn load_calls(tx: &mut Tx<'_>, unit: &mut Unit<'_>, work: &Work, told: &[&
     }
     let open = |row: &&DeliveryRow| matches!(row.was, DeliveryState::Sending | DeliveryState::Uncertain);
     let runs: BTreeSet<String> = unit.deliveries.values().filter(open).map(|row| row.delivery.run.clone()).collect();
-    let mut people = load_runs(tx, unit, runs).await?;
-    // A refusal for the closed window changes the line of who was to get the message.
-    people.extend(unit.deliveries.values().map(|row| row.delivery.contact.clone()));
+    load_runs(tx, unit, runs).await?;
     // An answer may name a person who is known otherwise.
     let named =
         work.calls.iter().filter_map(|call| contact_uuid(&call.outcome)).map(|uuid| ContactKey::Uuid(uuid.into()));
     unit.know_contacts(tx.contacts_by_keys(&named.collect::<Vec<_>>()).await?);
+    let people = people_of_calls(unit, work);
     load_contacts(tx, unit, people).await
+}
+
+/// Whose rows settling asks for: people whose run goes on, and those whom an answer may tell something of (their uuid, a
+/// closed window). Most calls end a run and tell nothing: nothing is read for them.
+fn people_of_calls(unit: &Unit<'_>, work: &Work) -> BTreeSet<String> {
+    let quiet = |call: &&CallResult| matches!(call.outcome, Outcome::Accepted { contact_uuid: None, .. });
+    let quiet: HashSet<&str> = work.calls.iter().filter(quiet).map(|call| call.delivery.as_str()).collect();
+    let telling = unit.deliveries.values().filter(|row| !quiet.contains(row.delivery.id.as_str()));
+    telling.map(|row| row.delivery.contact.clone()).chain(unit.people_of_runs_that_go_on()).collect()
 }
 
 async fn load_due(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<Vec<String>> {
@@ -324,7 +337,13 @@ async fn load_identities(tx: &mut Tx<'_>, unit: &mut Unit<'_>, arrivals: &[Arriv
 
 // --- decide -----------------------------------------------------------------------------------------------------------
 
-async fn settle_calls(tx: &mut Tx<'_>, unit: &mut Unit<'_>, work: &Work, done: &mut Done) -> anyhow::Result<()> {
+async fn settle_calls(
+    tx: &mut Tx<'_>,
+    unit: &mut Unit<'_>,
+    work: &Work,
+    context: &Context<'_>,
+    done: &mut Done,
+) -> anyhow::Result<()> {
     for call in &work.calls {
         let consequences = settle_call(unit, call);
         done.suspend |= consequences.suspend;
@@ -334,7 +353,7 @@ async fn settle_calls(tx: &mut Tx<'_>, unit: &mut Unit<'_>, work: &Work, done: &
         }
     }
     let uuids: Vec<&str> = work.calls.iter().filter_map(|call| message_uuid(&call.outcome)).collect();
-    let early = tx.early_statuses(&uuids).await?;
+    let early = if context.early { tx.early_statuses(&uuids).await? } else { Vec::new() };
     if early.is_empty() {
         return Ok(());
     }

@@ -38,6 +38,8 @@ pub(super) struct Loop {
     shared: Arc<Shared>,
     writer: Writer,
     queue: mpsc::WeakSender<Item>,
+    /// Where calls and campaigns run: beside the loop, which has a thread of its own.
+    beside: tokio::runtime::Handle,
     node: String,
     pinned: HashMap<String, Arc<Definition>>,
     /// Deliveries whose call is open.
@@ -45,6 +47,8 @@ pub(super) struct Loop {
     /// Results that the store did not take yet.
     carried: Vec<CallResult>,
     suspended: bool,
+    /// Status events may wait for the answers that tell whose they are.
+    early: bool,
     due_ms: i64,
     schedule_ms: i64,
     /// A task feeds campaigns; another campaign was begun meanwhile.
@@ -70,10 +74,12 @@ impl Loop {
             shared,
             writer,
             queue,
+            beside: tokio::runtime::Handle::current(),
             pinned: HashMap::new(),
             open: HashSet::new(),
             carried: Vec::new(),
             suspended: false,
+            early: false,
             due_ms: 0,
             schedule_ms: 0,
             feeding: false,
@@ -86,6 +92,9 @@ impl Loop {
     /// What an earlier life left: calls that were open become uncertain, definitions of live runs are read again.
     pub(super) async fn take_up(&mut self, project: &Project) -> anyhow::Result<()> {
         self.settle_unfinished().await?;
+        let mut tx = self.writer.begin().await?;
+        self.early = tx.has_early_statuses().await?;
+        tx.rollback().await?;
         self.deploy(Deployed::new(project)).await
     }
 
@@ -130,7 +139,15 @@ impl Loop {
         Ok(())
     }
 
-    pub(super) async fn run(mut self, mut items: mpsc::Receiver<Item>) {
+    /// Runs the loop on a thread of its own. Each statement is an answer waited for: between requests and calls, a task of
+    /// the shared runtime would be woken late, and a group has a dozen of them.
+    pub(super) fn start(self, items: mpsc::Receiver<Item>) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name("engine".into()).spawn(move || runtime.block_on(self.run(items)))?;
+        Ok(())
+    }
+
+    async fn run(mut self, mut items: mpsc::Receiver<Item>) {
         let mut batch = Vec::with_capacity(GROUP);
         loop {
             self.feed();
@@ -225,6 +242,7 @@ impl Loop {
             free: if claims { (SLOTS + closing).saturating_sub(self.open.len()) } else { 0 },
             suspended: self.suspended,
             tick,
+            early: self.early,
         };
         let mut tx = self.writer.begin().await?;
         let fires = tick && self.schedule_ms <= tx.now_ms;
@@ -261,6 +279,7 @@ impl Loop {
             self.suspended = true;
             tracing::error!("the account refused the token: nothing is sent until relance is started with a valid one");
         }
+        self.early |= done.early;
         done.calls.into_iter().for_each(|call| self.begin_call(call));
         let mut accepted = done.accepted.into_iter();
         for (reply, bytes) in owed.events {
@@ -311,7 +330,7 @@ impl Loop {
     fn begin_call(&mut self, call: Call) {
         let (Some(callbell), Some(queue)) = (self.setup.callbell.clone(), self.queue.upgrade()) else { return };
         self.open.insert(call.delivery.clone());
-        tokio::spawn(async move {
+        self.beside.spawn(async move {
             let Call { delivery, attempt, form, started_at_ms, body } = call;
             let outcome = callbell.send(body).await;
             let result = CallResult { delivery, attempt, form, started_at_ms, outcome };
@@ -329,7 +348,7 @@ impl Loop {
         let shared = self.shared.clone();
         let pinned = self.pinned.clone();
         let root = self.setup.root.clone();
-        tokio::spawn(async move {
+        self.beside.spawn(async move {
             if let Err(error) = campaign::feed(&shared, &pinned, &root, &queue).await {
                 tracing::error!(
                     error = format!("{error:#}"),

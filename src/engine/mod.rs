@@ -153,7 +153,7 @@ impl Engine {
         });
         let mut running = loops::Loop::new(setup, shared.clone(), writer, queue.downgrade());
         running.take_up(project).await?;
-        tokio::spawn(running.run(items));
+        running.start(items)?;
         Ok(Self { shared, queue })
     }
 

@@ -289,6 +289,15 @@ impl<'a> Unit<'a> {
         self.cancelled.push((id.to_owned(), reason.to_owned()));
     }
 
+    /// The people of loaded runs that have a step left: it may ask for them.
+    pub(super) fn people_of_runs_that_go_on(&self) -> impl Iterator<Item = String> {
+        let goes_on = |run: &&Run| match self.definition_of(run) {
+            Some(definition) => definition.workflow.next_after(&run.progress.cursor).is_some(),
+            None => false,
+        };
+        self.runs.values().map(|known| &known.row.run).filter(goes_on).map(|run| run.contact.clone())
+    }
+
     pub(super) fn knows_run(&self, id: &str) -> bool {
         self.runs.contains_key(id)
     }

@@ -35,12 +35,14 @@ pub struct Line {
     pub refused_at_ms: Option<i64>,
 }
 
-static BY_KEYS: Statement = Statement::new(
-    "select c.version, c.data from {rows: kind text, value text} r join contact c on c.phone = r.value where r.kind = 'phone'
-     union select c.version, c.data from {rows: kind text, value text} r join contact c on c.uuid = r.value where r.kind = 'uuid'
-     union select c.version, c.data from {rows: kind text, value text} r join contact c on c.bsuid = r.value where r.kind = 'bsuid'
-     union select c.version, c.data from {rows: kind text, value text} r join contact c on c.id = r.value where r.kind = 'id'",
-);
+static BY_PHONE: Statement =
+    Statement::new("select c.version, c.data from {rows: value text} r join contact c on c.phone = r.value");
+static BY_UUID: Statement =
+    Statement::new("select c.version, c.data from {rows: value text} r join contact c on c.uuid = r.value");
+static BY_BSUID: Statement =
+    Statement::new("select c.version, c.data from {rows: value text} r join contact c on c.bsuid = r.value");
+static BY_ID: Statement =
+    Statement::new("select c.version, c.data from {rows: value text} r join contact c on c.id = r.value");
 
 static UPSERT: Statement = Statement::new(
     "insert into contact (id, version, phone, uuid, bsuid, data)
@@ -68,11 +70,18 @@ static ALL: Statement = Statement::new(
 );
 
 impl Tx<'_> {
-    /// The contacts that any of these keys identify.
+    /// The contacts that any of these keys identify; one found by two keys may come twice.
     pub(crate) async fn contacts_by_keys(&mut self, keys: &[ContactKey]) -> anyhow::Result<Vec<ContactRow>> {
-        let mut rows = Rows::default();
-        keys.iter().for_each(|key| rows.push(&key.cells()));
-        self.fetch(&BY_KEYS, rows).await?.iter().map(read_contact).collect()
+        let mut found = Vec::new();
+        for (statement, kind) in [(&BY_PHONE, 0), (&BY_UUID, 1), (&BY_BSUID, 2), (&BY_ID, 3)] {
+            let mut rows = Rows::default();
+            let of_kind = keys.iter().filter_map(|key| Some(key.column()).filter(|(of, _)| *of == kind));
+            of_kind.for_each(|(_, value)| rows.push(&[value.into()]));
+            for row in self.fetch(statement, rows).await? {
+                found.push(read_contact(&row)?);
+            }
+        }
+        Ok(found)
     }
 
     /// Writes contacts, each with the next version; fails when another writer was faster.
@@ -129,12 +138,13 @@ impl Store {
 }
 
 impl ContactKey {
-    fn cells(&self) -> [Cell<'_>; 2] {
+    /// Which of the statements finds it, and its value.
+    fn column(&self) -> (usize, &str) {
         match self {
-            Self::Uuid(uuid) => ["uuid".into(), uuid.into()],
-            Self::Phone(digits) => ["phone".into(), digits.into()],
-            Self::Bsuid(bsuid) => ["bsuid".into(), bsuid.into()],
-            Self::Id(id) => ["id".into(), id.into()],
+            Self::Phone(digits) => (0, digits),
+            Self::Uuid(uuid) => (1, uuid),
+            Self::Bsuid(bsuid) => (2, bsuid),
+            Self::Id(id) => (3, id),
         }
     }
 }

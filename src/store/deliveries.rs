@@ -180,6 +180,8 @@ static KEEP_EARLY: Statement = Statement::new(
 static EARLY: Statement =
     Statement::new("select s.uuid, s.status, s.event from {rows: uuid text} r join early_status s on s.uuid = r.uuid");
 
+static ANY_EARLY: Statement = Statement::new("select s.uuid from early_status s where $1 = $1 limit $2");
+
 static FORGET_EARLY: Statement =
     Statement::new("delete from early_status where uuid in (select uuid from {rows: uuid text} r)");
 
@@ -379,6 +381,11 @@ impl Tx<'_> {
         uuids.iter().for_each(|uuid| rows.push(&[(*uuid).into()]));
         let early = |row: &AnyRow| -> anyhow::Result<_> { Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)) };
         self.fetch(&EARLY, rows).await?.iter().map(early).collect()
+    }
+
+    /// Whether any status event still waits for its answer.
+    pub(crate) async fn has_early_statuses(&mut self) -> anyhow::Result<bool> {
+        Ok(!self.due(&ANY_EARLY, 0, 1).await?.is_empty())
     }
 
     pub(crate) async fn forget_early_statuses(&mut self, uuids: &[&str]) -> anyhow::Result<()> {

@@ -15,7 +15,7 @@ pub enum Dialect {
 }
 
 /// Numbers of rows that a statement is prepared for: fewer are filled up, more go in several executions.
-pub(crate) const SIZES: [usize; 5] = [1, 4, 16, 64, 256];
+pub(crate) const SIZES: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
 /// A statement in our notation, translated for each database and size once.
 pub(crate) struct Statement {
