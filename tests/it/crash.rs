@@ -5,7 +5,7 @@
 //! often than at every change.
 
 use crate::database::Database;
-use crate::process::{Process, Site, eventually, list};
+use crate::process::{PATIENCE, Process, Site, eventually, list};
 use jiff::civil::{Time, Weekday};
 use jiff::{ToSpan as _, Unit, Zoned};
 use rand::rngs::StdRng;
@@ -63,9 +63,12 @@ impl Orders {
             let (orders, site) = (self.clone(), site.clone());
             clients.spawn(async move { orders.post_as_one_client(&site).await });
         }
-        while let Some(ended) = clients.join_next().await {
-            ended.unwrap();
-        }
+        let all = async {
+            while let Some(ended) = clients.join_next().await {
+                ended.unwrap();
+            }
+        };
+        tokio::time::timeout(PATIENCE, all).await.expect("clients come to an end");
     }
 
     fn post_meanwhile(self: &Arc<Self>, site: &Arc<Site>) -> JoinHandle<()> {
