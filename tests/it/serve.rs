@@ -1,7 +1,8 @@
 //! `relance serve` against `relance sandbox` in another process: what leaves, in which form, and what comes back.
 
-use crate::process::{Process, Site, TILL_TOKEN, eventually};
+use crate::process::{Process, Site, TILL_TOKEN, eventually, list};
 use serde_json::{Value, json};
+use std::fs;
 
 const ANA: &str = "+34600000001";
 const BEA: &str = "+34600000002";
@@ -54,6 +55,33 @@ pub(crate) async fn a_posted_order_sends_plain_text_or_the_template(site: &Site)
 #[tokio::test]
 async fn a_posted_order_sends_plain_text_inside_the_window_and_the_template_outside() {
     a_posted_order_sends_plain_text_or_the_template(&Site::of("shop")).await;
+}
+
+/// What a run waits for outlives the process, and what is known of a person's window does as well.
+#[tokio::test]
+async fn a_wait_survives_kill_9_and_a_day_later_the_template_is_sent() {
+    let mut site = Site::of("shop");
+    let order_paid = fs::read_to_string(site.path().join("workflows/order_paid.yaml")).unwrap();
+    site.write("workflows/order_paid.yaml", &order_paid.replace("do:\n", "do:\n  - wait: 25h\n"));
+    site.write("workflows/order_now.yaml", &order_paid.replace("Order paid", "Order now"));
+    let (_sandbox, serve) = running(&site).await;
+    site.customer_writes(ANA, "Are my shoes ready?").await;
+    assert_eq!(site.post_order(&order("A-1", "Ana", ANA)).await.unwrap(), 200);
+    assert_eq!(body_of(&site, "A-1").await["template_uuid"], Value::Null);
+    site.drained().await;
+    serve.kill();
+    let serve = site.serve().await;
+    site.drained().await;
+    assert_eq!(site.messages().await.len(), 1, "25 hours have not passed");
+    serve.kill();
+    site.set("RELANCE_CLOCK_OFFSET", "+1501m");
+    site.turn("clock", &json!({ "by_ms": 1501 * 60_000 })).await;
+    let _serve = site.serve().await;
+    let later = eventually("the second message", async || site.messages().await.get(1).cloned()).await;
+    assert_eq!(later["body"]["template_uuid"], "a2a6ff6c5339db133d0b0d7cdb0a2ad3");
+    site.drained().await;
+    let runs = list(&site.api("runs").await["runs"]);
+    assert!(runs.len() == 2 && runs.iter().all(|run| run["state"] == "done"), "{runs:?}");
 }
 
 #[tokio::test]
