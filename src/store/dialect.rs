@@ -15,7 +15,7 @@ pub enum Dialect {
 }
 
 /// Numbers of rows that a statement is prepared for: fewer are filled up, more go in several executions.
-pub(crate) const SIZES: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+pub(crate) const SIZES: [usize; 16] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256];
 
 /// A statement in our notation, translated for each database and size once.
 pub(crate) struct Statement {
@@ -103,20 +103,22 @@ impl Dialect {
     }
 
     fn translate(self, text: &str, size: usize) -> String {
+        // SQLite finds a numbered parameter by a walk over all of them: where the rows stand once, they are not numbered.
+        let numbered = self == Self::Postgres || text.matches("{rows:").count() > 1;
         let mut out = String::with_capacity(text.len() * 2);
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
             let (placeholder, after) = after.split_once('}').expect("a placeholder of a statement is closed");
             out.push_str(before);
-            out.push_str(&self.placeholder(placeholder, size));
+            out.push_str(&self.placeholder(placeholder, size, numbered));
             rest = after;
         }
         out + rest
     }
 
-    fn placeholder(self, placeholder: &str, size: usize) -> String {
+    fn placeholder(self, placeholder: &str, size: usize, numbered: bool) -> String {
         if let Some(columns) = placeholder.strip_prefix("rows:") {
-            return self.rows(columns, size);
+            return self.rows(columns, size, numbered);
         }
         match (placeholder, self) {
             ("skip locked" | "lock", Self::Sqlite) => String::new(),
@@ -127,11 +129,12 @@ impl Dialect {
     }
 
     /// `size` rows of bound values. Rows that only fill up the size are null throughout and left out.
-    fn rows(self, columns: &str, size: usize) -> String {
+    fn rows(self, columns: &str, size: usize, numbered: bool) -> String {
         let columns = read_columns(columns);
-        let value = |row: usize, index: usize, kind: &str| match self {
-            Self::Sqlite => format!("${}", row * columns.len() + index + 1),
-            Self::Postgres => format!("${}::{kind}", row * columns.len() + index + 1),
+        let value = |row: usize, index: usize, kind: &str| match (self, numbered) {
+            (Self::Sqlite, false) => "?".to_owned(),
+            (Self::Sqlite, true) => format!("${}", row * columns.len() + index + 1),
+            (Self::Postgres, _) => format!("${}::{kind}", row * columns.len() + index + 1),
         };
         let row = |row: usize| {
             let values: Vec<_> = columns.iter().enumerate().map(|(index, (_, kind))| value(row, index, kind)).collect();
