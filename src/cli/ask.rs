@@ -21,7 +21,7 @@ impl Server {
     /// When the environment cannot be read.
     pub fn of(global: &Global) -> anyhow::Result<Self> {
         let environment = Environment::read(&environment::lookup)
-            .map_err(|mistakes| Failure::new(Exit::Usage, mistakes.join("; "), "mend the environment variables"))?;
+            .map_err(|mistakes| Failure::error(Exit::Usage, mistakes.join("; "), "mend the environment variables"))?;
         let token = environment.token.as_ref().map(|token| token.expose().to_owned());
         let token = token.or_else(|| token::read(&global.project));
         let url = global.url.clone().unwrap_or_else(|| format!("http://{}", environment.listen));
@@ -53,7 +53,7 @@ impl Server {
         };
         let answer = request.send().await.map_err(|error| {
             let hint = "start it with `relance serve` or `relance dev`, or name it with `--url`";
-            Failure::new(
+            Failure::error(
                 Exit::NoConnection,
                 format!("no relance server answers at {}: {}", self.url, error.without_url()),
                 hint,
@@ -66,6 +66,6 @@ impl Server {
         }
         let said = body["error"].as_str().unwrap_or("no reason given");
         let hint = body["hint"].as_str().unwrap_or_default();
-        Err(Failure::new(Exit::Refused, format!("the server refused ({}): {said}", status.as_u16()), hint))
+        Err(Failure::error(Exit::Refused, format!("the server refused ({}): {said}", status.as_u16()), hint))
     }
 }

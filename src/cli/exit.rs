@@ -41,7 +41,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    pub fn new(exit: Exit, message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    /// The error that ends a command so.
+    pub fn error(exit: Exit, message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
         anyhow::Error::new(Self { exit, message: message.into(), hint: hint.into() })
     }
 }

@@ -42,7 +42,7 @@ pub(super) async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let store = Store::open(&database).await.map_err(|error| no_database(&error))?;
     let admin = token::read_or_make(&global.project, environment.token.clone())?;
     let listener = TcpListener::bind(listen).await.map_err(|error| {
-        Failure::new(
+        Failure::error(
             Exit::Configuration,
             format!("cannot listen on {listen}: {error}"),
             "set RELANCE_LISTEN to a free address",
@@ -60,7 +60,7 @@ pub(super) async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
 }
 
 fn read_project(global: &Global) -> anyhow::Result<(Project, Files)> {
-    let refused = |message: String| Failure::new(Exit::Configuration, message, "`relance check` shows the same");
+    let refused = |message: String| Failure::error(Exit::Configuration, message, "`relance check` shows the same");
     let files = project::read_files(&global.project).map_err(|error| refused(format!("{error:#}")))?;
     let loaded = workflow::load(&files);
     let errors = loaded.diagnostics.iter().filter(|one| one.severity == Severity::Error).count();
@@ -88,9 +88,11 @@ fn read_environment(project: &Project) -> anyhow::Result<Environment> {
     }
     match environment {
         Ok(environment) if mistakes.is_empty() => Ok(environment),
-        _ => {
-            Err(Failure::new(Exit::Configuration, mistakes.join("\nerror: "), "mend the environment, then start again"))
-        }
+        _ => Err(Failure::error(
+            Exit::Configuration,
+            mistakes.join("\nerror: "),
+            "mend the environment, then start again",
+        )),
     }
 }
 
@@ -106,7 +108,7 @@ fn is_loopback(url: &str) -> bool {
 
 /// A public address is refused without an admin token of one's own.
 fn listen_address(environment: &Environment) -> anyhow::Result<SocketAddr> {
-    let refused = |message: String, hint: &str| Failure::new(Exit::Configuration, message, hint);
+    let refused = |message: String, hint: &str| Failure::error(Exit::Configuration, message, hint);
     let address: SocketAddr = environment.listen.replace("localhost", "127.0.0.1").parse().map_err(|_| {
         refused(format!("RELANCE_LISTEN is no address: `{}`", environment.listen), "write it as `127.0.0.1:4000`")
     })?;
@@ -139,7 +141,7 @@ async fn start_engine(
     store: Store,
 ) -> anyhow::Result<Engine> {
     let callbell = Callbell::new(base_url(environment, project), environment.callbell_token.clone())
-        .map_err(|error| Failure::new(Exit::Configuration, format!("{error:#}"), "check CALLBELL_BASE_URL"))?;
+        .map_err(|error| Failure::error(Exit::Configuration, format!("{error:#}"), "check CALLBELL_BASE_URL"))?;
     let clock = Clock::machine(environment.clock_offset_ms);
     let setup = Setup { clock, store, callbell: Some(callbell), root: global.project.clone() };
     Engine::start(setup, project).await.map_err(|error| no_database(&error))
@@ -147,7 +149,7 @@ async fn start_engine(
 
 fn no_database(error: &anyhow::Error) -> anyhow::Error {
     let hint = "check RELANCE_DATABASE_URL, that the database runs, and that no other server uses it";
-    Failure::new(Exit::NoConnection, format!("{error:#}"), hint)
+    Failure::error(Exit::NoConnection, format!("{error:#}"), hint)
 }
 
 fn lookup_secret(name: &str) -> Option<Secret> {

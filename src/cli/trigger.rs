@@ -68,7 +68,7 @@ fn read_data(global: &Global, args: &Args) -> anyhow::Result<Value> {
 }
 
 fn usage(message: String, hint: &str) -> anyhow::Error {
-    Failure::new(Exit::Usage, message, hint)
+    Failure::error(Exit::Usage, message, hint)
 }
 
 fn read_sample(global: &Global, sample: &str) -> anyhow::Result<Value> {

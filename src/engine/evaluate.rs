@@ -78,7 +78,7 @@ pub(super) struct Person {
 enum Judged {
     /// It applies; with the hash of what it is about.
     Applies {
-        contact: Contact,
+        contact: Box<Contact>,
         identity: Option<String>,
     },
     Refused(EvaluationResult, String),
@@ -283,7 +283,7 @@ fn judge_one(candidate: &Candidate, event: &Value, channel: Option<&str>, proof:
         return Judged::Refused(EvaluationResult::Skipped, verdict.reason().to_owned());
     }
     match identity(workflow, &scope) {
-        Ok(identity) => Judged::Applies { contact, identity },
+        Ok(identity) => Judged::Applies { contact: Box::new(contact), identity },
         Err(reason) => Judged::Refused(EvaluationResult::Failed, reason),
     }
 }
@@ -319,7 +319,7 @@ pub(super) fn decide(arrival: &mut Arrival, unit: &mut Unit) -> Vec<Evaluation> 
         };
         let (result, reason, run) = match judged {
             Judged::Refused(result, reason) => (result, reason, None),
-            Judged::Applies { contact, identity } => start(&candidate, contact, identity, arrival, unit),
+            Judged::Applies { contact, identity } => start(&candidate, *contact, identity, arrival, unit),
         };
         if result == EvaluationResult::Started {
             started += 1;

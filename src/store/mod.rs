@@ -259,7 +259,7 @@ enum OwnedCell {
 impl Rows {
     /// Adds a row. The first cell of a row is never null where there may be several rows.
     pub(crate) fn push(&mut self, cells: &[Cell]) {
-        self.cells.extend(cells.iter().map(Cell::to_owned));
+        self.cells.extend(cells.iter().map(|cell| cell.owned()));
         self.count += 1;
     }
 
@@ -282,13 +282,13 @@ impl Rows {
 }
 
 impl Cell<'_> {
-    fn to_owned(&self) -> OwnedCell {
+    fn owned(self) -> OwnedCell {
         match self {
             Cell::Null => OwnedCell::Null,
-            Cell::Number(number) => OwnedCell::Number(*number),
+            Cell::Number(number) => OwnedCell::Number(number),
             // PostgreSQL's text cannot hold NUL: it becomes the replacement character, on both databases.
             Cell::Text(text) if text.contains('\0') => OwnedCell::Text(text.replace('\0', "\u{fffd}")),
-            Cell::Text(text) => OwnedCell::Text((*text).to_owned()),
+            Cell::Text(text) => OwnedCell::Text(text.to_owned()),
         }
     }
 }

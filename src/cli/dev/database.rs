@@ -22,7 +22,7 @@ pub(super) fn lock(project: &Path) -> anyhow::Result<File> {
     let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Failure::new(
+        Err(TryLockError::WouldBlock) => Err(Failure::error(
             Exit::Problems,
             "another `relance dev` runs on this project",
             "end it first, or copy the folder",

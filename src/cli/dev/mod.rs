@@ -98,7 +98,7 @@ struct Parts {
 
 fn read(root: &Path) -> anyhow::Result<(Files, Loaded)> {
     let hint = "go to a project's folder, or name it: `relance -C path/to/project dev`";
-    let refused = |message: String| Failure::new(Exit::Usage, message, hint);
+    let refused = |message: String| Failure::error(Exit::Usage, message, hint);
     let files = project::read_files(root).map_err(|error| refused(format!("{error:#}")))?;
     if !files.contains_key("relance.yaml") {
         return Err(refused(format!("no project here: there is no `relance.yaml` in {}", root.display())));
@@ -111,7 +111,7 @@ fn read(root: &Path) -> anyhow::Result<(Files, Loaded)> {
 fn usable(files: &Files, loaded: &Loaded) -> anyhow::Result<Project> {
     tell(files, loaded);
     loaded.project.clone().ok_or_else(|| {
-        Failure::new(
+        Failure::error(
             Exit::Problems,
             "`relance.yaml` cannot be used",
             "mend it, then start again; `relance check` shows the same",
@@ -130,7 +130,7 @@ fn read_start(written: &str, zone: &TimeZone) -> anyhow::Result<i64> {
     let local = || written.parse::<jiff::civil::DateTime>().ok().and_then(|at| zone.to_timestamp(at).ok());
     let at = written.parse::<Timestamp>().ok().or_else(local);
     at.map(Timestamp::as_millisecond).ok_or_else(|| {
-        Failure::new(
+        Failure::error(
             Exit::Usage,
             format!("cannot read the time of `--at`: `{written}`"),
             "write it as `2026-03-02T10:00`",
@@ -141,7 +141,7 @@ fn read_start(written: &str, zone: &TimeZone) -> anyhow::Result<i64> {
 async fn listen(port: u16) -> anyhow::Result<TcpListener> {
     TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.map_err(|error| {
         let hint = "another program listens there, or another `relance dev`: choose one with `--port`";
-        Failure::new(Exit::NoConnection, format!("cannot listen on port {port}: {error}"), hint)
+        Failure::error(Exit::NoConnection, format!("cannot listen on port {port}: {error}"), hint)
     })
 }
 

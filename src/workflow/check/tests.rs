@@ -52,6 +52,7 @@ fn loaded(workflow: &str) -> Project {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one workflow that has every part")]
 fn a_workflow_is_lowered_with_all_its_parts() {
     let project = loaded(
         r#"
