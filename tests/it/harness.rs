@@ -133,7 +133,7 @@ impl Plan {
         files.insert("templates.lock.json".into(), serde_json::to_string(&self.lock).unwrap());
         for (name, content) in &self.audiences {
             let header = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
-            files.insert(format!("workflows/audiences/{name}"), String::from_utf8_lossy(header).into_owned());
+            files.insert(format!("workflows/audiences/{name}"), header_line(header));
         }
         files
     }
@@ -183,6 +183,14 @@ impl Plan {
         }
         world.start_again().await;
         world
+    }
+}
+
+/// As the project's reader shows it to the checks: UTF-8, else Windows-1252.
+fn header_line(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
     }
 }
 
@@ -401,12 +409,16 @@ impl World {
         std::fs::write(self.root.path().join("workflows/audiences").join(name), content).unwrap();
     }
 
+    pub(crate) fn remove_audience(&self, name: &str) {
+        std::fs::remove_file(self.root.path().join("workflows/audiences").join(name)).unwrap();
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
         &self.life.as_ref().expect("the process lives").engine
     }
 
     /// Runs something in the process of the engine.
-    async fn within<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> T {
+    pub(crate) async fn within<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> T {
         self.life.as_ref().expect("the process lives").runtime.spawn(task).await.unwrap()
     }
 
@@ -432,7 +444,7 @@ impl World {
 
     /// Oldest first.
     pub(crate) async fn runs(&self) -> Vec<Run> {
-        let filter = RunFilter { limit: 10_000, ..RunFilter::default() };
+        let filter = RunFilter { limit: 100_000, ..RunFilter::default() };
         let mut runs = self.ask(|store| async move { store.list_runs(&filter).await }).await;
         runs.reverse();
         runs
