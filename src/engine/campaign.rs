@@ -266,7 +266,12 @@ impl Audience {
 /// Lines end in `\n`: with `\r\n` as an end of its own the crate counts the `\n` to the line that follows.
 fn reader<R: Read>(source: R, delimiter: u8) -> csv::Reader<R> {
     let ending = csv::Terminator::Any(b'\n');
-    csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).terminator(ending).from_reader(source)
+    csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter)
+        .terminator(ending)
+        .from_reader(source)
 }
 
 /// Reads a row that is not blank; the line it begins on, from 1.

@@ -101,7 +101,10 @@ async fn the_answer_leaves_by_the_line_of_the_question(database: Database) {
     let (one, two) = ("a".repeat(32), "b".repeat(32));
     let here = answers("here", "any");
     let only_two = here.replace("message: any", "message: any, channel: two").replace("here", "two_only");
-    let fixed = here.replace("here", "fixed").replace("when:", "purpose: utility\nwhen:").replace("'fixed: {{event.text}}'", "fixed, channel: one, outside_window: skip");
+    let fixed = here
+        .replace("here", "fixed")
+        .replace("when:", "purpose: utility\nwhen:")
+        .replace("'fixed: {{event.text}}'", "fixed, channel: one, outside_window: skip");
     let world = World::on(database)
         .project(&format!("channels: {{ one: {{ uuid: {one}, default: true }}, two: {{ uuid: {two} }} }}\n"))
         .workflow("here", &here)

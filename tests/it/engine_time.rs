@@ -147,7 +147,10 @@ async fn a_hole_in_a_text_sends_nothing_and_asks_for_a_person(database: Database
         world.event("visit.booked", data).await;
     }
     let states = world.run_states().await;
-    assert!(states.iter().all(|state| state.starts_with("needs_attention: ") && state.contains("event.name")), "{states:?}");
+    assert!(
+        states.iter().all(|state| state.starts_with("needs_attention: ") && state.contains("event.name")),
+        "{states:?}"
+    );
     assert!(world.deliveries().await.is_empty());
 }
 
@@ -187,8 +190,10 @@ fn ticks(world: &World) -> Vec<String> {
 async fn firings(world: &World) -> Vec<String> {
     let rows = world.store(|store| async move { store.firings(false, 1000).await }).await;
     let instant = |at_ms| jiff::Timestamp::from_millisecond(at_ms).unwrap();
-    let mut words: Vec<_> =
-        rows.iter().map(|row| (row.scheduled_at_ms, format!("{} {}", row.state, instant(row.scheduled_at_ms)))).collect();
+    let mut words: Vec<_> = rows
+        .iter()
+        .map(|row| (row.scheduled_at_ms, format!("{} {}", row.state, instant(row.scheduled_at_ms))))
+        .collect();
     words.sort();
     words.into_iter().map(|(_, words)| words).collect()
 }
@@ -216,7 +221,8 @@ async fn fixed_times_fire_once_at_the_changes_of_the_clock(database: Database) {
     let world = at_desk(database).at("2026-10-23T22:00:00Z").workflow("ticks", &text).start().await;
     world.advance(hours(24 * 3)).await;
     let autumn = ["2026-10-24T00:30:00Z", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"];
-    let twice = |instants: &[&str]| instants.iter().flat_map(|at| [(*at).to_owned(), (*at).to_owned()]).collect::<Vec<_>>();
+    let twice =
+        |instants: &[&str]| instants.iter().flat_map(|at| [(*at).to_owned(), (*at).to_owned()]).collect::<Vec<_>>();
     assert_eq!(ticks(&world), twice(&autumn));
 }
 
@@ -285,7 +291,10 @@ async fn a_changed_schedule_counts_from_now(database: Database) {
     // What is not the schedule may change without losing an instant.
     world.crash().await;
     world.clock.move_to(ms("2026-03-02T16:40:00Z"));
-    world.change("ticks", &scheduled("{ schedule: every 30 minutes, missed: all, catch_up: 24h }").replace("Ticks", "Tocks"));
+    world.change(
+        "ticks",
+        &scheduled("{ schedule: every 30 minutes, missed: all, catch_up: 24h }").replace("Ticks", "Tocks"),
+    );
     world.start_again().await;
     world.settle().await;
     assert_eq!(ticks(&world)[3..], ["2026-03-02T16:30:00Z"]);

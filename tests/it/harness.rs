@@ -220,7 +220,7 @@ pub(crate) struct World {
     database: Database,
 }
 
-/// One life of the process. Its runtime has one worker, so that what one task hands over at once is one group.
+/// One life of the process.
 struct Life {
     runtime: Runtime,
     engine: Engine,
@@ -257,7 +257,7 @@ impl World {
         accepted
     }
 
-    /// Events that are decided in one group.
+    /// Events that come at the same time: most of them are decided in one group.
     pub(crate) async fn events(&self, name: &str, all: impl IntoIterator<Item = Value>) -> Vec<Accepted> {
         let events: Vec<NewEvent> = all.into_iter().map(|data| self.new_event(name, data)).collect();
         let engine = self.engine().clone();
@@ -347,7 +347,8 @@ impl World {
         self.settle().await;
     }
 
-    /// The process dies as by `kill -9`: no task is ended, no call is awaited.
+    /// The process dies: open calls are cut off and their answers are lost, nothing is drained. Only the group that is
+    /// being committed at that moment is still committed; a kill inside it is for the tests with a real process.
     pub(crate) async fn crash(&mut self) {
         self.door.close();
         let Life { runtime, engine } = self.life.take().expect("the process lives");
@@ -356,9 +357,7 @@ impl World {
     }
 
     pub(crate) async fn start_again(&mut self) {
-        if self.database.is_postgres() {
-            wait_for_the_former_life(&self.database.url).await;
-        }
+        self.database.wait_until_free().await;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (url, project) = (self.database.url.clone(), read(&self.files));
         let (clock, root) = (self.clock.clone(), self.root.path().to_owned());
@@ -531,15 +530,6 @@ async fn left_over(store: &Store, now_ms: i64) -> Vec<String> {
         format!("{} {}", row.delivery.step, with_reason(row.delivery.state.as_str(), &row.delivery.reason))
     };
     rows.iter().filter(left).map(words).collect()
-}
-
-/// A server ends the session of a dead client when it notices; whoever starts earlier is refused.
-async fn wait_for_the_former_life(url: &str) {
-    use sqlx::{AnyConnection, Connection as _, Executor as _};
-    sqlx::any::install_default_drivers();
-    let mut connection = AnyConnection::connect(url).await.unwrap();
-    connection.execute("set lock_timeout = '20s'; select pg_advisory_lock(7235452)::text").await.unwrap();
-    connection.close().await.unwrap();
 }
 
 // --- words -----------------------------------------------------------------------------------------------------------
