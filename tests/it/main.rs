@@ -22,3 +22,4 @@ mod http_hooks;
 mod http_stand;
 mod process;
 mod serve;
+mod tidy;
