@@ -226,17 +226,17 @@ impl Audience {
         let mut hashing = Hashing { inner: File::open(path)?, sha: Sha256::new() };
         let mut counted = reader(BufReader::with_capacity(64 * 1024, &mut hashing), delimiter);
         let (mut record, mut rows) = (ByteRecord::new(), 0_i64);
-        while counted.read_byte_record(&mut record)? {
+        while next_record(&mut counted, &mut record)?.is_some() {
             rows += 1;
         }
         drop(counted);
         let hash = hex::encode(hashing.sha.finalize());
         let mut reader = reader(BufReader::new(File::open(path)?), delimiter);
-        anyhow::ensure!(reader.read_byte_record(&mut record)?, "the file is empty");
+        anyhow::ensure!(next_record(&mut reader, &mut record)?.is_some(), "the file is empty");
         let header =
             record.iter().map(|field| decode(field).trim_start_matches('\u{feff}').trim().to_owned()).collect();
         for _ in 0..skip {
-            reader.read_byte_record(&mut record)?;
+            next_record(&mut reader, &mut record)?;
         }
         Ok(Self { hash, total: rows - 1, header, reader })
     }
@@ -244,8 +244,9 @@ impl Audience {
     fn next_chunk(&mut self) -> anyhow::Result<Vec<Row>> {
         let mut rows = Vec::with_capacity(CHUNK);
         let mut record = ByteRecord::new();
-        while rows.len() < CHUNK && self.reader.read_byte_record(&mut record)? {
-            let line = record.position().map_or(0, csv::Position::line);
+        while rows.len() < CHUNK
+            && let Some(line) = next_record(&mut self.reader, &mut record)?
+        {
             rows.push(self.row(line, &record));
         }
         Ok(rows)
@@ -256,13 +257,35 @@ impl Audience {
             let reason = format!("{} fields, the header has {}", record.len(), self.header.len());
             return Err(BadRow { line, reason });
         }
-        let fields = self.header.iter().zip(record).map(|(name, field)| (name.clone(), decode(field).into()));
+        let text = |field: &[u8]| decode(field.strip_suffix(b"\r").unwrap_or(field));
+        let fields = self.header.iter().zip(record).map(|(name, field)| (name.clone(), text(field).into()));
         Ok((line, fields.collect()))
     }
 }
 
+/// Lines end in `\n`: with `\r\n` as an end of its own the crate counts the `\n` to the line that follows.
 fn reader<R: Read>(source: R, delimiter: u8) -> csv::Reader<R> {
-    csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(source)
+    let ending = csv::Terminator::Any(b'\n');
+    csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter)
+        .terminator(ending)
+        .from_reader(source)
+}
+
+/// Reads a row that is not blank; the line it begins on, from 1.
+fn next_record<R: Read>(reader: &mut csv::Reader<R>, record: &mut ByteRecord) -> anyhow::Result<Option<u64>> {
+    while reader.read_byte_record(record)? {
+        if record.len() == 1 && record[0].trim_ascii().is_empty() {
+            continue;
+        }
+        // Counted from its end, as blank lines may stand before it; the last row may lack its line break.
+        let breaks = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+        let stood = record.position().map_or(1, csv::Position::line);
+        return Ok(Some(stood.max(reader.position().line().saturating_sub(1 + breaks))));
+    }
+    Ok(None)
 }
 
 /// `,` or `;`: the one that the first line has more of.

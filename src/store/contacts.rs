@@ -61,8 +61,9 @@ static UPSERT_LINES: Statement = Statement::new(
     "insert into line (contact, channel, last_inbound_ms, refused_at_ms)
      select contact, channel, last_inbound_ms, refused_at_ms
      from {rows: contact text, channel text, last_inbound_ms bigint, refused_at_ms bigint} r where true
-     on conflict (contact, channel) do update set last_inbound_ms = excluded.last_inbound_ms,
-        refused_at_ms = excluded.refused_at_ms",
+     on conflict (contact, channel) do update set
+        last_inbound_ms = coalesce(excluded.last_inbound_ms, line.last_inbound_ms),
+        refused_at_ms = coalesce(excluded.refused_at_ms, line.refused_at_ms)",
 );
 
 static ALL: Statement = Statement::new(
@@ -116,6 +117,7 @@ impl Tx<'_> {
         self.fetch(&LINES, rows).await?.iter().map(line).collect()
     }
 
+    /// Writes lines; what is not known of one leaves what is stored.
     pub(crate) async fn upsert_lines(&mut self, lines: &[(String, String, Line)]) -> anyhow::Result<()> {
         let mut rows = Rows::default();
         for (contact, channel, line) in lines {

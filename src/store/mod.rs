@@ -10,6 +10,8 @@ pub mod dialect;
 pub mod events;
 pub mod runs;
 pub mod schedules;
+#[cfg(test)]
+mod suite;
 
 use crate::clock::Clock;
 use anyhow::{Context as _, bail};

@@ -18,7 +18,7 @@ pub(crate) struct Database {
 #[derive(Debug)]
 enum Place {
     Folder {
-        _folder: TempDir,
+        folder: TempDir,
     },
     /// The server's address, and the name of the database.
     Server {
@@ -31,7 +31,7 @@ impl Database {
     pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}?mode=rwc", folder.path().join("test.db").display());
-        Self { url, place: Place::Folder { _folder: folder } }
+        Self { url, place: Place::Folder { folder } }
     }
 
     /// Fails when no server is named: the tests of one database are no test of the other.
@@ -44,8 +44,22 @@ impl Database {
         Self { url: format!("{server}/{name}"), place: Place::Server { admin: admin.clone(), name } }
     }
 
-    pub(crate) fn is_postgres(&self) -> bool {
-        matches!(self.place, Place::Server { .. })
+    /// Waits until no process serves it: a dead one is noticed a moment later, and whoever comes earlier is refused.
+    pub(crate) async fn wait_until_free(&self) {
+        match &self.place {
+            Place::Folder { folder } => {
+                let path = folder.path().join("test.db.lock");
+                let wait = move || std::fs::File::create(path).and_then(|file| file.lock());
+                tokio::task::spawn_blocking(wait).await.unwrap().unwrap();
+            }
+            Place::Server { .. } => {
+                sqlx::any::install_default_drivers();
+                let mut connection = AnyConnection::connect(&self.url).await.unwrap();
+                let wait = "set lock_timeout = '20s'; select pg_advisory_lock(7235452)::text";
+                connection.execute(wait).await.unwrap();
+                connection.close().await.unwrap();
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! From an event to the runs it starts: duplicates, conditions, identities, definitions.
 
 use crate::database::{Database, on_both_databases};
-use crate::harness::{ANA, World, hours, minutes, words};
+use crate::harness::{ANA, BOB, World, hours, minutes, words};
 use relance::event::{Dedupe, Evaluation, NewEvent};
 use serde_json::json;
 
@@ -87,13 +87,21 @@ async fn a_key_is_known_for_as_long_as_it_says(database: Database) {
 
 async fn two_orders_of_a_new_person_in_one_group_make_one_contact(database: Database) {
     let world = greeting(database).workflow("greet", GREET).start().await;
-    let orders = [json!({"phone": ANA, "order": "A"}), json!({"phone": "06 12 34 00 01", "order": "B"})];
+    let orders = (0..20).flat_map(|n| {
+        let international = json!({"phone": format!("+336123400{n:02}"), "order": n * 2});
+        let national = json!({"phone": format!("06 12 34 00 {n:02}"), "order": n * 2 + 1});
+        [international, national]
+    });
     world.events("order.paid", orders).await;
-    let people = world.store(|store| async move { store.contacts(10).await }).await;
-    assert_eq!(people.len(), 1, "{people:?}");
-    let runs = world.runs().await;
-    assert!(runs.iter().all(|run| run.contact == people[0].id));
-    assert_eq!(world.sent(), ["template: Hello A", "template: Hello B"]);
+    world.advance(minutes(1)).await;
+    let people = world.store(|store| async move { store.contacts(100).await }).await;
+    assert_eq!(people.len(), 20, "{people:?}");
+    for person in people {
+        let phone = person.phone.unwrap().e164();
+        let texts = world.messages().into_iter().filter(|one| one.phone == phone).map(|one| one.text);
+        let orders: Vec<u32> = texts.map(|text| text.replace("Hello ", "").parse().unwrap()).collect();
+        assert!(matches!(orders[..], [first, second] if second == first + 1 && first % 2 == 0), "{orders:?}");
+    }
 }
 
 async fn a_person_keeps_one_row_whatever_names_them_first(database: Database) {
@@ -166,9 +174,11 @@ async fn a_newer_event_restarts_and_what_was_not_sent_is_cancelled(database: Dat
     assert_eq!(world.delivery_states().await, ["cancelled: restarted", "held: window_closed"]);
     world.says(ANA, "hello").await;
     assert_eq!(world.sent(), ["text: Order 2"]);
-    let both = world.events("order.paid", [paid(3), paid(4)]).await;
+    let to_bob = |n: i32| json!({"phone": BOB, "order": "B", "total": 1, "n": n});
+    let both = world.events("order.paid", [to_bob(3), to_bob(4)]).await;
     assert!(both.iter().all(|one| words(&one.evaluations) == ["order started"]));
-    assert_eq!(world.sent(), ["text: Order 2", "text: Order 4"], "the first of two in one group is restarted unsent");
+    world.says(BOB, "hello").await;
+    assert_eq!(world.sent(), ["text: Order 2", "text: Order 4"], "the first of two is restarted unsent");
 }
 
 async fn a_running_thing_is_skipped_and_may_start_again_later(database: Database) {

@@ -133,7 +133,7 @@ impl Plan {
         files.insert("templates.lock.json".into(), serde_json::to_string(&self.lock).unwrap());
         for (name, content) in &self.audiences {
             let header = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
-            files.insert(format!("workflows/audiences/{name}"), String::from_utf8_lossy(header).into_owned());
+            files.insert(format!("workflows/audiences/{name}"), header_line(header));
         }
         files
     }
@@ -186,6 +186,14 @@ impl Plan {
     }
 }
 
+/// As the project's reader shows it to the checks: UTF-8, else Windows-1252.
+fn header_line(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
+    }
+}
+
 /// A checked project; a mistake fails the test.
 fn read(files: &Files) -> Project {
     let loaded = relance::workflow::load(files);
@@ -212,7 +220,7 @@ pub(crate) struct World {
     database: Database,
 }
 
-/// One life of the process. Its runtime has one worker, so that what one task hands over at once is one group.
+/// One life of the process.
 struct Life {
     runtime: Runtime,
     engine: Engine,
@@ -249,7 +257,7 @@ impl World {
         accepted
     }
 
-    /// Events that are decided in one group.
+    /// Events that come at the same time: most of them are decided in one group.
     pub(crate) async fn events(&self, name: &str, all: impl IntoIterator<Item = Value>) -> Vec<Accepted> {
         let events: Vec<NewEvent> = all.into_iter().map(|data| self.new_event(name, data)).collect();
         let engine = self.engine().clone();
@@ -339,7 +347,8 @@ impl World {
         self.settle().await;
     }
 
-    /// The process dies as by `kill -9`: no task is ended, no call is awaited.
+    /// The process dies: open calls are cut off and their answers are lost, nothing is drained. Only the group that is
+    /// being committed at that moment is still committed; a kill inside it is for the tests with a real process.
     pub(crate) async fn crash(&mut self) {
         self.door.close();
         let Life { runtime, engine } = self.life.take().expect("the process lives");
@@ -348,9 +357,7 @@ impl World {
     }
 
     pub(crate) async fn start_again(&mut self) {
-        if self.database.is_postgres() {
-            wait_for_the_former_life(&self.database.url).await;
-        }
+        self.database.wait_until_free().await;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (url, project) = (self.database.url.clone(), read(&self.files));
         let (clock, root) = (self.clock.clone(), self.root.path().to_owned());
@@ -401,12 +408,16 @@ impl World {
         std::fs::write(self.root.path().join("workflows/audiences").join(name), content).unwrap();
     }
 
+    pub(crate) fn remove_audience(&self, name: &str) {
+        std::fs::remove_file(self.root.path().join("workflows/audiences").join(name)).unwrap();
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
         &self.life.as_ref().expect("the process lives").engine
     }
 
     /// Runs something in the process of the engine.
-    async fn within<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> T {
+    pub(crate) async fn within<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> T {
         self.life.as_ref().expect("the process lives").runtime.spawn(task).await.unwrap()
     }
 
@@ -432,7 +443,7 @@ impl World {
 
     /// Oldest first.
     pub(crate) async fn runs(&self) -> Vec<Run> {
-        let filter = RunFilter { limit: 10_000, ..RunFilter::default() };
+        let filter = RunFilter { limit: 100_000, ..RunFilter::default() };
         let mut runs = self.ask(|store| async move { store.list_runs(&filter).await }).await;
         runs.reverse();
         runs
@@ -519,15 +530,6 @@ async fn left_over(store: &Store, now_ms: i64) -> Vec<String> {
         format!("{} {}", row.delivery.step, with_reason(row.delivery.state.as_str(), &row.delivery.reason))
     };
     rows.iter().filter(left).map(words).collect()
-}
-
-/// A server ends the session of a dead client when it notices; whoever starts earlier is refused.
-async fn wait_for_the_former_life(url: &str) {
-    use sqlx::{AnyConnection, Connection as _, Executor as _};
-    sqlx::any::install_default_drivers();
-    let mut connection = AnyConnection::connect(url).await.unwrap();
-    connection.execute("set lock_timeout = '20s'; select pg_advisory_lock(7235452)::text").await.unwrap();
-    connection.close().await.unwrap();
 }
 
 // --- words -----------------------------------------------------------------------------------------------------------
