@@ -172,7 +172,10 @@ async fn start(
     let engine = Engine::start(setup, project).await.context("the engine did not start")?;
     let environment = Arc::new(own_environment(address, webhook_secret));
     let admin = Secret::new(hex::encode(clock::new_secret()));
-    let app = App::new(engine.clone(), environment, admin, Arc::new(source_secret), Mode::Dev);
+    // Secrets of the project's own sources, so that a shop's test system can post to `dev` too.
+    let secrets = environment::DotEnv::read(&global.project)?;
+    let secret = move |name: &str| secrets.lookup(name).map(Secret::new);
+    let app = App::new(engine.clone(), environment, admin, Arc::new(secret), Mode::Dev);
     Ok((Parts { engine, sandbox, app }, tasks))
 }
 
@@ -194,11 +197,6 @@ fn own_environment(address: SocketAddr, webhook_secret: String) -> Environment {
         database_url: None,
         clock_offset_ms: 0,
     }
-}
-
-/// Secrets of the project's own sources, so that a shop's test system can post to `dev` too.
-fn source_secret(name: &str) -> Option<Secret> {
-    environment::lookup(name).map(Secret::new)
 }
 
 /// The page, and the tasks that move the clock and watch the files.
