@@ -27,7 +27,8 @@ use relance::engine::{Accepted, Engine, Setup};
 use relance::event::{Dedupe, Evaluation, NewEvent};
 use relance::run::Run;
 use relance::store::Store;
-use relance::store::deliveries::{AttemptRow, DeliveryFilter, DeliveryRow};
+use relance::store::attempts::AttemptRow;
+use relance::store::deliveries::{DeliveryFilter, DeliveryRow};
 use relance::store::runs::RunFilter;
 use relance::workflow::diagnostic::Severity;
 use serde_json::{Value, json};
@@ -302,11 +303,6 @@ impl World {
         self.move_to(self.clock.now_ms() + i64::try_from(by.as_millis()).unwrap()).await;
     }
 
-    /// As [`World::advance`], to an instant (ISO 8601).
-    pub(crate) async fn advance_to(&self, instant: &str) {
-        self.move_to(ms(instant)).await;
-    }
-
     async fn move_to(&self, at_ms: i64) {
         for _ in 0..MOST_TURNS {
             let due_ms = self.settle().await;
@@ -447,13 +443,6 @@ impl World {
         let mut runs = self.ask(|store| async move { store.list_runs(&filter).await }).await;
         runs.reverse();
         runs
-    }
-
-    /// The only run.
-    pub(crate) async fn run(&self) -> Run {
-        let mut runs = self.runs().await;
-        assert_eq!(runs.len(), 1, "{runs:#?}");
-        runs.remove(0)
     }
 
     /// `done`, `stopped: restarted`, oldest first.
