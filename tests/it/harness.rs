@@ -350,10 +350,11 @@ impl World {
         let Life { runtime, engine } = self.life.take().expect("the process lives");
         drop(engine);
         tokio::task::spawn_blocking(move || runtime.shutdown_timeout(PATIENCE)).await.unwrap();
+        // The engine's thread ends a moment later; the clock may not be moved before.
+        self.database.wait_until_free().await;
     }
 
     pub(crate) async fn start_again(&mut self) {
-        self.database.wait_until_free().await;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (url, project) = (self.database.url.clone(), read(&self.files));
         let (clock, root) = (self.clock.clone(), self.root.path().to_owned());
