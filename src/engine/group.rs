@@ -8,28 +8,24 @@
 //! rests on something another writer has changed; the guards of the statements are the net on PostgreSQL.
 
 use super::advance::Input;
-use super::deployed::{Definition, Deployed, opted_in};
+use super::claim::{ACCOUNT, channel_names, claim, earliest};
+use super::deployed::{Definition, Deployed};
 use super::evaluate::{self, Arrival};
 use super::inbound::{self, Told};
+use super::load::{load_calls, load_due, load_identities, load_people};
 use super::unit::Unit;
 use crate::clock::Clock;
-use crate::config::{Channel, Pace};
-use crate::connector::wire::{self, Envelope};
-use crate::delivery::{Attempt, DeliveryState, Outcome, Settlement};
+use crate::delivery::{DeliveryState, Outcome};
 use crate::event::Evaluation;
 use crate::message::Form;
-use crate::outbox::gate::{self, Decision};
 use crate::outbox::{rates, settle, window};
+use crate::store::attempts::{AttemptEnd, AttemptRow};
 use crate::store::contacts::ContactKey;
-use crate::store::deliveries::{AttemptEnd, DeliveryRow, DueDelivery};
 use crate::store::events::EventRow;
 use crate::store::{Counted, Tx};
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-
-/// Runs woken by their timers in one group.
-const DUE_RUNS: usize = 256;
 
 /// Everything a group needs beside its items.
 pub(super) struct Context<'a> {
@@ -230,111 +226,6 @@ fn first_of<'a>(new: &NewArrival, known: &'a KnownKeys) -> Option<&'a String> {
     known.get(&(new.event.source.clone(), new.event.dedupe.key.clone()))
 }
 
-async fn load_people(tx: &mut Tx<'_>, unit: &mut Unit<'_>, arrivals: &[Arrival], told: &[&Told]) -> anyhow::Result<()> {
-    let facts = told.iter().filter_map(|told| told.facts()).flat_map(inbound::facts_keys);
-    let keys: BTreeSet<ContactKey> = arrivals.iter().flat_map(evaluate::keys).chain(facts).collect();
-    unit.know_contacts(tx.contacts_by_keys(&keys.into_iter().collect::<Vec<_>>()).await?);
-    let asks = |arrival: &&Arrival| arrival.candidates.iter().any(|candidate| candidate.definition.asks_window);
-    let asked = arrivals.iter().filter(asks).flat_map(evaluate::keys);
-    let wrote = told.iter().filter_map(|told| told.facts()).flat_map(inbound::facts_keys);
-    let people = asked.chain(wrote).filter_map(|key| unit.contact_by(&[key]).map(|contact| contact.id.clone()));
-    let people: BTreeSet<String> = people.collect();
-    unit.know_lines(tx.lines(&people.into_iter().collect::<Vec<_>>()).await?);
-    Ok(())
-}
-
-/// Loads the deliveries that calls and statuses are about, with the runs that wait for them.
-async fn load_calls(tx: &mut Tx<'_>, unit: &mut Unit<'_>, work: &Work, told: &[&Told]) -> anyhow::Result<()> {
-    let marks: Vec<(&str, &str)> = told
-        .iter()
-        .map(|told| (told.message_uuid().unwrap_or_default(), told.attempt.as_deref().unwrap_or_default()))
-        .filter(|(uuid, attempt)| !uuid.is_empty() || !attempt.is_empty())
-        .collect();
-    for attempt in tx.attempts_by(&marks).await? {
-        unit.attempts.insert(attempt.id.clone(), attempt);
-    }
-    let of_attempts = unit.attempts.values().map(|attempt| attempt.delivery.clone());
-    let ids: BTreeSet<String> = work.calls.iter().map(|call| call.delivery.clone()).chain(of_attempts).collect();
-    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    for row in tx.deliveries(&ids).await? {
-        unit.deliveries.insert(row.delivery.id.clone(), row);
-    }
-    let open = |row: &&DeliveryRow| matches!(row.was, DeliveryState::Sending | DeliveryState::Uncertain);
-    let runs: BTreeSet<String> = unit.deliveries.values().filter(open).map(|row| row.delivery.run.clone()).collect();
-    load_runs(tx, unit, runs).await?;
-    // An answer may name a person who is known otherwise.
-    let named =
-        work.calls.iter().filter_map(|call| contact_uuid(&call.outcome)).map(|uuid| ContactKey::Uuid(uuid.into()));
-    unit.know_contacts(tx.contacts_by_keys(&named.collect::<Vec<_>>()).await?);
-    let people = people_of_calls(unit, work);
-    load_contacts(tx, unit, people).await
-}
-
-/// Whose rows settling asks for: people whose run goes on, and those whom an answer may tell something of (their uuid, a
-/// closed window). Most calls end a run and tell nothing: nothing is read for them.
-fn people_of_calls(unit: &Unit<'_>, work: &Work) -> BTreeSet<String> {
-    let quiet = |call: &&CallResult| matches!(call.outcome, Outcome::Accepted { contact_uuid: None, .. });
-    let quiet: HashSet<&str> = work.calls.iter().filter(quiet).map(|call| call.delivery.as_str()).collect();
-    let telling = unit.deliveries.values().filter(|row| !quiet.contains(row.delivery.id.as_str()));
-    telling.map(|row| row.delivery.contact.clone()).chain(unit.people_of_runs_that_go_on()).collect()
-}
-
-async fn load_due(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<Vec<String>> {
-    let rows = tx.due_runs(DUE_RUNS).await?;
-    let ids: Vec<String> = rows.iter().map(|row| row.run.id.clone()).collect();
-    let people: BTreeSet<String> = rows.iter().map(|row| row.run.contact.clone()).collect();
-    for row in rows {
-        unit.know_run(row.run, Arc::new(serde_json::from_str(&row.event_data)?));
-    }
-    load_contacts(tx, unit, people).await?;
-    let overdue = tx.overdue_uncertain(DUE_RUNS).await?;
-    let runs: BTreeSet<String> = overdue.iter().map(|row| row.delivery.run.clone()).collect();
-    load_runs(tx, unit, runs).await?;
-    for row in overdue {
-        let id = row.delivery.id.clone();
-        unit.deliveries.entry(id.clone()).or_insert(row);
-        unit.change_delivery(&id, |row| row.delivery.due_at_ms = 0);
-        unit.settle_run(&id, Some(Settlement::Uncertain));
-    }
-    Ok(ids)
-}
-
-/// Loads runs; the people they are about come back.
-async fn load_runs(tx: &mut Tx<'_>, unit: &mut Unit<'_>, runs: BTreeSet<String>) -> anyhow::Result<BTreeSet<String>> {
-    let ids: Vec<&str> = runs.iter().map(String::as_str).filter(|id| !unit.knows_run(id)).collect();
-    let mut people = BTreeSet::new();
-    for row in tx.runs(&ids).await? {
-        people.insert(row.run.contact.clone());
-        unit.know_run(row.run, Arc::new(serde_json::from_str(&row.event_data)?));
-    }
-    Ok(people)
-}
-
-async fn load_contacts(tx: &mut Tx<'_>, unit: &mut Unit<'_>, people: BTreeSet<String>) -> anyhow::Result<()> {
-    let unknown = people.iter().filter(|id| unit.contact(id).is_none());
-    let keys: Vec<ContactKey> = unknown.cloned().map(ContactKey::Id).collect();
-    unit.know_contacts(tx.contacts_by_keys(&keys).await?);
-    unit.know_lines(tx.lines(&people.into_iter().collect::<Vec<_>>()).await?);
-    Ok(())
-}
-
-async fn load_identities(tx: &mut Tx<'_>, unit: &mut Unit<'_>, arrivals: &[Arrival]) -> anyhow::Result<()> {
-    let candidates = || arrivals.iter().flat_map(|arrival| &arrival.candidates);
-    let keys: BTreeSet<(&str, &str)> = candidates().filter_map(evaluate::Candidate::identity).collect();
-    let restarted: HashSet<&str> = candidates()
-        .filter(|candidate| candidate.restarts())
-        .map(|candidate| candidate.definition.workflow.id.as_str())
-        .collect();
-    let mut stopping = BTreeSet::new();
-    for row in tx.identities(&keys.into_iter().collect::<Vec<_>>()).await? {
-        if restarted.contains(row.workflow.as_str()) && !row.state.is_terminal() {
-            stopping.insert(row.run.clone());
-        }
-        unit.know_identity(row.workflow, row.hash, row.run, row.state);
-    }
-    load_runs(tx, unit, stopping).await.map(drop)
-}
-
 // --- decide -----------------------------------------------------------------------------------------------------------
 
 async fn settle_calls(
@@ -363,7 +254,7 @@ async fn settle_calls(
         unit.attempts.insert(attempt.id.clone(), attempt);
     }
     for (uuid, status, kept) in &early {
-        let of = |row: &&crate::store::deliveries::AttemptRow| row.message_uuid.as_ref() == Some(uuid);
+        let of = |row: &&AttemptRow| row.message_uuid.as_ref() == Some(uuid);
         let attempt = unit.attempts.values().find(of).map(|row| row.id.clone());
         let code = serde_json::from_str::<serde_json::Value>(kept)?["code"].as_i64();
         if let Some(attempt) = attempt {
@@ -412,7 +303,7 @@ fn learn_uuid(unit: &mut Unit<'_>, call: &CallResult) {
     }
 }
 
-fn contact_uuid(outcome: &Outcome) -> Option<&str> {
+pub(super) fn contact_uuid(outcome: &Outcome) -> Option<&str> {
     match outcome {
         Outcome::Accepted { contact_uuid, .. } => contact_uuid.as_deref(),
         _ => None,
@@ -489,7 +380,7 @@ fn answers(work: &Work, known: &KnownKeys, arrivals: &[Arrival], evaluations: Ve
 
 // --- write ------------------------------------------------------------------------------------------------------------
 
-async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<()> {
+pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<()> {
     let recipients: Vec<ContactKey> = unit.recipient_keys();
     unit.know_contacts(tx.contacts_by_keys(&recipients).await?);
     let planned = unit.settle_recipients();
@@ -508,223 +399,4 @@ async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<()> {
     tx.update_runs(&unit.changed_runs()).await?;
     tx.insert_deliveries(&planned).await?;
     tx.release_window_holds(&unit.opened).await
-}
-
-// --- claim and gate ---------------------------------------------------------------------------------------------------
-
-const ACCOUNT: &str = "account";
-
-fn channel_names(deployed: &Deployed) -> Vec<&str> {
-    deployed.settings.channels.iter().map(|channel| channel.name.as_str()).collect()
-}
-
-fn earliest(one: Option<i64>, other: Option<i64>) -> Option<i64> {
-    [one, other].into_iter().flatten().min()
-}
-
-/// Tokens of the account and of each line, taken in memory and written with the group.
-struct Buckets {
-    tats: HashMap<String, i64>,
-    taken: BTreeSet<String>,
-    now_ms: i64,
-}
-
-impl Buckets {
-    async fn load(tx: &mut Tx<'_>, channels: &[&str]) -> anyhow::Result<Self> {
-        let scopes: Vec<String> = channels.iter().map(|name| scope_of(name)).chain([ACCOUNT.to_owned()]).collect();
-        let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
-        let tats = tx.buckets(&scopes).await?.into_iter().collect();
-        Ok(Self { tats, taken: BTreeSet::new(), now_ms: tx.now_ms })
-    }
-
-    /// How many tokens of a scope could be taken now, at most `most`.
-    fn available(&self, scope: &str, pace: Pace, most: usize) -> usize {
-        let mut tat_us = self.tat_us(scope);
-        let mut granted = 0;
-        while granted < most
-            && let Ok(next) = rates::take(tat_us, pace, self.now_ms)
-        {
-            (tat_us, granted) = (next, granted + 1);
-        }
-        granted
-    }
-
-    /// When the next token of a scope is due.
-    fn next_ms(&self, scope: &str, pace: Pace) -> i64 {
-        rates::take(self.tat_us(scope), pace, self.now_ms).err().unwrap_or(self.now_ms)
-    }
-
-    fn tat_us(&self, scope: &str) -> i64 {
-        self.tats.get(scope).copied().unwrap_or(0)
-    }
-
-    fn take(&mut self, scope: &str, pace: Pace) {
-        if let Ok(next) = rates::take(self.tat_us(scope), pace, self.now_ms) {
-            self.tats.insert(scope.to_owned(), next);
-            self.taken.insert(scope.to_owned());
-        }
-    }
-
-    async fn write(&self, tx: &mut Tx<'_>) -> anyhow::Result<()> {
-        let taken: Vec<(String, i64)> =
-            self.taken.iter().filter_map(|scope| Some((scope.clone(), *self.tats.get(scope)?))).collect();
-        tx.upsert_buckets(&taken).await
-    }
-}
-
-fn scope_of(channel: &str) -> String {
-    format!("channel:{channel}")
-}
-
-/// Claims due heads of free lines, as many as there are slots and tokens; the gate decides each.
-async fn claim(tx: &mut Tx<'_>, context: &Context<'_>, done: &mut Done) -> anyhow::Result<()> {
-    let settings = &context.deployed.settings;
-    let mut buckets = Buckets::load(tx, &channel_names(context.deployed)).await?;
-    let mut free = context.free;
-    let mut gated = Gated::default();
-    for channel in &settings.channels {
-        let scope = scope_of(&channel.name);
-        let of_account = buckets.available(ACCOUNT, settings.callbell.pace, free);
-        let most = buckets.available(&scope, channel.pace, of_account);
-        // Without a token one is looked at all the same, only to know whether anything waits for it.
-        let due = tx.claim_due_deliveries(&channel.name, most.max(1)).await?;
-        let more = due.len() >= most.max(1);
-        for due in due.into_iter().take(most) {
-            if gated.judge(due, channel, context, tx.now_ms) {
-                buckets.take(ACCOUNT, settings.callbell.pace);
-                buckets.take(&scope, channel.pace);
-                free -= 1;
-            }
-        }
-        if more && free > 0 {
-            let token = buckets.next_ms(ACCOUNT, settings.callbell.pace).max(buckets.next_ms(&scope, channel.pace));
-            done.next_due_ms = earliest(done.next_due_ms, Some(token));
-        }
-        if free == 0 {
-            break;
-        }
-    }
-    let moved: Vec<&DeliveryRow> = gated.moved.iter().collect();
-    tx.update_deliveries(&moved).await?;
-    tx.insert_attempts(&gated.attempts, context.node).await?;
-    buckets.write(tx).await?;
-    done.calls = std::mem::take(&mut gated.calls);
-    if gated.moved.iter().any(|row| row.delivery.state == DeliveryState::Held) {
-        // One that steps out of its line makes room for the next, which is due already.
-        done.next_due_ms = earliest(done.next_due_ms, Some(tx.now_ms));
-    }
-    let next = settle_skipped(tx, context, &gated).await?;
-    done.next_due_ms = earliest(done.next_due_ms, next);
-    Ok(())
-}
-
-/// What the gate made of the claimed deliveries.
-#[derive(Default)]
-struct Gated {
-    moved: Vec<DeliveryRow>,
-    attempts: Vec<Attempt>,
-    calls: Vec<Call>,
-    /// Whose call begins in this group: (contact, channel).
-    served: HashSet<(String, String)>,
-}
-
-impl Gated {
-    /// Whether it is sent.
-    fn judge(&mut self, due: DueDelivery, channel: &Channel, context: &Context, now_ms: i64) -> bool {
-        let DueDelivery { mut delivery, contact, line } = due;
-        // Several that stepped out of a person's line may be due at once: the others are looked at after this one.
-        let person = (delivery.contact.clone(), delivery.channel.clone());
-        if self.served.contains(&person) {
-            return false;
-        }
-        let was = delivery.state;
-        let template = delivery.message.template.as_ref();
-        let facts = gate::Facts {
-            now_ms,
-            contact: &contact,
-            opted_in: opted_in(&contact, &context.deployed.settings.consent),
-            line,
-            channel,
-            template: template.and_then(|template| context.deployed.catalogue.lock.get(&template.uuid)),
-            suspended: context.suspended,
-        };
-        let decision = gate::gate(&delivery, &facts);
-        match decision {
-            Decision::Send(form) => {
-                delivery.state = DeliveryState::Sending;
-                delivery.reason.clear();
-                delivery.form = Some(form);
-                delivery.attempts += 1;
-                let attempt = Attempt {
-                    id: context.clock.new_id(),
-                    delivery: delivery.id.clone(),
-                    n: delivery.attempts,
-                    form,
-                    started_at_ms: now_ms,
-                };
-                self.calls.push(call(&delivery, &attempt, &contact, channel, context));
-                self.attempts.push(attempt);
-                self.served.insert(person);
-            }
-            Decision::Hold { reason, until_ms } => {
-                delivery.state = DeliveryState::Held;
-                delivery.reason = reason.to_owned();
-                delivery.due_at_ms = until_ms;
-                delivery.line_at_ms = now_ms;
-            }
-            Decision::Skip { reason } => {
-                delivery.state = DeliveryState::Skipped;
-                delivery.reason = reason.to_owned();
-            }
-        }
-        self.moved.push(DeliveryRow { delivery, was, status: None });
-        matches!(decision, Decision::Send(_))
-    }
-}
-
-fn call(
-    delivery: &crate::delivery::Delivery,
-    attempt: &Attempt,
-    contact: &crate::contact::Contact,
-    channel: &Channel,
-    context: &Context,
-) -> Call {
-    let envelope = Envelope {
-        form: attempt.form,
-        phone: contact.phone.as_ref(),
-        bsuid: contact.bsuid.as_deref(),
-        channel_uuid: channel.uuid.as_deref().filter(|_| channel.listed),
-        relance_id: &wire::sign_id(context.key, &attempt.id),
-        relance_run: &delivery.run,
-        ask_contact: contact.uuid.is_none(),
-    };
-    Call {
-        delivery: delivery.id.clone(),
-        attempt: attempt.id.clone(),
-        form: attempt.form,
-        started_at_ms: attempt.started_at_ms,
-        body: wire::send_body(&delivery.message, &envelope),
-    }
-}
-
-/// Runs whose message was skipped go on, or fail; what they plan next is claimed by the next group.
-async fn settle_skipped(tx: &mut Tx<'_>, context: &Context<'_>, gated: &Gated) -> anyhow::Result<Option<i64>> {
-    let skipped = || gated.moved.iter().filter(|row| row.delivery.state == DeliveryState::Skipped);
-    if skipped().next().is_none() {
-        return Ok(None);
-    }
-    let mut unit = Unit::new(tx.now_ms, context.clock, context.deployed, context.pinned);
-    let runs = skipped().map(|row| row.delivery.run.clone()).collect();
-    let people = load_runs(tx, &mut unit, runs).await?;
-    load_contacts(tx, &mut unit, people).await?;
-    for row in skipped() {
-        let delivery = &row.delivery;
-        let reason = delivery.reason.clone();
-        let fails = settle::skip_fails(delivery, &reason);
-        let settlement = Settlement::Skipped { reason, fails };
-        unit.move_run(&delivery.run, &Input::Settled { step: delivery.step.clone(), settlement });
-    }
-    flush(tx, &mut unit).await?;
-    // What was planned just now, and what stood behind the skipped in its line, is due at once.
-    Ok(Some(tx.now_ms))
 }

@@ -12,11 +12,13 @@
 pub mod advance;
 pub mod calendar;
 mod campaign;
+mod claim;
 pub mod deployed;
 mod evaluate;
 mod fire;
 mod group;
 mod inbound;
+mod load;
 mod loops;
 mod unit;
 

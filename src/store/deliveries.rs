@@ -1,10 +1,10 @@
-//! Deliveries, their attempts, the status events that came early, and the token buckets.
+//! Deliveries, and the token buckets they are sent by. What was tried for each is in `attempts`.
 
 use super::contacts::Line;
 use super::dialect::Statement;
 use super::{Cell, Rows, Store, Tx};
 use crate::contact::Contact;
-use crate::delivery::{Attempt, Delivery, DeliveryState, OutsideWindow, Purpose, VendorStatus};
+use crate::delivery::{Delivery, DeliveryState, OutsideWindow, Purpose, VendorStatus};
 use crate::message::Form;
 use anyhow::Context as _;
 use serde::Serialize;
@@ -18,37 +18,6 @@ pub struct DueDelivery {
     pub delivery: Delivery,
     pub contact: Contact,
     pub line: Line,
-}
-
-/// How one call ended, as it is kept with the attempt.
-#[derive(Debug, Clone)]
-pub struct AttemptEnd {
-    pub id: String,
-    pub ended_at_ms: i64,
-    pub outcome: &'static str,
-    pub http_status: Option<i64>,
-    pub code: Option<i64>,
-    pub error: Option<String>,
-    pub message_uuid: Option<String>,
-}
-
-/// An attempt as it is kept, for status events and pages.
-#[derive(Debug, Clone, Serialize)]
-pub struct AttemptRow {
-    pub id: String,
-    #[serde(skip)]
-    pub delivery: String,
-    pub n: i64,
-    pub form: Form,
-    pub started_at_ms: i64,
-    pub ended_at_ms: Option<i64>,
-    pub outcome: Option<String>,
-    pub http_status: Option<i64>,
-    pub code: Option<i64>,
-    pub error: Option<String>,
-    pub message_uuid: Option<String>,
-    /// Every status the vendor told, in the order of arrival.
-    pub statuses: Vec<String>,
 }
 
 /// Which deliveries to list; `None` = all.
@@ -131,60 +100,6 @@ static RELEASE_REASONS: Statement = Statement::new(
      from {rows: reason text, now_ms bigint} r
      where delivery.state in ('queued', 'held') and delivery.state = 'held' and delivery.reason = r.reason",
 );
-
-static INSERT_ATTEMPTS: Statement = Statement::new(
-    "insert into attempt (id, delivery, n, form, node, started_at_ms, statuses)
-     select id, delivery, n, form, node, started_at_ms, '[]'
-     from {rows: id text, delivery text, n bigint, form text, node text, started_at_ms bigint} r",
-);
-
-static END_ATTEMPTS: Statement = Statement::new(
-    "update attempt set ended_at_ms = r.ended_at_ms, outcome = r.outcome, http_status = r.http_status, code = r.code,
-        error = r.error, message_uuid = coalesce(r.message_uuid, attempt.message_uuid)
-     from {rows: id text, ended_at_ms bigint, outcome text, http_status bigint, code bigint, error text,
-        message_uuid text} r
-     where attempt.id = r.id",
-);
-
-static ADD_STATUSES: Statement = Statement::new(
-    "update attempt set statuses = r.statuses from {rows: id text, statuses text} r where attempt.id = r.id",
-);
-
-macro_rules! attempt_columns {
-    () => {
-        "a.id, a.delivery, a.n, a.form, a.started_at_ms, a.ended_at_ms, a.outcome, a.http_status, a.code, a.error,
-         a.message_uuid, a.statuses"
-    };
-}
-
-static ATTEMPTS_BY_UUID: Statement = Statement::new(concat!(
-    "select ",
-    attempt_columns!(),
-    " from {rows: uuid text, id text} r join attempt a on a.message_uuid = r.uuid
-     union select ",
-    attempt_columns!(),
-    " from {rows: uuid text, id text} r join attempt a on a.id = r.id"
-));
-
-static ATTEMPTS_OF: Statement = Statement::new(concat!(
-    "select ",
-    attempt_columns!(),
-    " from {rows: delivery text} r join attempt a on a.delivery = r.delivery
-     order by a.delivery, a.n"
-));
-
-static KEEP_EARLY: Statement = Statement::new(
-    "insert into early_status (uuid, status, event) select uuid, status, event
-     from {rows: uuid text, status text, event text} r where true on conflict (uuid, status) do nothing",
-);
-
-static EARLY: Statement =
-    Statement::new("select s.uuid, s.status, s.event from {rows: uuid text} r join early_status s on s.uuid = r.uuid");
-
-static ANY_EARLY: Statement = Statement::new("select s.uuid from early_status s where $1 = $1 limit $2");
-
-static FORGET_EARLY: Statement =
-    Statement::new("delete from early_status where uuid in (select uuid from {rows: uuid text} r)");
 
 static UNFINISHED: Statement = Statement::new(concat!(
     "select ",
@@ -324,78 +239,6 @@ impl Tx<'_> {
         self.write(&RELEASE_REASONS, rows).await.map(drop)
     }
 
-    pub(crate) async fn insert_attempts(&mut self, attempts: &[Attempt], node: &str) -> anyhow::Result<()> {
-        let mut rows = Rows::default();
-        for attempt in attempts {
-            rows.push(&[
-                (&attempt.id).into(),
-                (&attempt.delivery).into(),
-                attempt.n.into(),
-                attempt.form.as_str().into(),
-                node.into(),
-                attempt.started_at_ms.into(),
-            ]);
-        }
-        self.write(&INSERT_ATTEMPTS, rows).await.map(drop)
-    }
-
-    pub(crate) async fn end_attempts(&mut self, ends: &[AttemptEnd]) -> anyhow::Result<()> {
-        let mut rows = Rows::default();
-        for end in ends {
-            rows.push(&[
-                (&end.id).into(),
-                end.ended_at_ms.into(),
-                end.outcome.into(),
-                end.http_status.into(),
-                end.code.into(),
-                end.error.as_deref().into(),
-                end.message_uuid.as_deref().into(),
-            ]);
-        }
-        self.write(&END_ATTEMPTS, rows).await.map(drop)
-    }
-
-    /// Attempts by the vendor's uuid or by their own id.
-    pub(crate) async fn attempts_by(&mut self, uuid_or_id: &[(&str, &str)]) -> anyhow::Result<Vec<AttemptRow>> {
-        let mut rows = Rows::default();
-        uuid_or_id.iter().for_each(|(uuid, id)| rows.push(&[(*uuid).into(), (*id).into()]));
-        self.fetch(&ATTEMPTS_BY_UUID, rows).await?.iter().map(read_attempt).collect()
-    }
-
-    pub(crate) async fn write_statuses(&mut self, attempts: &[&AttemptRow]) -> anyhow::Result<()> {
-        let mut rows = Rows::default();
-        for attempt in attempts {
-            rows.push(&[(&attempt.id).into(), Cell::Text(&serde_json::to_string(&attempt.statuses)?)]);
-        }
-        self.write(&ADD_STATUSES, rows).await.map(drop)
-    }
-
-    /// Keeps (uuid, status, event JSON) until the answer tells whose they are.
-    pub(crate) async fn keep_early_statuses(&mut self, early: &[(String, String, String)]) -> anyhow::Result<()> {
-        let mut rows = Rows::default();
-        early.iter().for_each(|(uuid, status, event)| rows.push(&[uuid.into(), status.into(), event.into()]));
-        self.write(&KEEP_EARLY, rows).await.map(drop)
-    }
-
-    /// Early status events (uuid, status, event JSON) of these uuids.
-    pub(crate) async fn early_statuses(&mut self, uuids: &[&str]) -> anyhow::Result<Vec<(String, String, String)>> {
-        let mut rows = Rows::default();
-        uuids.iter().for_each(|uuid| rows.push(&[(*uuid).into()]));
-        let early = |row: &AnyRow| -> anyhow::Result<_> { Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)) };
-        self.fetch(&EARLY, rows).await?.iter().map(early).collect()
-    }
-
-    /// Whether any status event still waits for its answer.
-    pub(crate) async fn has_early_statuses(&mut self) -> anyhow::Result<bool> {
-        Ok(!self.due(&ANY_EARLY, 0, 1).await?.is_empty())
-    }
-
-    pub(crate) async fn forget_early_statuses(&mut self, uuids: &[&str]) -> anyhow::Result<()> {
-        let mut rows = Rows::default();
-        uuids.iter().for_each(|uuid| rows.push(&[(*uuid).into()]));
-        self.write(&FORGET_EARLY, rows).await.map(drop)
-    }
-
     /// The earliest instant at which a run is due, or a delivery of these channels will be; `None` when there is none.
     /// Deliveries due already wait for a slot, a token or their line, none of which time alone brings.
     pub(crate) async fn next_due_ms(&mut self, channels: &[&str]) -> anyhow::Result<Option<i64>> {
@@ -443,16 +286,6 @@ impl Store {
         ]);
         self.read(&LIST, rows).await?.iter().map(read_delivery).collect()
     }
-
-    /// The attempts of these deliveries, by delivery and number.
-    ///
-    /// # Errors
-    /// What the database said.
-    pub async fn attempts(&self, deliveries: &[&str]) -> anyhow::Result<Vec<AttemptRow>> {
-        let mut rows = Rows::default();
-        deliveries.iter().for_each(|id| rows.push(&[(*id).into()]));
-        self.read(&ATTEMPTS_OF, rows).await?.iter().map(read_attempt).collect()
-    }
 }
 
 fn read_delivery(row: &AnyRow) -> anyhow::Result<DeliveryRow> {
@@ -489,24 +322,6 @@ fn read_delivery(row: &AnyRow) -> anyhow::Result<DeliveryRow> {
     Ok(DeliveryRow { delivery, was: state, status: status.as_deref().and_then(VendorStatus::parse) })
 }
 
-fn read_attempt(row: &AnyRow) -> anyhow::Result<AttemptRow> {
-    let statuses: String = row.try_get(11)?;
-    Ok(AttemptRow {
-        id: row.try_get(0)?,
-        delivery: row.try_get(1)?,
-        n: row.try_get(2)?,
-        form: read_word(row.try_get(3)?)?,
-        started_at_ms: row.try_get(4)?,
-        ended_at_ms: row.try_get(5)?,
-        outcome: row.try_get(6)?,
-        http_status: row.try_get(7)?,
-        code: row.try_get(8)?,
-        error: row.try_get(9)?,
-        message_uuid: row.try_get(10)?,
-        statuses: serde_json::from_str(&statuses).context("stored statuses are not readable")?,
-    })
-}
-
 /// The word that serde writes for a plain enum.
 fn word<T: Serialize>(value: &T) -> anyhow::Result<String> {
     match serde_json::to_value(value)? {
@@ -515,6 +330,6 @@ fn word<T: Serialize>(value: &T) -> anyhow::Result<String> {
     }
 }
 
-fn read_word<T: DeserializeOwned>(word: String) -> anyhow::Result<T> {
+pub(super) fn read_word<T: DeserializeOwned>(word: String) -> anyhow::Result<T> {
     Ok(serde_json::from_value(serde_json::Value::String(word))?)
 }

@@ -27,7 +27,8 @@ use relance::engine::{Accepted, Engine, Setup};
 use relance::event::{Dedupe, Evaluation, NewEvent};
 use relance::run::Run;
 use relance::store::Store;
-use relance::store::deliveries::{AttemptRow, DeliveryFilter, DeliveryRow};
+use relance::store::attempts::AttemptRow;
+use relance::store::deliveries::{DeliveryFilter, DeliveryRow};
 use relance::store::runs::RunFilter;
 use relance::workflow::diagnostic::Severity;
 use serde_json::{Value, json};
@@ -302,11 +303,6 @@ impl World {
         self.move_to(self.clock.now_ms() + i64::try_from(by.as_millis()).unwrap()).await;
     }
 
-    /// As [`World::advance`], to an instant (ISO 8601).
-    pub(crate) async fn advance_to(&self, instant: &str) {
-        self.move_to(ms(instant)).await;
-    }
-
     async fn move_to(&self, at_ms: i64) {
         for _ in 0..MOST_TURNS {
             let due_ms = self.settle().await;
@@ -354,10 +350,11 @@ impl World {
         let Life { runtime, engine } = self.life.take().expect("the process lives");
         drop(engine);
         tokio::task::spawn_blocking(move || runtime.shutdown_timeout(PATIENCE)).await.unwrap();
+        // The engine's thread ends a moment later; the clock may not be moved before.
+        self.database.wait_until_free().await;
     }
 
     pub(crate) async fn start_again(&mut self) {
-        self.database.wait_until_free().await;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (url, project) = (self.database.url.clone(), read(&self.files));
         let (clock, root) = (self.clock.clone(), self.root.path().to_owned());
@@ -447,13 +444,6 @@ impl World {
         let mut runs = self.ask(|store| async move { store.list_runs(&filter).await }).await;
         runs.reverse();
         runs
-    }
-
-    /// The only run.
-    pub(crate) async fn run(&self) -> Run {
-        let mut runs = self.runs().await;
-        assert_eq!(runs.len(), 1, "{runs:#?}");
-        runs.remove(0)
     }
 
     /// `done`, `stopped: restarted`, oldest first.

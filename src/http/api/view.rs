@@ -3,7 +3,8 @@
 use super::mask::{masked, masked_text};
 use crate::event::Evaluation;
 use crate::run::Run;
-use crate::store::deliveries::{AttemptRow, DeliveryRow};
+use crate::store::attempts::AttemptRow;
+use crate::store::deliveries::DeliveryRow;
 use crate::store::events::EventRow;
 use crate::store::schedules::FiringRow;
 use jiff::Timestamp;

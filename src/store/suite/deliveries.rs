@@ -4,8 +4,9 @@ use super::{Database, NOON, Rig, delivery, is_refused, on_both_databases, run};
 use crate::delivery::{Attempt, Delivery, DeliveryState, OutsideWindow, Purpose, VendorStatus};
 use crate::message::{Category, Form, Media, MediaKind, Message, Plain, Template, TemplateKind};
 use crate::run::Run;
+use crate::store::attempts::AttemptEnd;
 use crate::store::contacts::Line;
-use crate::store::deliveries::{AttemptEnd, DeliveryFilter, DeliveryRow};
+use crate::store::deliveries::{DeliveryFilter, DeliveryRow};
 
 on_both_databases!(
     a_delivery_is_kept_whole,

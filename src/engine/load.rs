@@ -1,0 +1,140 @@
+//! Load: the rows that a group's items are about, by a select per kind, into its unit.
+//!
+//! Invariant: what a decision may change is loaded before it is decided, so that nothing unread is written over.
+
+use super::evaluate::{self, Arrival};
+use super::group::{CallResult, Work, contact_uuid};
+use super::inbound::{self, Told};
+use super::unit::Unit;
+use crate::delivery::{DeliveryState, Outcome, Settlement};
+use crate::store::Tx;
+use crate::store::contacts::ContactKey;
+use crate::store::deliveries::DeliveryRow;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+/// Runs woken by their timers in one group.
+const DUE_RUNS: usize = 256;
+
+pub(super) async fn load_people(
+    tx: &mut Tx<'_>,
+    unit: &mut Unit<'_>,
+    arrivals: &[Arrival],
+    told: &[&Told],
+) -> anyhow::Result<()> {
+    let facts = told.iter().filter_map(|told| told.facts()).flat_map(inbound::facts_keys);
+    let keys: BTreeSet<ContactKey> = arrivals.iter().flat_map(evaluate::keys).chain(facts).collect();
+    unit.know_contacts(tx.contacts_by_keys(&keys.into_iter().collect::<Vec<_>>()).await?);
+    let asks = |arrival: &&Arrival| arrival.candidates.iter().any(|candidate| candidate.definition.asks_window);
+    let asked = arrivals.iter().filter(asks).flat_map(evaluate::keys);
+    let wrote = told.iter().filter_map(|told| told.facts()).flat_map(inbound::facts_keys);
+    let people = asked.chain(wrote).filter_map(|key| unit.contact_by(&[key]).map(|contact| contact.id.clone()));
+    let people: BTreeSet<String> = people.collect();
+    unit.know_lines(tx.lines(&people.into_iter().collect::<Vec<_>>()).await?);
+    Ok(())
+}
+
+/// Loads the deliveries that calls and statuses are about, with the runs that wait for them.
+pub(super) async fn load_calls(
+    tx: &mut Tx<'_>,
+    unit: &mut Unit<'_>,
+    work: &Work,
+    told: &[&Told],
+) -> anyhow::Result<()> {
+    let marks: Vec<(&str, &str)> = told
+        .iter()
+        .map(|told| (told.message_uuid().unwrap_or_default(), told.attempt.as_deref().unwrap_or_default()))
+        .filter(|(uuid, attempt)| !uuid.is_empty() || !attempt.is_empty())
+        .collect();
+    for attempt in tx.attempts_by(&marks).await? {
+        unit.attempts.insert(attempt.id.clone(), attempt);
+    }
+    let of_attempts = unit.attempts.values().map(|attempt| attempt.delivery.clone());
+    let ids: BTreeSet<String> = work.calls.iter().map(|call| call.delivery.clone()).chain(of_attempts).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    for row in tx.deliveries(&ids).await? {
+        unit.deliveries.insert(row.delivery.id.clone(), row);
+    }
+    let open = |row: &&DeliveryRow| matches!(row.was, DeliveryState::Sending | DeliveryState::Uncertain);
+    let runs: BTreeSet<String> = unit.deliveries.values().filter(open).map(|row| row.delivery.run.clone()).collect();
+    load_runs(tx, unit, runs).await?;
+    // An answer may name a person who is known otherwise.
+    let named =
+        work.calls.iter().filter_map(|call| contact_uuid(&call.outcome)).map(|uuid| ContactKey::Uuid(uuid.into()));
+    unit.know_contacts(tx.contacts_by_keys(&named.collect::<Vec<_>>()).await?);
+    let people = people_of_calls(unit, work);
+    load_contacts(tx, unit, people).await
+}
+
+/// Whose rows settling asks for: people whose run goes on, and those whom an answer may tell something of (their uuid, a
+/// closed window). Most calls end a run and tell nothing: nothing is read for them.
+fn people_of_calls(unit: &Unit<'_>, work: &Work) -> BTreeSet<String> {
+    let quiet = |call: &&CallResult| matches!(call.outcome, Outcome::Accepted { contact_uuid: None, .. });
+    let quiet: HashSet<&str> = work.calls.iter().filter(quiet).map(|call| call.delivery.as_str()).collect();
+    let telling = unit.deliveries.values().filter(|row| !quiet.contains(row.delivery.id.as_str()));
+    telling.map(|row| row.delivery.contact.clone()).chain(unit.people_of_runs_that_go_on()).collect()
+}
+
+pub(super) async fn load_due(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<Vec<String>> {
+    let rows = tx.due_runs(DUE_RUNS).await?;
+    let ids: Vec<String> = rows.iter().map(|row| row.run.id.clone()).collect();
+    let people: BTreeSet<String> = rows.iter().map(|row| row.run.contact.clone()).collect();
+    for row in rows {
+        unit.know_run(row.run, Arc::new(serde_json::from_str(&row.event_data)?));
+    }
+    load_contacts(tx, unit, people).await?;
+    let overdue = tx.overdue_uncertain(DUE_RUNS).await?;
+    let runs: BTreeSet<String> = overdue.iter().map(|row| row.delivery.run.clone()).collect();
+    load_runs(tx, unit, runs).await?;
+    for row in overdue {
+        let id = row.delivery.id.clone();
+        unit.deliveries.entry(id.clone()).or_insert(row);
+        unit.change_delivery(&id, |row| row.delivery.due_at_ms = 0);
+        unit.settle_run(&id, Some(Settlement::Uncertain));
+    }
+    Ok(ids)
+}
+
+/// Loads runs; the people they are about come back.
+pub(super) async fn load_runs(
+    tx: &mut Tx<'_>,
+    unit: &mut Unit<'_>,
+    runs: BTreeSet<String>,
+) -> anyhow::Result<BTreeSet<String>> {
+    let ids: Vec<&str> = runs.iter().map(String::as_str).filter(|id| !unit.knows_run(id)).collect();
+    let mut people = BTreeSet::new();
+    for row in tx.runs(&ids).await? {
+        people.insert(row.run.contact.clone());
+        unit.know_run(row.run, Arc::new(serde_json::from_str(&row.event_data)?));
+    }
+    Ok(people)
+}
+
+pub(super) async fn load_contacts(
+    tx: &mut Tx<'_>,
+    unit: &mut Unit<'_>,
+    people: BTreeSet<String>,
+) -> anyhow::Result<()> {
+    let unknown = people.iter().filter(|id| unit.contact(id).is_none());
+    let keys: Vec<ContactKey> = unknown.cloned().map(ContactKey::Id).collect();
+    unit.know_contacts(tx.contacts_by_keys(&keys).await?);
+    unit.know_lines(tx.lines(&people.into_iter().collect::<Vec<_>>()).await?);
+    Ok(())
+}
+
+pub(super) async fn load_identities(tx: &mut Tx<'_>, unit: &mut Unit<'_>, arrivals: &[Arrival]) -> anyhow::Result<()> {
+    let candidates = || arrivals.iter().flat_map(|arrival| &arrival.candidates);
+    let keys: BTreeSet<(&str, &str)> = candidates().filter_map(evaluate::Candidate::identity).collect();
+    let restarted: HashSet<&str> = candidates()
+        .filter(|candidate| candidate.restarts())
+        .map(|candidate| candidate.definition.workflow.id.as_str())
+        .collect();
+    let mut stopping = BTreeSet::new();
+    for row in tx.identities(&keys.into_iter().collect::<Vec<_>>()).await? {
+        if restarted.contains(row.workflow.as_str()) && !row.state.is_terminal() {
+            stopping.insert(row.run.clone());
+        }
+        unit.know_identity(row.workflow, row.hash, row.run, row.state);
+    }
+    load_runs(tx, unit, stopping).await.map(drop)
+}
