@@ -16,6 +16,7 @@ use crate::trigger::Trigger;
 use crate::workflow::{Again, ContactMap, Workflow};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -303,15 +304,20 @@ fn identity(workflow: &Workflow, scope: &Scope) -> Result<Option<String>, String
 /// Third look: identities, and the start itself. What each workflow made of the event.
 pub(super) fn decide(arrival: &mut Arrival, unit: &mut Unit) -> Vec<Evaluation> {
     let mut taken = false;
-    let mut started = 0;
+    let mut started = HashSet::new();
     let mut evaluations = Vec::with_capacity(arrival.candidates.len());
     let candidates = std::mem::take(&mut arrival.candidates);
     for mut candidate in candidates {
+        let workflow = candidate.definition.workflow.id.clone();
+        // A list in `when` is any of them, one run.
+        if started.contains(&workflow) {
+            continue;
+        }
         let judged = match candidate.verdict.take() {
             _ if taken && candidate.route != Route::Observes => {
                 Judged::Refused(EvaluationResult::NotMatched, "another workflow took the message".into())
             }
-            _ if started >= MOST_RUNS => {
+            _ if started.len() >= MOST_RUNS => {
                 Judged::Refused(EvaluationResult::Failed, format!("more than {MOST_RUNS} runs from one event"))
             }
             Some(judged) => again_if_known(judged, &candidate, arrival, unit),
@@ -322,10 +328,9 @@ pub(super) fn decide(arrival: &mut Arrival, unit: &mut Unit) -> Vec<Evaluation> 
             Judged::Applies { contact, identity } => start(&candidate, *contact, identity, arrival, unit),
         };
         if result == EvaluationResult::Started {
-            started += 1;
+            started.insert(workflow.clone());
             taken |= matches!(candidate.route, Route::Takes(_));
         }
-        let workflow = candidate.definition.workflow.id.clone();
         evaluations.push(Evaluation { workflow, trigger: candidate.trigger().name.clone(), result, reason, run });
     }
     evaluations

@@ -184,9 +184,6 @@ fn receive(message: &InboundMessage, contact: &Contact, channel: &str, unit: &mu
     }
     candidates
         .sort_by(|a, b| a.route.cmp(&b.route).then_with(|| a.definition.workflow.id.cmp(&b.definition.workflow.id)));
-    // A list in `when` is any of them, one run.
-    let mut seen = std::collections::HashSet::new();
-    candidates.retain(|candidate| seen.insert(candidate.definition.workflow.id.clone()));
     candidates
 }
 

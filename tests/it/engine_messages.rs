@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 on_both_databases!(
     one_matching_workflow_takes_a_message_and_observers_see_it_too,
     a_workflow_that_its_own_condition_refuses_takes_no_message,
+    two_triggers_that_fit_one_message_start_one_run,
     only_what_customers_write_starts_anything,
     the_answer_leaves_by_the_line_of_the_question,
     a_message_told_twice_starts_one_run,
@@ -69,6 +70,21 @@ async fn a_workflow_that_its_own_condition_refuses_takes_no_message(database: Da
     assert_eq!(taken(&world, "price please").await, ["a_price", "all"]);
     assert_eq!(taken(&world, "price list").await, ["all", "exact"]);
     assert_eq!(taken(&world, "price list").await, ["all", "b_price"]);
+}
+
+async fn two_triggers_that_fit_one_message_start_one_run(database: Database) {
+    let text = answers("both", "any").replace(
+        "when: { message: any }",
+        "when: [{ message: { contains: price }, if: size(event.text) > 10 }, { message: any, if: event.text != 'no' }]",
+    );
+    let world = World::on(database).workflow("both", &text).start().await;
+    for said in ["price", "the price please", "no", "hello"] {
+        world.says(ANA, said).await;
+    }
+    let answered: Vec<_> = world.messages().into_iter().map(|one| one.text).collect();
+    assert_eq!(answered, ["both: price", "both: the price please", "both: hello"]);
+    assert_eq!(world.runs().await.len(), 3);
+    world.advance(seconds(5)).await;
 }
 
 fn created(uuid: &str, status: &str, extra: Value) -> Value {

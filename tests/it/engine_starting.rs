@@ -16,6 +16,8 @@ on_both_databases!(
     a_running_thing_is_skipped_and_may_start_again_later,
     only_a_run_that_starts_takes_the_identity,
     every_refusal_is_kept_with_its_reason,
+    two_triggers_that_take_one_event_start_one_run,
+    a_hundred_workflows_may_start_from_one_event_and_no_more,
     an_evaluation_that_fails_is_kept_and_costs_the_others_nothing,
     a_disabled_workflow_starts_nothing_and_its_live_runs_end,
     a_run_ends_on_the_definition_it_began_with,
@@ -238,6 +240,33 @@ async fn every_refusal_is_kept_with_its_reason(database: Database) {
     let nobody = world.event("order.lost", json!({})).await;
     assert!(nobody.evaluations.is_empty());
     assert_eq!(world.runs().await.len(), 1);
+}
+
+async fn two_triggers_that_take_one_event_start_one_run(database: Database) {
+    let when = "when: [{ webhook: order.paid, if: event.total > 10 }, { webhook: order.paid, if: event.total > 20 }]";
+    let world =
+        greeting(database).workflow("greet", &GREET.replace("when: { webhook: order.paid }", when)).start().await;
+    let cases = [(5, vec![]), (15, vec!["started"]), (25, vec!["started"])];
+    for (total, expected) in cases {
+        let accepted = world.event("order.paid", json!({"phone": ANA, "order": total, "total": total})).await;
+        let said = words(&accepted.evaluations);
+        let started: Vec<_> = said.iter().filter_map(|one| one.strip_prefix("greet started")).collect();
+        assert_eq!(started.len(), expected.len(), "{said:?}");
+    }
+    let second = world.event("order.paid", json!({"phone": ANA, "order": 1, "total": 21})).await;
+    assert!(second.evaluations.len() <= 2);
+    world.advance(minutes(1)).await;
+    assert_eq!(world.sent(), ["template: Hello 15", "template: Hello 25", "template: Hello 1"]);
+}
+
+async fn a_hundred_workflows_may_start_from_one_event_and_no_more(database: Database) {
+    let stops = GREET.split("do:").next().unwrap().to_owned() + "do:\n      - stop: done\n";
+    let plan = (0..101).fold(greeting(database), |plan, n| plan.workflow(&format!("w{n:03}"), &stops));
+    let world = plan.start().await;
+    let accepted = world.event("order.paid", json!({"phone": ANA, "order": 1})).await;
+    let said = words(&accepted.evaluations);
+    assert_eq!(said.iter().filter(|one| one.ends_with(" started")).count(), 100);
+    assert_eq!(said[100], "w100 failed: more than 100 runs from one event");
 }
 
 async fn an_evaluation_that_fails_is_kept_and_costs_the_others_nothing(database: Database) {
