@@ -16,6 +16,7 @@ use crate::trigger::Trigger;
 use crate::workflow::{Again, ContactMap, Workflow};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -248,12 +249,18 @@ impl Person {
 /// Second look: the trigger's `if`, the contact, the workflow's `if`, and what it is about.
 pub(super) fn judge(arrival: &mut Arrival, unit: &Unit) {
     let proof = format!("event {}", arrival.id);
-    for candidate in &mut arrival.candidates {
-        let judged = guarded(|| judge_one(candidate, &arrival.data, arrival.channel.as_deref(), &proof, unit));
-        candidate.verdict = Some(judged.unwrap_or_else(|()| {
-            Judged::Refused(EvaluationResult::Failed, "internal error while judging the conditions".into())
-        }));
+    let verdicts: Vec<Judged> =
+        arrival.candidates.iter().map(|candidate| judge_guarded(candidate, arrival, &proof, unit)).collect();
+    for (candidate, verdict) in arrival.candidates.iter_mut().zip(verdicts) {
+        candidate.verdict = Some(verdict);
     }
+}
+
+fn judge_guarded(candidate: &Candidate, arrival: &Arrival, proof: &str, unit: &Unit) -> Judged {
+    let judged = guarded(|| judge_one(candidate, &arrival.data, arrival.channel.as_deref(), proof, unit));
+    judged.unwrap_or_else(|()| {
+        Judged::Refused(EvaluationResult::Failed, "internal error while judging the conditions".into())
+    })
 }
 
 fn judge_one(candidate: &Candidate, event: &Value, channel: Option<&str>, proof: &str, unit: &Unit) -> Judged {
@@ -303,7 +310,7 @@ fn identity(workflow: &Workflow, scope: &Scope) -> Result<Option<String>, String
 /// Third look: identities, and the start itself. What each workflow made of the event.
 pub(super) fn decide(arrival: &mut Arrival, unit: &mut Unit) -> Vec<Evaluation> {
     let mut taken = false;
-    let mut started = 0;
+    let mut started = HashSet::new();
     let mut evaluations = Vec::with_capacity(arrival.candidates.len());
     let candidates = std::mem::take(&mut arrival.candidates);
     for mut candidate in candidates {
@@ -311,7 +318,9 @@ pub(super) fn decide(arrival: &mut Arrival, unit: &mut Unit) -> Vec<Evaluation> 
             _ if taken && candidate.route != Route::Observes => {
                 Judged::Refused(EvaluationResult::NotMatched, "another workflow took the message".into())
             }
-            _ if started >= MOST_RUNS => {
+            // A list in `when` is any of them, one run.
+            _ if started.contains(&candidate.definition.workflow.id) => continue,
+            _ if started.len() >= MOST_RUNS => {
                 Judged::Refused(EvaluationResult::Failed, format!("more than {MOST_RUNS} runs from one event"))
             }
             Some(judged) => again_if_known(judged, &candidate, arrival, unit),
@@ -322,7 +331,7 @@ pub(super) fn decide(arrival: &mut Arrival, unit: &mut Unit) -> Vec<Evaluation> 
             Judged::Applies { contact, identity } => start(&candidate, *contact, identity, arrival, unit),
         };
         if result == EvaluationResult::Started {
-            started += 1;
+            started.insert(candidate.definition.workflow.id.clone());
             taken |= matches!(candidate.route, Route::Takes(_));
         }
         let workflow = candidate.definition.workflow.id.clone();
@@ -338,7 +347,7 @@ fn again_if_known(judged: Judged, candidate: &Candidate, arrival: &Arrival, unit
     match unit.contact_by(&keys) {
         Some(met) if met.id != contact.id => {
             let proof = format!("event {}", arrival.id);
-            judge_one(candidate, &arrival.data, arrival.channel.as_deref(), &proof, unit)
+            judge_guarded(candidate, arrival, &proof, unit)
         }
         _ => judged,
     }

@@ -184,9 +184,6 @@ fn receive(message: &InboundMessage, contact: &Contact, channel: &str, unit: &mu
     }
     candidates
         .sort_by(|a, b| a.route.cmp(&b.route).then_with(|| a.definition.workflow.id.cmp(&b.definition.workflow.id)));
-    // A list in `when` is any of them, one run.
-    let mut seen = std::collections::HashSet::new();
-    candidates.retain(|candidate| seen.insert(candidate.definition.workflow.id.clone()));
     candidates
 }
 
@@ -202,10 +199,11 @@ fn contents(message: &InboundMessage) -> Vec<Content> {
 /// Evidence: the API took this attempt.
 fn prove(attempt: &str, message_uuid: Option<&str>, unit: &mut Unit) {
     let Some(row) = unit.attempts.get(attempt) else { return };
-    let (delivery_id, form) = (row.delivery.clone(), row.form);
+    let (delivery_id, form, n) = (row.delivery.clone(), row.form, row.n);
     let Some(delivery) = unit.deliveries.get(&delivery_id) else { return };
     let open = matches!(delivery.delivery.state, DeliveryState::Sending | DeliveryState::Uncertain);
-    if !open {
+    // What is told of an attempt proven failed proves nothing of the one that followed it.
+    if !open || i64::from(delivery.delivery.attempts) != n {
         return;
     }
     let mut consequences = settle::Consequences::default();
