@@ -75,8 +75,12 @@ pub(super) async fn feed(
     root: &Path,
     queue: &mpsc::Sender<Item>,
 ) -> anyhow::Result<()> {
+    let deployed = shared.deployed();
     while let Some(firing) = shared.store.open_firing().await? {
-        let deployed = shared.deployed();
+        if !Arc::ptr_eq(&deployed, &shared.deployed()) {
+            // Another project serves, and `pinned` is of before: the loop begins again with what is pinned now.
+            return Ok(());
+        }
         let current = deployed.definitions.get(&firing.workflow);
         let current = current.filter(|definition| definition.hash == firing.definition);
         let definition = current.or_else(|| pinned.get(&firing.definition)).cloned();

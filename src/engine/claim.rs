@@ -206,6 +206,7 @@ fn call(
     Call {
         delivery: delivery.id.clone(),
         attempt: attempt.id.clone(),
+        n: attempt.n,
         form: attempt.form,
         started_at_ms: attempt.started_at_ms,
         body: wire::send_body(&delivery.message, &envelope),

@@ -249,12 +249,18 @@ impl Person {
 /// Second look: the trigger's `if`, the contact, the workflow's `if`, and what it is about.
 pub(super) fn judge(arrival: &mut Arrival, unit: &Unit) {
     let proof = format!("event {}", arrival.id);
-    for candidate in &mut arrival.candidates {
-        let judged = guarded(|| judge_one(candidate, &arrival.data, arrival.channel.as_deref(), &proof, unit));
-        candidate.verdict = Some(judged.unwrap_or_else(|()| {
-            Judged::Refused(EvaluationResult::Failed, "internal error while judging the conditions".into())
-        }));
+    let verdicts: Vec<Judged> =
+        arrival.candidates.iter().map(|candidate| judge_guarded(candidate, arrival, &proof, unit)).collect();
+    for (candidate, verdict) in arrival.candidates.iter_mut().zip(verdicts) {
+        candidate.verdict = Some(verdict);
     }
+}
+
+fn judge_guarded(candidate: &Candidate, arrival: &Arrival, proof: &str, unit: &Unit) -> Judged {
+    let judged = guarded(|| judge_one(candidate, &arrival.data, arrival.channel.as_deref(), proof, unit));
+    judged.unwrap_or_else(|()| {
+        Judged::Refused(EvaluationResult::Failed, "internal error while judging the conditions".into())
+    })
 }
 
 fn judge_one(candidate: &Candidate, event: &Value, channel: Option<&str>, proof: &str, unit: &Unit) -> Judged {
@@ -343,7 +349,7 @@ fn again_if_known(judged: Judged, candidate: &Candidate, arrival: &Arrival, unit
     match unit.contact_by(&keys) {
         Some(met) if met.id != contact.id => {
             let proof = format!("event {}", arrival.id);
-            judge_one(candidate, &arrival.data, arrival.channel.as_deref(), &proof, unit)
+            judge_guarded(candidate, arrival, &proof, unit)
         }
         _ => judged,
     }

@@ -14,7 +14,7 @@ use crate::trigger::TriggerKind;
 use crate::trigger::schedule::due;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// What the schedules came to at one instant.
@@ -92,10 +92,31 @@ pub(super) async fn fire(tx: &mut Tx<'_>, deployed: &Deployed, clock: &Clock) ->
         row.hwm_ms = due.hwm.as_millisecond();
         moved.push(row.clone());
     }
+    drop_repeated(tx, &mut firings, &mut fired.arrivals).await?;
     tx.insert_firings(&firings).await?;
     tx.upsert_schedules(&moved).await?;
     fired.next_ms = next_ms(&rows, deployed);
     Ok(fired)
+}
+
+/// A machine clock that was set back, then a schedule deployed anew: its instants come a second time, and are not fired
+/// again.
+async fn drop_repeated(
+    tx: &mut Tx<'_>,
+    firings: &mut Vec<FiringRow>,
+    arrivals: &mut Vec<NewArrival>,
+) -> anyhow::Result<()> {
+    let key = |row: &FiringRow| (row.workflow.clone(), row.trigger.clone(), row.scheduled_at_ms);
+    let instants: Vec<_> =
+        firings.iter().map(|row| (row.workflow.as_str(), row.trigger.as_str(), row.scheduled_at_ms)).collect();
+    let before: HashSet<_> = tx.fired(&instants).await?.into_iter().collect();
+    if before.is_empty() {
+        return Ok(());
+    }
+    firings.retain(|row| !before.contains(&key(row)));
+    let kept: HashSet<&str> = firings.iter().map(|row| row.id.as_str()).collect();
+    arrivals.retain(|new| new.target.as_ref().is_some_and(|target| kept.contains(target.firing.as_str())));
+    Ok(())
 }
 
 fn find<'a>(deployed: &'a Deployed, row: &ScheduleRow) -> Option<(&'a Arc<Definition>, usize)> {
@@ -148,7 +169,8 @@ fn firing(
 
 fn arrival(definition: &Arc<Definition>, index: usize, firing: &FiringRow, clock: &Clock) -> NewArrival {
     let data = json!({ "scheduled_at": scheduled_at(firing.scheduled_at_ms) });
-    let who = evaluate::person(&definition.workflow, &definition.settings, &data, firing.fired_at_ms);
+    let read = || evaluate::person(&definition.workflow, &definition.settings, &data, firing.fired_at_ms);
+    let who = evaluate::guarded(read).unwrap_or(Err("no_contact"));
     let key = format!("{} {} {}", firing.workflow, firing.trigger, firing.scheduled_at_ms);
     scheduled_event(definition, index, firing, clock, data, key, None, who)
 }

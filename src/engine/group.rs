@@ -12,7 +12,7 @@ use super::claim::{ACCOUNT, channel_names, claim, earliest};
 use super::deployed::{Definition, Deployed};
 use super::evaluate::{self, Arrival};
 use super::inbound::{self, Told};
-use super::load::{load_calls, load_due, load_identities, load_people};
+use super::load::{load_calls, load_contacts, load_due, load_identities, load_people};
 use super::unit::Unit;
 use crate::clock::Clock;
 use crate::delivery::{DeliveryState, Outcome};
@@ -21,6 +21,7 @@ use crate::message::Form;
 use crate::outbox::{rates, settle, window};
 use crate::store::attempts::{AttemptEnd, AttemptRow};
 use crate::store::contacts::ContactKey;
+use crate::store::deliveries::DeliveryRow;
 use crate::store::events::EventRow;
 use crate::store::{Counted, Tx};
 use std::collections::hash_map::Entry;
@@ -42,6 +43,9 @@ pub(super) struct Context<'a> {
     pub(super) tick: bool,
     /// Whether status events wait for the answers that tell whose they are.
     pub(super) early: bool,
+    /// Whether a call is open whose answer may tell that. Else a status of an unknown message is of somebody else's:
+    /// what people write in the inbox, for instance.
+    pub(super) calling: bool,
 }
 
 /// What is to be decided together. Read only: a group that fails is done again from the same work.
@@ -92,6 +96,8 @@ pub(super) struct Target {
 pub(super) struct CallResult {
     pub(super) delivery: String,
     pub(super) attempt: String,
+    /// The attempt's number.
+    pub(super) n: u32,
     pub(super) form: Form,
     pub(super) started_at_ms: i64,
     pub(super) outcome: Outcome,
@@ -102,6 +108,7 @@ pub(super) struct CallResult {
 pub(super) struct Call {
     pub(super) delivery: String,
     pub(super) attempt: String,
+    pub(super) n: u32,
     pub(super) form: Form,
     pub(super) started_at_ms: i64,
     pub(super) body: String,
@@ -114,7 +121,7 @@ pub(super) struct Done {
     pub(super) accepted: Vec<Accepted>,
     pub(super) calls: Vec<Call>,
     pub(super) suspend: bool,
-    /// Status events were kept that came before their answer.
+    /// Status events are kept that came before their answer.
     pub(super) early: bool,
     /// When a timer, a delivery or a token is due next; `None` = nothing known.
     pub(super) next_due_ms: Option<i64>,
@@ -148,11 +155,17 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     due.iter().for_each(|run| unit.move_run(run, &Input::TimerDue));
     arrivals.iter_mut().for_each(|arrival| evaluate::judge(arrival, &unit));
     load_identities(tx, &mut unit, &arrivals).await?;
+    if !context.calling {
+        unit.early.clear();
+        if context.early {
+            tx.forget_every_early_status().await?;
+        }
+    }
+    done.early = !unit.early.is_empty() || (context.early && context.calling);
     let evaluations = arrivals.iter_mut().map(|arrival| evaluate::decide(arrival, &mut unit)).collect();
     keep_events(&mut unit, work, &arrivals, &evaluations)?;
     done.accepted = answers(work, &known, &arrivals, evaluations);
     flush(tx, &mut unit).await?;
-    done.early = !unit.early.is_empty();
 
     if context.free > 0 {
         claim(tx, context, &mut done).await?;
@@ -235,13 +248,17 @@ async fn settle_calls(
     context: &Context<'_>,
     done: &mut Done,
 ) -> anyhow::Result<()> {
+    let mut silent_until_ms = None;
     for call in &work.calls {
         let consequences = settle_call(unit, call);
         done.suspend |= consequences.suspend;
         if let Some(until_ms) = consequences.silent_until_ms {
-            let tat_us = rates::silence(until_ms, unit.deployed.settings.callbell.pace);
-            tx.upsert_buckets(&[(ACCOUNT.to_owned(), tat_us)]).await?;
+            silent_until_ms = silent_until_ms.max(Some(until_ms));
         }
+    }
+    if let Some(until_ms) = silent_until_ms {
+        let tat_us = rates::silence(until_ms, unit.deployed.settings.callbell.pace);
+        tx.upsert_buckets(&[(ACCOUNT.to_owned(), tat_us)]).await?;
     }
     let uuids: Vec<&str> = work.calls.iter().filter_map(|call| message_uuid(&call.outcome)).collect();
     let early = if context.early { tx.early_statuses(&uuids).await? } else { Vec::new() };
@@ -253,6 +270,10 @@ async fn settle_calls(
     for attempt in tx.attempts_by(&named).await? {
         unit.attempts.insert(attempt.id.clone(), attempt);
     }
+    // A status may close a person's window: their lines are written whole, so they have to be known.
+    let told = unit.attempts.values().filter_map(|attempt| unit.deliveries.get(&attempt.delivery));
+    let people = told.map(|row| row.delivery.contact.clone()).collect();
+    load_contacts(tx, unit, people).await?;
     for (uuid, status, kept) in &early {
         let of = |row: &&AttemptRow| row.message_uuid.as_ref() == Some(uuid);
         let attempt = unit.attempts.values().find(of).map(|row| row.id.clone());
@@ -269,15 +290,25 @@ fn settle_call(unit: &mut Unit<'_>, call: &CallResult) -> settle::Consequences {
     unit.ends.push(attempt_end(call, unit.now_ms));
     let now_ms = unit.now_ms;
     let mut consequences = settle::Consequences::default();
-    let sending = unit.deliveries.get(&call.delivery).is_some_and(|row| row.delivery.state == DeliveryState::Sending);
-    if !sending {
-        // Evidence came first: the answer is kept with its attempt and moves nothing.
+    if let Some(attempt) = unit.attempts.get_mut(&call.attempt)
+        && let Some(uuid) = message_uuid(&call.outcome)
+    {
+        attempt.message_uuid = Some(uuid.to_owned());
+    }
+    let waits = |row: &DeliveryRow| row.delivery.state == DeliveryState::Sending && row.delivery.attempts == call.n;
+    if !unit.deliveries.get(&call.delivery).is_some_and(waits) {
+        // Evidence came first, and perhaps another attempt since: the answer is kept with its own and moves nothing.
         return consequences;
     }
+    let stopped = unit.stopped_reason(&call.delivery);
     unit.change_delivery(&call.delivery, |row| {
         consequences = settle::settle_call(&mut row.delivery, call.form, &call.outcome, now_ms);
         if row.delivery.state == DeliveryState::Accepted {
             row.status = Some(crate::delivery::VendorStatus::Enqueued);
+        }
+        if let (DeliveryState::Held, Some(reason)) = (row.delivery.state, stopped) {
+            // Its run was stopped while the call was open: what was not taken is not called for again.
+            (row.delivery.state, row.delivery.reason) = (DeliveryState::Cancelled, reason);
         }
     });
     if consequences.window_refused
@@ -310,7 +341,7 @@ pub(super) fn contact_uuid(outcome: &Outcome) -> Option<&str> {
     }
 }
 
-fn message_uuid(outcome: &Outcome) -> Option<&str> {
+pub(super) fn message_uuid(outcome: &Outcome) -> Option<&str> {
     match outcome {
         Outcome::Accepted { message_uuid, .. } => message_uuid.as_deref(),
         _ => None,
@@ -389,13 +420,14 @@ pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Resul
     tx.upsert_lines(&unit.changed_lines()).await?;
     tx.insert_runs(&unit.new_runs()).await?;
     tx.take_identities(&unit.taken_identities()).await?;
-    tx.cancel_deliveries_of(&unit.cancelled).await?;
     tx.end_attempts(&unit.ends).await?;
     let told: Vec<_> = unit.told.iter().filter_map(|id| unit.attempts.get(id)).collect();
     tx.write_statuses(&told).await?;
     tx.keep_early_statuses(&unit.early).await?;
     let moved: Vec<_> = unit.moved.iter().filter_map(|id| unit.deliveries.get(id)).collect();
     tx.update_deliveries(&moved).await?;
+    // After the moves: what came back unsent in this very group is cancelled as well.
+    tx.cancel_deliveries_of(&unit.cancelled).await?;
     tx.update_runs(&unit.changed_runs()).await?;
     tx.insert_deliveries(&planned).await?;
     tx.release_window_holds(&unit.opened).await

@@ -199,10 +199,11 @@ fn contents(message: &InboundMessage) -> Vec<Content> {
 /// Evidence: the API took this attempt.
 fn prove(attempt: &str, message_uuid: Option<&str>, unit: &mut Unit) {
     let Some(row) = unit.attempts.get(attempt) else { return };
-    let (delivery_id, form) = (row.delivery.clone(), row.form);
+    let (delivery_id, form, n) = (row.delivery.clone(), row.form, row.n);
     let Some(delivery) = unit.deliveries.get(&delivery_id) else { return };
     let open = matches!(delivery.delivery.state, DeliveryState::Sending | DeliveryState::Uncertain);
-    if !open {
+    // What is told of an attempt proven failed proves nothing of the one that followed it.
+    if !open || i64::from(delivery.delivery.attempts) != n {
         return;
     }
     let mut consequences = settle::Consequences::default();

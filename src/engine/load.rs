@@ -3,7 +3,7 @@
 //! Invariant: what a decision may change is loaded before it is decided, so that nothing unread is written over.
 
 use super::evaluate::{self, Arrival};
-use super::group::{CallResult, Work, contact_uuid};
+use super::group::{CallResult, Work, contact_uuid, message_uuid};
 use super::inbound::{self, Told};
 use super::unit::Unit;
 use crate::delivery::{DeliveryState, Outcome, Settlement};
@@ -45,6 +45,7 @@ pub(super) async fn load_calls(
         .iter()
         .map(|told| (told.message_uuid().unwrap_or_default(), told.attempt.as_deref().unwrap_or_default()))
         .filter(|(uuid, attempt)| !uuid.is_empty() || !attempt.is_empty())
+        .chain(answered_and_told(work, told))
         .collect();
     for attempt in tx.attempts_by(&marks).await? {
         unit.attempts.insert(attempt.id.clone(), attempt);
@@ -66,11 +67,20 @@ pub(super) async fn load_calls(
     load_contacts(tx, unit, people).await
 }
 
+/// Attempts whose answer is in the same group as a status of their message: by its uuid alone they are not known yet.
+fn answered_and_told<'a>(work: &'a Work, told: &[&'a Told]) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let uuids: HashSet<&str> = told.iter().filter_map(|told| told.message_uuid()).collect();
+    let told_of = move |call: &&CallResult| message_uuid(&call.outcome).is_some_and(|uuid| uuids.contains(uuid));
+    work.calls.iter().filter(told_of).map(|call| ("", call.attempt.as_str()))
+}
+
 /// Whose rows settling asks for: people whose run goes on, and those whom an answer may tell something of (their uuid, a
 /// closed window). Most calls end a run and tell nothing: nothing is read for them.
 fn people_of_calls(unit: &Unit<'_>, work: &Work) -> BTreeSet<String> {
     let quiet = |call: &&CallResult| matches!(call.outcome, Outcome::Accepted { contact_uuid: None, .. });
-    let quiet: HashSet<&str> = work.calls.iter().filter(quiet).map(|call| call.delivery.as_str()).collect();
+    let told: HashSet<&str> = unit.attempts.values().map(|attempt| attempt.delivery.as_str()).collect();
+    let quiet = work.calls.iter().filter(quiet).map(|call| call.delivery.as_str());
+    let quiet: HashSet<&str> = quiet.filter(|delivery| !told.contains(delivery)).collect();
     let telling = unit.deliveries.values().filter(|row| !quiet.contains(row.delivery.id.as_str()));
     telling.map(|row| row.delivery.contact.clone()).chain(unit.people_of_runs_that_go_on()).collect()
 }

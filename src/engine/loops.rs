@@ -30,6 +30,8 @@ const TRIES: usize = 5;
 const NAP: Duration = Duration::from_secs(1);
 /// Longest sleep while nothing is due at all.
 const IDLE: Duration = Duration::from_secs(30);
+/// Pause before a campaign that the store did not take is tried again.
+const FEED_AGAIN: Duration = Duration::from_secs(2);
 /// Deliveries taken up at a start in one transaction.
 const TAKE_UP: usize = 500;
 
@@ -42,8 +44,9 @@ pub(super) struct Loop {
     beside: tokio::runtime::Handle,
     node: String,
     pinned: HashMap<String, Arc<Definition>>,
-    /// Deliveries whose call is open.
-    open: HashSet<String>,
+    /// Attempts whose call is open, each with its delivery: an attempt that evidence settled may still wait for its
+    /// answer while the next one of the same delivery is under way.
+    open: HashMap<String, String>,
     /// Results that the store did not take yet.
     carried: Vec<CallResult>,
     suspended: bool,
@@ -51,6 +54,11 @@ pub(super) struct Loop {
     early: bool,
     due_ms: i64,
     schedule_ms: i64,
+    /// How far the store's time is ahead of the process's. What is due is due by the store's time: a sleep by another
+    /// clock would end early and find nothing, again and again.
+    ahead_ms: i64,
+    /// Calls that nobody answers for may stand as `sending`: the store did not take their end yet.
+    unsettled: bool,
     /// A task feeds campaigns; another campaign was begun meanwhile.
     feeding: bool,
     feed_again: bool,
@@ -76,12 +84,14 @@ impl Loop {
             queue,
             beside: tokio::runtime::Handle::current(),
             pinned: HashMap::new(),
-            open: HashSet::new(),
+            open: HashMap::new(),
             carried: Vec::new(),
             suspended: false,
             early: false,
             due_ms: 0,
             schedule_ms: 0,
+            ahead_ms: 0,
+            unsettled: false,
             feeding: false,
             feed_again: true,
             quiet: Vec::new(),
@@ -102,7 +112,7 @@ impl Loop {
         loop {
             let mut tx = self.writer.begin().await?;
             let mut left = tx.unfinished_calls(TAKE_UP + self.open.len()).await?;
-            left.retain(|row| !self.open.contains(&row.delivery.id));
+            left.retain(|row| !self.open.values().any(|open| *open == row.delivery.id));
             for row in &mut left {
                 row.delivery.state = DeliveryState::Uncertain;
                 row.delivery.reason = "the process ended while the call was open".into();
@@ -166,11 +176,16 @@ impl Loop {
         self.writer.checkpoint().await;
     }
 
+    /// The store's time, as far as the last transaction told.
+    fn now_ms(&self) -> i64 {
+        self.setup.clock.now_ms() + self.ahead_ms
+    }
+
     fn nap(&self) -> Duration {
         let due_ms = self.due_ms.min(self.schedule_ms);
         match due_ms {
             i64::MAX if self.carried.is_empty() => IDLE,
-            _ => self.setup.clock.until(due_ms, NAP),
+            _ => self.setup.clock.until(due_ms.saturating_sub(self.ahead_ms), NAP),
         }
     }
 
@@ -189,11 +204,8 @@ impl Loop {
                     owed.told.push((reply, bytes));
                 }
                 Item::Call(result) => work.calls.push(result),
-                Item::Chunk { chunk, reply } => {
-                    work.arrivals.extend(chunk.arrivals.iter().cloned());
-                    owed.chunk = Some((chunk, reply));
-                }
-                Item::Fed => self.feeding = false,
+                Item::Chunk { chunk, reply } => owed.chunk = Some((chunk, reply)),
+                Item::Fed { again } => (self.feeding, self.feed_again) = (false, self.feed_again || again),
                 Item::Deploy { project, reply } => {
                     let deployed = self.deploy(Deployed::new(&project)).await;
                     let _ = reply.send(deployed);
@@ -203,12 +215,16 @@ impl Loop {
                 Item::Look => (self.due_ms, self.schedule_ms) = (0, self.schedule_ms),
             }
         }
+        // Behind the events, wherever it stood among them: answers are given by place.
+        if let Some((chunk, _)) = &owed.chunk {
+            work.arrivals.extend(chunk.arrivals.iter().cloned());
+        }
         self.group(work, owed).await;
     }
 
     /// Does a group, again when another writer was faster; answers everybody.
     async fn group(&mut self, work: Work, owed: Owed) {
-        let tick = self.due_ms.min(self.schedule_ms) <= self.setup.clock.now_ms();
+        let tick = self.due_ms.min(self.schedule_ms) <= self.now_ms();
         if work.is_empty() && owed.chunk.is_none() && !tick {
             return;
         }
@@ -230,6 +246,10 @@ impl Loop {
     }
 
     async fn attempt(&mut self, work: &Work, chunk: Option<&campaign::Chunk>, tick: bool) -> anyhow::Result<Done> {
+        if self.unsettled {
+            self.settle_unfinished().await?;
+            self.unsettled = false;
+        }
         let deployed = self.shared.deployed();
         let claims = self.setup.callbell.is_some() && !self.shared.draining.load(Ordering::SeqCst);
         let closing = work.calls.len();
@@ -243,8 +263,10 @@ impl Loop {
             suspended: self.suspended,
             tick,
             early: self.early,
+            calling: !self.open.is_empty(),
         };
         let mut tx = self.writer.begin().await?;
+        self.ahead_ms = tx.now_ms - self.setup.clock.now_ms();
         let fires = tick && self.schedule_ms <= tx.now_ms;
         let fired =
             if fires { fire::fire(&mut tx, &deployed, &self.setup.clock).await? } else { fire::Fired::default() };
@@ -273,13 +295,13 @@ impl Loop {
     fn finish(&mut self, work: Work, owed: Owed, done: Done) {
         self.shared.load.add(work.arrivals.len(), work.calls.len(), &done);
         for call in &work.calls {
-            self.open.remove(&call.delivery);
+            self.open.remove(&call.attempt);
         }
         if done.suspend && !self.suspended {
             self.suspended = true;
             tracing::error!("the account refused the token: nothing is sent until relance is started with a valid one");
         }
-        self.early |= done.early;
+        self.early = done.early;
         done.calls.into_iter().for_each(|call| self.begin_call(call));
         let mut accepted = done.accepted.into_iter();
         for (reply, bytes) in owed.events {
@@ -311,12 +333,9 @@ impl Loop {
             let _ = reply.send(false);
         }
         // The connection may be broken, and the commit may have got through all the same.
+        self.unsettled = true;
         tokio::time::sleep(NAP).await;
-        let mended = match self.writer.reconnect(&self.setup.store).await {
-            Ok(()) => self.settle_unfinished().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = mended {
+        if let Err(error) = self.writer.reconnect(&self.setup.store).await {
             tracing::error!(error = format!("{error:#}"), "the store cannot be reached");
         }
         self.due_ms = 0;
@@ -329,11 +348,11 @@ impl Loop {
     /// The call runs beside the loop; its result is an item of a later group. It is never cancelled.
     fn begin_call(&mut self, call: Call) {
         let (Some(callbell), Some(queue)) = (self.setup.callbell.clone(), self.queue.upgrade()) else { return };
-        self.open.insert(call.delivery.clone());
+        self.open.insert(call.attempt.clone(), call.delivery.clone());
         self.beside.spawn(async move {
-            let Call { delivery, attempt, form, started_at_ms, body } = call;
+            let Call { delivery, attempt, n, form, started_at_ms, body } = call;
             let outcome = callbell.send(body).await;
-            let result = CallResult { delivery, attempt, form, started_at_ms, outcome };
+            let result = CallResult { delivery, attempt, n, form, started_at_ms, outcome };
             let _ = queue.send(Item::Call(result)).await;
         });
     }
@@ -349,20 +368,20 @@ impl Loop {
         let pinned = self.pinned.clone();
         let root = self.setup.root.clone();
         self.beside.spawn(async move {
-            if let Err(error) = campaign::feed(&shared, &pinned, &root, &queue).await {
-                tracing::error!(
-                    error = format!("{error:#}"),
-                    "a campaign could not go on; it is tried again at the next start"
-                );
+            let fed = campaign::feed(&shared, &pinned, &root, &queue).await;
+            let again = fed.is_err();
+            if let Err(error) = fed {
+                tracing::warn!(error = format!("{error:#}"), "a campaign could not go on: it is tried again soon");
+                tokio::time::sleep(FEED_AGAIN).await;
             }
-            let _ = queue.send(Item::Fed).await;
+            let _ = queue.send(Item::Fed { again }).await;
         });
     }
 
     fn answer_quiet(&mut self) {
         let due_ms = self.due_ms.min(self.schedule_ms);
         let busy = !self.open.is_empty() || self.feeding || self.feed_again || !self.carried.is_empty();
-        if busy || due_ms <= self.setup.clock.now_ms() {
+        if busy || due_ms <= self.now_ms() {
             return;
         }
         let next = Some(due_ms).filter(|due_ms| *due_ms < i64::MAX);

@@ -122,8 +122,10 @@ enum Item {
         project: Box<Project>,
         reply: oneshot::Sender<anyhow::Result<()>>,
     },
-    /// No campaign has rows left, as far as its task saw.
-    Fed,
+    /// No campaign has rows left, as far as its task saw; or the store did not take some, and it has to look `again`.
+    Fed {
+        again: bool,
+    },
     /// Answered when nothing is under way and nothing is due.
     Quiet(oneshot::Sender<Option<i64>>),
     /// The clock was moved.

@@ -290,6 +290,12 @@ impl<'a> Unit<'a> {
         self.cancelled.push((id.to_owned(), reason.to_owned()));
     }
 
+    /// Why the run of a delivery was stopped, if it was.
+    pub(super) fn stopped_reason(&self, delivery: &str) -> Option<String> {
+        let run = &self.runs.get(&self.deliveries.get(delivery)?.delivery.run)?.row.run;
+        (run.state == RunState::Stopped).then(|| run.reason.clone())
+    }
+
     /// The people of loaded runs that have a step left: it may ask for them.
     pub(super) fn people_of_runs_that_go_on(&self) -> impl Iterator<Item = String> {
         let goes_on = |run: &&Run| match self.definition_of(run) {

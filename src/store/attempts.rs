@@ -59,6 +59,9 @@ static ADD_STATUSES: Statement = Statement::new(
     "update attempt set statuses = r.statuses from {rows: id text, statuses text} r where attempt.id = r.id",
 );
 
+static FORGET_EVERY_EARLY: Statement =
+    Statement::new("delete from early_status where exists (select 1 from {rows: n bigint} r)");
+
 macro_rules! attempt_columns {
     () => {
         "a.id, a.delivery, a.n, a.form, a.started_at_ms, a.ended_at_ms, a.outcome, a.http_status, a.code, a.error,
@@ -160,6 +163,13 @@ impl Tx<'_> {
     /// Whether any status event still waits for its answer.
     pub(crate) async fn has_early_statuses(&mut self) -> anyhow::Result<bool> {
         Ok(!self.due(&ANY_EARLY, 0, 1).await?.is_empty())
+    }
+
+    /// Forgets all of them: no answer is awaited any more.
+    pub(crate) async fn forget_every_early_status(&mut self) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        rows.push(&[Cell::Number(1)]);
+        self.write(&FORGET_EVERY_EARLY, rows).await.map(drop)
     }
 
     pub(crate) async fn forget_early_statuses(&mut self, uuids: &[&str]) -> anyhow::Result<()> {

@@ -86,6 +86,13 @@ static INSERT_FIRINGS: Statement = Statement::new(
         reason text, definition text, audience text} r",
 );
 
+static FIRED: Statement = Statement::new(
+    "select f.workflow, f.trigger_name, f.scheduled_at_ms
+     from {rows: workflow text, trigger_name text, scheduled_at_ms bigint} r
+     join firing f on f.workflow = r.workflow and f.trigger_name = r.trigger_name
+        and f.scheduled_at_ms = r.scheduled_at_ms",
+);
+
 static UPDATE_FIRINGS: Statement = Statement::new(
     "update firing set state = r.state, reason = r.reason, audience_hash = r.audience_hash, cursor_row = r.cursor_row,
         total_rows = r.total_rows, started = r.started, refused = r.refused, duplicates = r.duplicates,
@@ -151,6 +158,16 @@ impl Tx<'_> {
         let mut rows = Rows::default();
         gone.iter().for_each(|row| rows.push(&[(&row.workflow).into(), (&row.trigger).into()]));
         self.write(&DELETE_SCHEDULES, rows).await.map(drop)
+    }
+
+    /// Which of these (workflow, trigger, instant) were dealt with before.
+    pub(crate) async fn fired(&mut self, instants: &[(&str, &str, i64)]) -> anyhow::Result<Vec<(String, String, i64)>> {
+        let mut rows = Rows::default();
+        instants
+            .iter()
+            .for_each(|(workflow, trigger, at)| rows.push(&[(*workflow).into(), (*trigger).into(), (*at).into()]));
+        let fired = |row: &AnyRow| -> anyhow::Result<_> { Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)) };
+        self.fetch(&FIRED, rows).await?.iter().map(fired).collect()
     }
 
     pub(crate) async fn insert_firings(&mut self, firings: &[FiringRow]) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 
 use crate::database::{Database, on_both_databases};
 use crate::harness::{ANA, BOB, World, hours, minutes, words};
+use relance::connector::sandbox::Fault;
 use relance::event::{Dedupe, Evaluation, NewEvent};
 use serde_json::json;
 
@@ -14,6 +15,8 @@ on_both_databases!(
     of_two_events_on_one_identity_in_one_group_the_first_starts,
     a_newer_event_restarts_and_what_was_not_sent_is_cancelled,
     a_running_thing_is_skipped_and_may_start_again_later,
+    two_triggers_on_one_event_start_one_run,
+    a_message_not_taken_of_a_restarted_run_is_not_tried_again,
     only_a_run_that_starts_takes_the_identity,
     every_refusal_is_kept_with_its_reason,
     two_triggers_that_take_one_event_start_one_run,
@@ -192,6 +195,43 @@ async fn a_running_thing_is_skipped_and_may_start_again_later(database: Database
     world.advance(hours(1)).await;
     assert_eq!(words(&world.event("order.paid", paid()).await.evaluations), ["order started"]);
     assert_eq!(world.run_states().await, ["done", "waiting"]);
+}
+
+async fn two_triggers_on_one_event_start_one_run(database: Database) {
+    let text = "
+        name: Order
+        purpose: utility
+        when:
+          - { webhook: order.paid, if: event.total > 100 }
+          - { webhook: order.paid, if: event.total > 10 }
+          - { webhook: order.paid, if: event.vip == true }
+        contact: { phone: '{{event.phone}}' }
+        do:
+          - send_message: { template: hello, values: ['{{event.total}}'] }
+    ";
+    let world = greeting(database).workflow("order", text).start().await;
+    let paid = |total: i64| json!({"phone": ANA, "total": total, "vip": true});
+    for total in [200, 20, 2] {
+        let accepted = world.event("order.paid", paid(total)).await;
+        let started = words(&accepted.evaluations).into_iter().filter(|said| said == "order started").count();
+        assert_eq!(started, 1, "{total}");
+    }
+    assert_eq!(world.sent(), ["template: Hello 200", "template: Hello 20", "template: Hello 2"]);
+}
+
+async fn a_message_not_taken_of_a_restarted_run_is_not_tried_again(database: Database) {
+    let steps = "  - send_message: { template: hello, values: ['{{event.n}}'] }\n";
+    let world = greeting(database).workflow("order", &about_an_order("restart", steps)).start().await;
+    let paid = |n: i32| json!({"phone": ANA, "order": "A", "total": 1, "n": n});
+    world.sandbox.set_fault(Fault::TooMany, 1);
+    world.gate.close();
+    world.post(world.new_event("order.paid", paid(1))).await;
+    world.gate.holds(1).await;
+    world.post(world.new_event("order.paid", paid(2))).await;
+    world.gate.open();
+    world.advance(minutes(10)).await;
+    assert_eq!(world.delivery_states().await, ["cancelled: restarted", "accepted template"]);
+    assert_eq!(world.sent(), ["template: Hello 2"]);
 }
 
 async fn only_a_run_that_starts_takes_the_identity(database: Database) {
