@@ -76,7 +76,9 @@ pub(super) fn print_run(global: &Global, answer: &Value) -> anyhow::Result<()> {
         writeln!(out, "  {}  {}{step}", word(&entry["at"]), word(&entry["what"]))?;
     }
     for delivery in list(&answer["deliveries"]) {
-        let detail = [word(&delivery["form"]), word(&delivery["status"]), word(&delivery["reason"])];
+        let last = list(&delivery["attempts"]).pop().unwrap_or_default();
+        let detail =
+            [word(&delivery["form"]), word(&delivery["status"]), word(&delivery["reason"]), word(&last["error"])];
         let detail: Vec<_> = detail.into_iter().filter(|part| !part.is_empty()).collect();
         writeln!(out, "  message {}  {}  {}", word(&delivery["id"]), word(&delivery["state"]), detail.join(", "))?;
     }

@@ -40,6 +40,10 @@ pub struct Args {
 pub(super) async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let files = project::read_files(&global.project)?;
     let project = crate::workflow::load(&files).project;
+    if project.is_none() {
+        eprintln!("sandbox: no project here: the account has one line and no templates");
+        eprintln!("hint: start it in the project's folder, or name that with `-C`, and it has the project's");
+    }
     serve(args, project.as_ref()).await?;
     Ok(Exit::Fine)
 }
