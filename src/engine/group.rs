@@ -61,6 +61,10 @@ impl Work {
         self.arrivals.is_empty() && self.told.is_empty() && self.calls.is_empty()
     }
 
+    pub(super) fn items(&self) -> usize {
+        self.arrivals.len() + self.told.len() + self.calls.len()
+    }
+
     /// The same, and these events behind its own.
     pub(super) fn with(&self, more: &[NewArrival]) -> Self {
         let arrivals = self.arrivals.iter().chain(more).cloned().collect();

@@ -5,6 +5,7 @@
 
 use super::campaign;
 use super::deployed::{Definition, Deployed};
+use super::evaluate;
 use super::fire;
 use super::group::{self, Call, CallResult, Context, Done, Work};
 use super::inbound::Told;
@@ -153,7 +154,14 @@ impl Loop {
     /// the shared runtime would be woken late, and a group has a dozen of them.
     pub(super) fn start(self, items: mpsc::Receiver<Item>) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        std::thread::Builder::new().name("engine".into()).spawn(move || runtime.block_on(self.run(items)))?;
+        let run = move || {
+            // Without its loop the process could only refuse: it ends, and whoever watches it starts it again.
+            if evaluate::guarded(|| runtime.block_on(self.run(items))).is_err() {
+                tracing::error!("the engine's loop ended in a panic: the process ends");
+                std::process::exit(70);
+            }
+        };
+        std::thread::Builder::new().name("engine".into()).spawn(run)?;
         Ok(())
     }
 
@@ -222,26 +230,40 @@ impl Loop {
         self.group(work, owed).await;
     }
 
-    /// Does a group, again when another writer was faster; answers everybody.
+    /// Does a group and answers everybody. One that the store refuses whole is done again item by item, so that one item
+    /// that cannot be kept costs nobody else.
     async fn group(&mut self, work: Work, owed: Owed) {
         let tick = self.due_ms.min(self.schedule_ms) <= self.now_ms();
         if work.is_empty() && owed.chunk.is_none() && !tick {
             return;
         }
-        let chunk = owed.chunk.as_ref().map(|(chunk, _)| chunk.as_ref());
-        let mut failure = None;
-        for _ in 0..TRIES {
-            match self.attempt(&work, chunk, tick).await {
-                Ok(done) => return self.finish(work, owed, done),
-                Err(error) if is_conflict(&error) => failure = Some(error),
-                Err(error) => {
-                    failure = Some(error);
-                    break;
+        match self.try_group(&work, &owed, tick).await {
+            Ok(done) => self.finish(work, owed, done),
+            Err(error) if is_refusal(&error) && work.items() + usize::from(tick) > 1 && !work.is_empty() => {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "the store refused a group: its items are done one by one"
+                );
+                for (work, owed) in apart(work, owed) {
+                    match self.try_group(&work, &owed, false).await {
+                        Ok(done) => self.finish(work, owed, done),
+                        Err(error) => self.refuse(work, owed, &error),
+                    }
                 }
             }
+            Err(error) => self.fail(work, owed, &error).await,
         }
-        if let Some(error) = failure {
-            self.fail(work, owed, &error).await;
+    }
+
+    /// Tries a group until no other writer was faster.
+    async fn try_group(&mut self, work: &Work, owed: &Owed, tick: bool) -> anyhow::Result<Done> {
+        let chunk = owed.chunk.as_ref().map(|(chunk, _)| chunk.as_ref());
+        let mut tries = 1;
+        loop {
+            match self.attempt(work, chunk, tick).await {
+                Err(error) if is_conflict(&error) && tries < TRIES => tries += 1,
+                done => return done,
+            }
         }
     }
 
@@ -319,8 +341,19 @@ impl Loop {
 
     /// Nothing of the group was kept: senders may post again, results of calls are tried again with the next group.
     async fn fail(&mut self, work: Work, owed: Owed, error: &anyhow::Error) {
+        self.refuse(work, owed, error);
+        // The connection may be broken, and the commit may have got through all the same.
+        self.unsettled = true;
+        tokio::time::sleep(NAP).await;
+        if let Err(error) = self.writer.reconnect(&self.setup.store).await {
+            tracing::error!(error = format!("{error:#}"), "the store cannot be reached");
+        }
+        self.due_ms = 0;
+    }
+
+    fn refuse(&mut self, work: Work, owed: Owed, error: &anyhow::Error) {
         tracing::error!(error = format!("{error:#}"), "the store did not take a group");
-        self.carried = work.calls;
+        self.carried.extend(work.calls);
         for (reply, bytes) in owed.events {
             self.release(bytes);
             let _ = reply.send(Err(Busy));
@@ -332,13 +365,6 @@ impl Loop {
         if let Some((_, reply)) = owed.chunk {
             let _ = reply.send(false);
         }
-        // The connection may be broken, and the commit may have got through all the same.
-        self.unsettled = true;
-        tokio::time::sleep(NAP).await;
-        if let Err(error) = self.writer.reconnect(&self.setup.store).await {
-            tracing::error!(error = format!("{error:#}"), "the store cannot be reached");
-        }
-        self.due_ms = 0;
     }
 
     fn release(&self, bytes: usize) {
@@ -414,6 +440,36 @@ fn pinned(open: Vec<DefinitionRow>, deployed: &Deployed) -> HashMap<String, Arc<
         }
     };
     older.filter_map(restore).collect()
+}
+
+/// The items of a group, each with the answer it is owed; what the account told and a chunk stay together.
+fn apart(work: Work, owed: Owed) -> Vec<(Work, Owed)> {
+    let own = owed.events.len();
+    let mut parts: Vec<(Work, Owed)> = Vec::with_capacity(work.items());
+    for (arrival, answer) in work.arrivals.into_iter().take(own).zip(owed.events) {
+        let work = Work { arrivals: vec![arrival], ..Work::default() };
+        parts.push((work, Owed { events: vec![answer], ..Owed::default() }));
+    }
+    if !work.told.is_empty() || !owed.told.is_empty() {
+        let work = Work { told: work.told, ..Work::default() };
+        parts.push((work, Owed { told: owed.told, ..Owed::default() }));
+    }
+    if let Some((chunk, reply)) = owed.chunk {
+        let work = Work { arrivals: chunk.arrivals.clone(), ..Work::default() };
+        parts.push((work, Owed { chunk: Some((chunk, reply)), ..Owed::default() }));
+    }
+    for call in work.calls {
+        parts.push((Work { calls: vec![call], ..Work::default() }, Owed::default()));
+    }
+    parts
+}
+
+/// The database works and refuses what it was given: doing the items apart may save the others.
+fn is_refusal(error: &anyhow::Error) -> bool {
+    let database = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref().is_some_and(|error: &sqlx::Error| matches!(error, sqlx::Error::Database(_)))
+    };
+    error.chain().any(|cause| cause.is::<Moved>() || cause.is::<serde_json::Error>() || database(cause))
 }
 
 /// Another writer was faster: the same work may succeed on fresh facts.

@@ -393,14 +393,18 @@ impl<'a> Unit<'a> {
         // A step that fails at once moves its run on, which may plan again: bounded by the steps of the workflow.
         while !self.planned.is_empty() {
             for planned in std::mem::take(&mut self.planned) {
-                match self.recipient(&planned) {
-                    Some(contact) => deliveries.extend(self.delivery(planned, contact)),
-                    None => {
-                        let reason = "bad_number".to_owned();
-                        let settlement = crate::delivery::Settlement::Failed { reason };
-                        self.move_run(&planned.run, &Input::Settled { step: planned.step, settlement });
+                let channel = self.channel(&planned);
+                let reason = match (self.recipient(&planned), channel) {
+                    (Some(contact), Some(channel)) => {
+                        deliveries.extend(self.delivery(planned, contact, channel));
+                        continue;
                     }
-                }
+                    (None, _) => "bad_number".to_owned(),
+                    // The person wrote on a line of the account that the project does not list.
+                    (Some(_), None) => "unknown_channel".to_owned(),
+                };
+                let settlement = crate::delivery::Settlement::Failed { reason };
+                self.move_run(&planned.run, &Input::Settled { step: planned.step, settlement });
             }
         }
         deliveries
@@ -422,11 +426,16 @@ impl<'a> Unit<'a> {
         Some(id)
     }
 
-    fn delivery(&self, planned: PlannedDelivery, contact: String) -> Option<Delivery> {
-        let run = &self.runs.get(&planned.run)?.row.run;
+    /// The line it leaves by: the step's, the one the person wrote on, the default one. `None` = not one of the project's.
+    fn channel(&self, planned: &PlannedDelivery) -> Option<String> {
         let settings = &self.deployed.settings;
-        let own = run.progress.channel.clone();
-        let channel = planned.planned.channel.or(own).unwrap_or_else(|| settings.default_channel().name.clone());
+        let own = || self.runs.get(&planned.run).and_then(|known| known.row.run.progress.channel.as_deref());
+        let wanted = planned.planned.channel.as_deref().or_else(own).unwrap_or(&settings.default_channel().name);
+        settings.channel(wanted).map(|channel| channel.name.clone())
+    }
+
+    fn delivery(&self, planned: PlannedDelivery, contact: String, channel: String) -> Option<Delivery> {
+        let run = &self.runs.get(&planned.run)?.row.run;
         let purpose = self.definition_of(run).map(|definition| definition.workflow.purpose)?;
         Some(Delivery {
             id: self.clock.new_id(),
