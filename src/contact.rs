@@ -74,6 +74,14 @@ impl Contact {
     }
 }
 
+/// A person on a channel. Unix milliseconds of the platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Line {
+    pub last_inbound_ms: Option<i64>,
+    /// Start of the attempt that was refused for a closed window.
+    pub refused_at_ms: Option<i64>,
+}
+
 /// A phone number in international form: 7 to 15 digits, no `+`. Printed masked, so that it never reaches a log.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

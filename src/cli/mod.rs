@@ -13,6 +13,7 @@ pub mod sandbox;
 pub mod schedule;
 pub mod schedules;
 pub mod serve;
+pub mod state;
 pub mod token;
 pub mod trigger;
 

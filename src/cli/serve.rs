@@ -5,7 +5,7 @@
 //! a start that fails must not cut its first calls off.
 
 use super::exit::{Exit, Failure};
-use super::{Global, check, environment, project, token};
+use super::{Global, check, environment, project, state, token};
 use crate::clock::Clock;
 use crate::config::{Environment, Files, Project, Secret};
 use crate::connector::Callbell;
@@ -14,7 +14,6 @@ use crate::http;
 use crate::store::Store;
 use crate::workflow;
 use crate::workflow::diagnostic::Severity;
-use anyhow::Context as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -123,15 +122,8 @@ fn listen_address(environment: &Environment) -> anyhow::Result<SocketAddr> {
 pub(super) fn database_url(environment: &Environment, root: &Path) -> anyhow::Result<String> {
     match &environment.database_url {
         Some(url) => Ok(url.clone()),
-        None => sqlite_url(root, "relance.db"),
+        None => state::sqlite_url(root, "relance.db"),
     }
-}
-
-/// A SQLite file in `.relance/` of the project; the folder is made.
-pub(super) fn sqlite_url(root: &Path, name: &str) -> anyhow::Result<String> {
-    let folder = root.join(".relance");
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    Ok(format!("sqlite:{}?mode=rwc", folder.join(name).display()))
 }
 
 async fn start_engine(

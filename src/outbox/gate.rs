@@ -6,9 +6,9 @@
 use super::window;
 use crate::config::{Channel, ChannelKind, LockedTemplate};
 use crate::contact::Contact;
+use crate::contact::Line;
 use crate::delivery::{Delivery, OutsideWindow, Purpose};
 use crate::message::{Category, Form, Template};
-use crate::store::contacts::Line;
 
 const HOUR_MS: i64 = 3_600_000;
 /// Characters of a filled template's body at most.

@@ -1,6 +1,6 @@
 //! Window: whether a person may get plain text now. Pure.
 
-use crate::store::contacts::Line;
+use crate::contact::Line;
 
 const HOUR_MS: i64 = 3_600_000;
 /// How long a person's message keeps the window open.

@@ -2,7 +2,7 @@
 
 use super::dialect::Statement;
 use super::{Cell, Rows, Store, Tx};
-use crate::contact::Contact;
+use crate::contact::{Contact, Line};
 use anyhow::Context as _;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -25,14 +25,6 @@ pub enum ContactKey {
     Bsuid(String),
     /// Ours.
     Id(String),
-}
-
-/// A person on a channel. Unix milliseconds of the platform.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Line {
-    pub last_inbound_ms: Option<i64>,
-    /// Start of the attempt that was refused for a closed window.
-    pub refused_at_ms: Option<i64>,
 }
 
 static BY_PHONE: Statement =

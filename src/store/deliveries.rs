@@ -1,9 +1,9 @@
 //! Deliveries, and the token buckets they are sent by. What was tried for each is in `attempts`.
 
-use super::contacts::Line;
 use super::dialect::Statement;
 use super::{Cell, Rows, Store, Tx};
 use crate::contact::Contact;
+use crate::contact::Line;
 use crate::delivery::{Delivery, DeliveryState, OutsideWindow, Purpose, VendorStatus};
 use crate::message::Form;
 use anyhow::Context as _;

@@ -3,21 +3,20 @@
 //! Invariant: only one `dev` at a time has the file of a project; a second one would empty it under the first.
 
 use super::super::exit::{Exit, Failure};
+use super::super::state;
 use anyhow::Context as _;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What means something in an address of a database.
-const SPECIAL: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#');
+const NAME: &str = "dev.db";
 
 /// Keeps other `dev`s out of this project until dropped.
 ///
 /// # Errors
 /// When another one runs, or the folder cannot be written.
 pub(super) fn lock(project: &Path) -> anyhow::Result<File> {
-    let folder = folder(project)?;
+    let folder = state::folder(project)?;
     let path = folder.join("dev.lock");
     let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     match file.try_lock() {
@@ -36,7 +35,7 @@ pub(super) fn lock(project: &Path) -> anyhow::Result<File> {
 /// # Errors
 /// When a file cannot be deleted.
 pub(super) fn make_empty(project: &Path) -> anyhow::Result<String> {
-    let path = folder(project)?.join("dev.db");
+    let path = state::folder(project)?.join(NAME);
     for suffix in ["", "-wal", "-shm"] {
         let mut name = path.clone().into_os_string();
         name.push(suffix);
@@ -48,14 +47,7 @@ pub(super) fn make_empty(project: &Path) -> anyhow::Result<String> {
             _ => {}
         }
     }
-    let path = path.to_str().with_context(|| format!("the project's path is not UTF-8: {}", path.display()))?;
-    Ok(format!("sqlite:{}?mode=rwc", utf8_percent_encode(path, SPECIAL)))
-}
-
-fn folder(project: &Path) -> anyhow::Result<PathBuf> {
-    let folder = project.join(".relance");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    Ok(folder)
+    state::sqlite_url(project, NAME)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Contacts and their lines.
 
 use super::{Database, NOON, Rig, is_refused, on_both_databases, person};
+use crate::contact::Line;
 use crate::contact::{Consent, Contact};
-use crate::store::contacts::{ContactKey, ContactRow, Line};
+use crate::store::contacts::{ContactKey, ContactRow};
 use serde_json::json;
 
 on_both_databases!(

@@ -1,11 +1,11 @@
 //! Deliveries, attempts, early statuses, buckets, and what is due next.
 
 use super::{Database, NOON, Rig, delivery, is_refused, on_both_databases, run};
+use crate::contact::Line;
 use crate::delivery::{Attempt, Delivery, DeliveryState, OutsideWindow, Purpose, VendorStatus};
 use crate::message::{Category, Form, Media, MediaKind, Message, Plain, Template, TemplateKind};
 use crate::run::Run;
 use crate::store::attempts::AttemptEnd;
-use crate::store::contacts::Line;
 use crate::store::deliveries::{DeliveryFilter, DeliveryRow};
 
 on_both_databases!(
