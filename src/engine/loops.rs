@@ -19,6 +19,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 /// Items of one group.
@@ -42,7 +43,7 @@ pub(super) struct Loop {
     writer: Writer,
     queue: mpsc::WeakSender<Item>,
     /// Where calls and campaigns run: beside the loop, which has a thread of its own.
-    beside: tokio::runtime::Handle,
+    beside: Handle,
     node: String,
     pinned: HashMap<String, Arc<Definition>>,
     /// Attempts whose call is open, each with its delivery: an attempt that evidence settled may still wait for its
@@ -76,14 +77,21 @@ struct Owed {
 }
 
 impl Loop {
-    pub(super) fn new(setup: Setup, shared: Arc<Shared>, writer: Writer, queue: mpsc::WeakSender<Item>) -> Self {
+    /// `beside`: the runtime of calls and campaigns.
+    pub(super) fn new(
+        setup: Setup,
+        shared: Arc<Shared>,
+        writer: Writer,
+        queue: mpsc::WeakSender<Item>,
+        beside: Handle,
+    ) -> Self {
         Self {
             node: setup.clock.new_id(),
             setup,
             shared,
             writer,
             queue,
-            beside: tokio::runtime::Handle::current(),
+            beside,
             pinned: HashMap::new(),
             open: HashMap::new(),
             carried: Vec::new(),
@@ -150,22 +158,7 @@ impl Loop {
         Ok(())
     }
 
-    /// Runs the loop on a thread of its own. Each statement is an answer waited for: between requests and calls, a task of
-    /// the shared runtime would be woken late, and a group has a dozen of them.
-    pub(super) fn start(self, items: mpsc::Receiver<Item>) -> anyhow::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let run = move || {
-            // Without its loop the process could only refuse: it ends, and whoever watches it starts it again.
-            if evaluate::guarded(|| runtime.block_on(self.run(items))).is_err() {
-                tracing::error!("the engine's loop ended in a panic: the process ends");
-                std::process::exit(70);
-            }
-        };
-        std::thread::Builder::new().name("engine".into()).spawn(run)?;
-        Ok(())
-    }
-
-    async fn run(mut self, mut items: mpsc::Receiver<Item>) {
+    pub(super) async fn run(mut self, mut items: mpsc::Receiver<Item>) {
         let mut batch = Vec::with_capacity(GROUP);
         loop {
             self.feed();
@@ -423,6 +416,21 @@ impl Loop {
             }
         }
     }
+}
+
+/// Runs the loop on a thread and a runtime of its own. Each statement is an answer waited for: between requests and
+/// calls, a task of the shared runtime would be woken late, and a group has a dozen of them.
+pub(super) fn on_own_thread<F: Future<Output = ()>>(task: impl FnOnce() -> F + Send + 'static) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let run = move || {
+        // Without its loop the process could only refuse: it ends, and whoever watches it starts it again.
+        if evaluate::guarded(|| runtime.block_on(task())).is_err() {
+            tracing::error!("the engine's loop ended in a panic: the process ends");
+            std::process::exit(70);
+        }
+    };
+    std::thread::Builder::new().name("engine".into()).spawn(run)?;
+    Ok(())
 }
 
 async fn commit(tx: Tx<'_>) -> anyhow::Result<()> {

@@ -30,10 +30,12 @@ use crate::connector::Callbell;
 use crate::connector::webhook::Incoming;
 use crate::event::NewEvent;
 use crate::store::Store;
+use anyhow::Context as _;
 use deployed::Deployed;
 use group::{CallResult, NewArrival};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 /// Events that may wait for a commit at most, in number and in bytes of their bodies.
@@ -140,24 +142,17 @@ impl Engine {
     /// # Errors
     /// When the database cannot be read or written.
     pub async fn start(setup: Setup, project: &Project) -> anyhow::Result<Self> {
-        let mut writer = setup.store.writer(setup.clock.clone()).await?;
-        let fresh = hex::encode(clock::new_secret());
-        let mut tx = writer.begin().await?;
-        let key = tx.installed("relance_id key", &fresh).await?;
-        tx.commit().await?;
         let (queue, items) = mpsc::channel(QUEUE);
-        let shared = Arc::new(Shared {
-            clock: setup.clock.clone(),
-            store: setup.store.clone(),
-            deployed: RwLock::new(Arc::new(Deployed::new(project))),
-            key: hex::decode(key)?,
-            waiting_bytes: AtomicUsize::new(0),
-            draining: AtomicBool::new(false),
-            load: Load::default(),
-        });
-        let mut running = loops::Loop::new(setup, shared.clone(), writer, queue.downgrade());
-        running.take_up(project).await?;
-        running.start(items)?;
+        let (ready, started) = oneshot::channel();
+        let (project, queued, beside) = (project.clone(), queue.downgrade(), Handle::current());
+        loops::on_own_thread(async move || match begin(setup, &project, queued, beside).await {
+            Ok((shared, running)) => {
+                let _ = ready.send(Ok(shared));
+                running.run(items).await;
+            }
+            Err(error) => drop(ready.send(Err(error))),
+        })?;
+        let shared = started.await.context("the engine's thread ended")??;
         Ok(Self { shared, queue })
     }
 
@@ -255,6 +250,32 @@ impl Engine {
             busy_ms: load.last_settled_ms.load(Ordering::Relaxed) - load.first_event_ms.load(Ordering::Relaxed),
         }
     }
+}
+
+/// Opens the writer, on the runtime that will use it, and takes up what an earlier life left.
+async fn begin(
+    setup: Setup,
+    project: &Project,
+    queue: mpsc::WeakSender<Item>,
+    beside: Handle,
+) -> anyhow::Result<(Arc<Shared>, loops::Loop)> {
+    let mut writer = setup.store.writer(setup.clock.clone()).await?;
+    let fresh = hex::encode(clock::new_secret());
+    let mut tx = writer.begin().await?;
+    let key = tx.installed("relance_id key", &fresh).await?;
+    tx.commit().await?;
+    let shared = Arc::new(Shared {
+        clock: setup.clock.clone(),
+        store: setup.store.clone(),
+        deployed: RwLock::new(Arc::new(Deployed::new(project))),
+        key: hex::decode(key)?,
+        waiting_bytes: AtomicUsize::new(0),
+        draining: AtomicBool::new(false),
+        load: Load::default(),
+    });
+    let mut running = loops::Loop::new(setup, shared.clone(), writer, queue, beside);
+    running.take_up(project).await?;
+    Ok((shared, running))
 }
 
 impl Shared {
