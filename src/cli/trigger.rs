@@ -46,17 +46,15 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
 }
 
 fn read_data(global: &Global, args: &Args) -> anyhow::Result<Value> {
-    let mut data = match (&args.sample, &args.data) {
-        (Some(sample), _) => read_sample(global, if sample.is_empty() { &args.event } else { sample })?,
-        (None, Some(text)) => serde_json::from_str(text).map_err(|error| {
-            usage(format!("`--data` is no JSON: {error}"), "write it as `--data '{\"total\": 12}'`")
-        })?,
-        (None, None) => Value::Object(Map::new()),
+    let mut data = match &args.sample {
+        Some(sample) => read_sample(global, if sample.is_empty() { &args.event } else { sample })?,
+        None => Value::Object(Map::new()),
     };
-    if let (Some(_), Some(text)) = (&args.sample, &args.data) {
-        let more: Value =
-            serde_json::from_str(text).map_err(|error| usage(format!("`--data` is no JSON: {error}"), ""))?;
-        merge(&mut data, more);
+    if let Some(text) = &args.data {
+        let given = serde_json::from_str(text).map_err(|error| {
+            usage(format!("`--data` is no JSON: {error}"), "write it as `--data '{\"total\": 12}'`")
+        })?;
+        merge(&mut data, given);
     }
     for pair in &args.with {
         let (key, value) = pair.split_once('=').ok_or_else(|| {

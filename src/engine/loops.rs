@@ -14,7 +14,7 @@ use crate::config::Project;
 use crate::delivery::DeliveryState;
 use crate::outbox::settle::RECONCILE_MS;
 use crate::store::runs::DefinitionRow;
-use crate::store::{Moved, Tx, Writer};
+use crate::store::{Moved, Writer};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -295,7 +295,7 @@ impl Loop {
             chunk.close(&mut tx, rows).await?;
         }
         done.counted = tx.counted;
-        commit(tx).await?;
+        tx.commit().await?;
         if fires {
             self.schedule_ms = fired.next_ms.unwrap_or(i64::MAX);
             self.feed_again |= fired.campaigns;
@@ -431,10 +431,6 @@ pub(super) fn on_own_thread<F: Future<Output = ()>>(task: impl FnOnce() -> F + S
     };
     std::thread::Builder::new().name("engine".into()).spawn(run)?;
     Ok(())
-}
-
-async fn commit(tx: Tx<'_>) -> anyhow::Result<()> {
-    tx.commit().await
 }
 
 fn pinned(open: Vec<DefinitionRow>, deployed: &Deployed) -> HashMap<String, Arc<Definition>> {
