@@ -9,12 +9,13 @@ use super::evaluate;
 use super::fire;
 use super::group::{self, Call, CallResult, Context, Done, Work};
 use super::inbound::Told;
+use super::redo::{apart, is_conflict, is_refusal};
 use super::{Accepted, Busy, Item, Setup, Shared};
 use crate::config::Project;
 use crate::delivery::DeliveryState;
 use crate::outbox::settle::RECONCILE_MS;
 use crate::store::runs::DefinitionRow;
-use crate::store::{Moved, Writer};
+use crate::store::Writer;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -70,10 +71,10 @@ pub(super) struct Loop {
 
 /// The answers that are owed for a group.
 #[derive(Default)]
-struct Owed {
-    events: Vec<(oneshot::Sender<Result<Accepted, Busy>>, usize)>,
-    told: Vec<(oneshot::Sender<Result<(), Busy>>, usize)>,
-    chunk: Option<(Box<campaign::Chunk>, oneshot::Sender<bool>)>,
+pub(super) struct Owed {
+    pub(super) events: Vec<(oneshot::Sender<Result<Accepted, Busy>>, usize)>,
+    pub(super) told: Vec<(oneshot::Sender<Result<(), Busy>>, usize)>,
+    pub(super) chunk: Option<(Box<campaign::Chunk>, oneshot::Sender<bool>)>,
 }
 
 impl Loop {
@@ -444,45 +445,4 @@ fn pinned(open: Vec<DefinitionRow>, deployed: &Deployed) -> HashMap<String, Arc<
         }
     };
     older.filter_map(restore).collect()
-}
-
-/// The items of a group, each with the answer it is owed; what the account told and a chunk stay together.
-fn apart(work: Work, owed: Owed) -> Vec<(Work, Owed)> {
-    let own = owed.events.len();
-    let mut parts: Vec<(Work, Owed)> = Vec::with_capacity(work.items());
-    for (arrival, answer) in work.arrivals.into_iter().take(own).zip(owed.events) {
-        let work = Work { arrivals: vec![arrival], ..Work::default() };
-        parts.push((work, Owed { events: vec![answer], ..Owed::default() }));
-    }
-    if !work.told.is_empty() || !owed.told.is_empty() {
-        let work = Work { told: work.told, ..Work::default() };
-        parts.push((work, Owed { told: owed.told, ..Owed::default() }));
-    }
-    if let Some((chunk, reply)) = owed.chunk {
-        let work = Work { arrivals: chunk.arrivals.clone(), ..Work::default() };
-        parts.push((work, Owed { chunk: Some((chunk, reply)), ..Owed::default() }));
-    }
-    for call in work.calls {
-        parts.push((Work { calls: vec![call], ..Work::default() }, Owed::default()));
-    }
-    parts
-}
-
-/// The database works and refuses what it was given: doing the items apart may save the others.
-fn is_refusal(error: &anyhow::Error) -> bool {
-    let database = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref().is_some_and(|error: &sqlx::Error| matches!(error, sqlx::Error::Database(_)))
-    };
-    error.chain().any(|cause| cause.is::<Moved>() || cause.is::<serde_json::Error>() || database(cause))
-}
-
-/// Another writer was faster: the same work may succeed on fresh facts.
-fn is_conflict(error: &anyhow::Error) -> bool {
-    let database = |error: &sqlx::Error| match error {
-        sqlx::Error::Database(error) => {
-            error.is_unique_violation() || matches!(error.code().as_deref(), Some("40001" | "40P01" | "5"))
-        }
-        _ => false,
-    };
-    error.chain().any(|cause| cause.is::<Moved>() || cause.downcast_ref().is_some_and(database))
 }

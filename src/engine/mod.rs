@@ -20,6 +20,7 @@ mod group;
 mod inbound;
 mod load;
 mod loops;
+mod redo;
 mod unit;
 
 pub use group::Accepted;

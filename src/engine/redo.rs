@@ -1,0 +1,48 @@
+//! Redo: what is done with a group that the store refused: again on fresh facts, or item by item.
+//!
+//! Invariant: one item that cannot be kept costs nobody else.
+
+use super::group::Work;
+use super::loops::Owed;
+use crate::store::Moved;
+
+/// The items of a group, each with the answer it is owed; what the account told and a chunk stay together.
+pub(super) fn apart(work: Work, owed: Owed) -> Vec<(Work, Owed)> {
+    let own = owed.events.len();
+    let mut parts: Vec<(Work, Owed)> = Vec::with_capacity(work.items());
+    for (arrival, answer) in work.arrivals.into_iter().take(own).zip(owed.events) {
+        let work = Work { arrivals: vec![arrival], ..Work::default() };
+        parts.push((work, Owed { events: vec![answer], ..Owed::default() }));
+    }
+    if !work.told.is_empty() || !owed.told.is_empty() {
+        let work = Work { told: work.told, ..Work::default() };
+        parts.push((work, Owed { told: owed.told, ..Owed::default() }));
+    }
+    if let Some((chunk, reply)) = owed.chunk {
+        let work = Work { arrivals: chunk.arrivals.clone(), ..Work::default() };
+        parts.push((work, Owed { chunk: Some((chunk, reply)), ..Owed::default() }));
+    }
+    for call in work.calls {
+        parts.push((Work { calls: vec![call], ..Work::default() }, Owed::default()));
+    }
+    parts
+}
+
+/// The database works and refuses what it was given: doing the items apart may save the others.
+pub(super) fn is_refusal(error: &anyhow::Error) -> bool {
+    let database = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref().is_some_and(|error: &sqlx::Error| matches!(error, sqlx::Error::Database(_)))
+    };
+    error.chain().any(|cause| cause.is::<Moved>() || cause.is::<serde_json::Error>() || database(cause))
+}
+
+/// Another writer was faster: the same work may succeed on fresh facts.
+pub(super) fn is_conflict(error: &anyhow::Error) -> bool {
+    let database = |error: &sqlx::Error| match error {
+        sqlx::Error::Database(error) => {
+            error.is_unique_violation() || matches!(error.code().as_deref(), Some("40001" | "40P01" | "5"))
+        }
+        _ => false,
+    };
+    error.chain().any(|cause| cause.is::<Moved>() || cause.downcast_ref().is_some_and(database))
+}

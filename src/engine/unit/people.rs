@@ -1,0 +1,71 @@
+//! The people of a unit of work and their lines.
+
+use super::{Known, Origin, Unit, keys_of};
+use crate::contact::{Contact, Line};
+use crate::store::contacts::{ContactKey, ContactRow};
+
+impl Unit<'_> {
+    /// Takes in stored contacts.
+    pub(in crate::engine) fn know_contacts(&mut self, rows: Vec<ContactRow>) {
+        for row in rows {
+            self.index(&row.contact);
+            let id = row.contact.id.clone();
+            self.contacts.entry(id).or_insert(Known { row, origin: Origin::Stored, dirty: false });
+        }
+    }
+
+    fn index(&mut self, contact: &Contact) {
+        keys_of(contact).into_iter().for_each(|key| {
+            self.by_key.insert(key, contact.id.clone());
+        });
+    }
+
+    pub(in crate::engine) fn contact(&self, id: &str) -> Option<&Contact> {
+        self.contacts.get(id).map(|known| &known.row.contact)
+    }
+
+    pub(in crate::engine) fn contact_by(&self, keys: &[ContactKey]) -> Option<&Contact> {
+        keys.iter().find_map(|key| self.by_key.get(key)).and_then(|id| self.contact(id))
+    }
+
+    /// Writes a contact, new or changed; a change that changes nothing is none.
+    pub(in crate::engine) fn put_contact(&mut self, contact: Contact) {
+        self.index(&contact);
+        match self.contacts.get_mut(&contact.id) {
+            Some(known) if known.row.contact == contact => {}
+            Some(known) => (known.row.contact, known.dirty) = (contact, true),
+            None => {
+                let id = contact.id.clone();
+                let row = ContactRow { contact, version: 0 };
+                self.contacts.insert(id, Known { row, origin: Origin::New, dirty: true });
+            }
+        }
+    }
+
+    /// Rows to write, each with its next version.
+    pub(in crate::engine) fn changed_contacts(&self) -> Vec<ContactRow> {
+        let next = |known: &Known<ContactRow>| ContactRow { version: known.row.version + 1, ..known.row.clone() };
+        self.contacts.values().filter(|known| known.dirty).map(next).collect()
+    }
+
+    pub(in crate::engine) fn know_lines(&mut self, rows: Vec<(String, String, Line)>) {
+        for (contact, channel, line) in rows {
+            self.lines.entry((contact, channel)).or_insert((line, false));
+        }
+    }
+
+    pub(in crate::engine) fn line(&self, contact: &str, channel: &str) -> Line {
+        self.lines.get(&(contact.to_owned(), channel.to_owned())).map_or(Line::default(), |(line, _)| *line)
+    }
+
+    pub(in crate::engine) fn put_line(&mut self, contact: &str, channel: &str, line: Line) {
+        if self.line(contact, channel) != line {
+            self.lines.insert((contact.to_owned(), channel.to_owned()), (line, true));
+        }
+    }
+
+    pub(in crate::engine) fn changed_lines(&self) -> Vec<(String, String, Line)> {
+        let changed = self.lines.iter().filter(|(_, (_, dirty))| *dirty);
+        changed.map(|((contact, channel), (line, _))| (contact.clone(), channel.clone(), *line)).collect()
+    }
+}

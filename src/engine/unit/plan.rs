@@ -1,0 +1,160 @@
+//! What a unit of work plans: the values that questions and texts see, and deliveries with their recipients.
+
+use super::{PlannedDelivery, Unit};
+use crate::action::send_message::Recipient;
+use crate::contact::{Consent, Contact, Phone};
+use crate::delivery::{Delivery, DeliveryState};
+use crate::engine::advance::Input;
+use crate::engine::deployed::{Definition, opted_in};
+use crate::outbox::window;
+use crate::run::Run;
+use crate::store::contacts::ContactKey;
+use crate::store::deliveries::DeliveryRow;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+impl Unit<'_> {
+    /// What `contact` is for a run: what is known, and over it what the event gave for this run.
+    pub(in crate::engine) fn contact_value(
+        &self,
+        id: &str,
+        channel: Option<&str>,
+        given: &Map<String, Value>,
+        definition: &Definition,
+    ) -> Value {
+        let unknown = Contact { id: id.to_owned(), ..Contact::default() };
+        self.value_of(self.contact(id).unwrap_or(&unknown), channel, given, definition)
+    }
+
+    /// As [`Unit::contact_value`], for a contact that is not stored yet.
+    pub(in crate::engine) fn value_of(
+        &self,
+        contact: &Contact,
+        channel: Option<&str>,
+        given: &Map<String, Value>,
+        definition: &Definition,
+    ) -> Value {
+        let mut fields = contact.to_value();
+        let channel = channel.unwrap_or(&definition.settings.default_channel().name);
+        let line = self.line(&contact.id, channel);
+        let wrote = line.last_inbound_ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+        fields.insert("last_message_at".into(), wrote.map_or(Value::Null, |at| at.to_string().into()));
+        fields.insert("window_open".into(), window::open(line, self.now_ms).into());
+        fields.insert("opted_in".into(), opted_in(contact, &definition.settings.consent).into());
+        fields.insert("opted_out".into(), false.into());
+        for (name, value) in given {
+            fields.insert(name.clone(), value.clone());
+        }
+        if !given.contains_key("first_name")
+            && let Some(first) =
+                given.get("name").and_then(Value::as_str).and_then(|name| name.split_whitespace().next())
+        {
+            fields.insert("first_name".into(), first.into());
+        }
+        Value::Object(fields)
+    }
+
+    /// Phones of recipients beside the runs' contacts, which have to be looked up before [`Unit::settle_recipients`].
+    pub(in crate::engine) fn recipient_keys(&self) -> Vec<ContactKey> {
+        let key = |planned: &PlannedDelivery| match &planned.planned.to {
+            Recipient::Phone { written, .. } => {
+                self.phone(written).map(|phone| ContactKey::Phone(phone.digits().into()))
+            }
+            Recipient::Contact => None,
+        };
+        self.planned.iter().filter_map(key).collect()
+    }
+
+    pub(in crate::engine) fn phone(&self, written: &str) -> Option<Phone> {
+        Phone::parse(written, self.deployed.settings.phone_region.as_deref()).ok()
+    }
+
+    /// Turns what was planned into deliveries, each to a person and a line. A recipient that cannot be read fails its
+    /// step.
+    pub(in crate::engine) fn settle_recipients(&mut self) -> Vec<Delivery> {
+        let mut deliveries = Vec::new();
+        // A step that fails at once moves its run on, which may plan again: bounded by the steps of the workflow.
+        while !self.planned.is_empty() {
+            for planned in std::mem::take(&mut self.planned) {
+                let channel = self.channel(&planned);
+                let reason = match (self.recipient(&planned), channel) {
+                    (Some(contact), Some(channel)) => {
+                        deliveries.extend(self.delivery(planned, contact, channel));
+                        continue;
+                    }
+                    (None, _) => "bad_number".to_owned(),
+                    // The person wrote on a line of the account that the project does not list.
+                    (Some(_), None) => "unknown_channel".to_owned(),
+                };
+                let settlement = crate::delivery::Settlement::Failed { reason };
+                self.move_run(&planned.run, &Input::Settled { step: planned.step, settlement });
+            }
+        }
+        deliveries
+    }
+
+    fn recipient(&mut self, planned: &PlannedDelivery) -> Option<String> {
+        let Recipient::Phone { written, colleague } = &planned.planned.to else {
+            return Some(self.runs.get(&planned.run)?.row.run.contact.clone());
+        };
+        let phone = self.phone(written)?;
+        let known = self.contact_by(&[ContactKey::Phone(phone.digits().into())]).cloned();
+        let mut contact =
+            known.unwrap_or_else(|| Contact { id: self.clock.new_id(), phone: Some(phone), ..Contact::default() });
+        if *colleague && contact.consent.is_none() {
+            contact.consent = Some(Consent { proof: "colleague".into(), at_ms: self.now_ms });
+        }
+        let id = contact.id.clone();
+        self.put_contact(contact);
+        Some(id)
+    }
+
+    /// The line it leaves by: the step's, the one the person wrote on, the default one. `None` = not one of the project's.
+    fn channel(&self, planned: &PlannedDelivery) -> Option<String> {
+        let settings = &self.deployed.settings;
+        let own = || self.runs.get(&planned.run).and_then(|known| known.row.run.progress.channel.as_deref());
+        let wanted = planned.planned.channel.as_deref().or_else(own).unwrap_or(&settings.default_channel().name);
+        settings.channel(wanted).map(|channel| channel.name.clone())
+    }
+
+    fn delivery(&self, planned: PlannedDelivery, contact: String, channel: String) -> Option<Delivery> {
+        let run = &self.runs.get(&planned.run)?.row.run;
+        let purpose = self.definition_of(run).map(|definition| definition.workflow.purpose)?;
+        Some(Delivery {
+            id: self.clock.new_id(),
+            run: planned.run,
+            workflow: run.workflow.clone(),
+            step: planned.step,
+            contact,
+            channel,
+            purpose,
+            outside_window: planned.planned.outside_window,
+            message: planned.planned.message,
+            state: DeliveryState::Queued,
+            reason: String::new(),
+            form: None,
+            due_at_ms: self.now_ms,
+            expires_at_ms: planned.expires_at_ms,
+            line_at_ms: self.now_ms,
+            fallback_used: false,
+            attempts: 0,
+            retries: 0,
+            retry_limit: planned.retry_limit,
+            seed: self.clock.new_seed(),
+            planned_at_ms: self.now_ms,
+        })
+    }
+
+    pub(super) fn definition_of(&self, run: &Run) -> Option<&Arc<Definition>> {
+        let current = self.deployed.definitions.get(&run.workflow).filter(|current| current.hash == run.definition);
+        current.or_else(|| self.pinned.get(&run.definition))
+    }
+
+    /// Changes a known delivery; it is written with the group.
+    pub(in crate::engine) fn change_delivery(&mut self, id: &str, change: impl FnOnce(&mut DeliveryRow)) {
+        if let Some(row) = self.deliveries.get_mut(id) {
+            change(row);
+            self.moved.insert(id.to_owned());
+        }
+    }
+}

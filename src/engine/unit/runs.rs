@@ -1,0 +1,154 @@
+//! The runs of a unit of work, and the identities they hold.
+
+use super::{Holder, Known, LiveRun, Origin, PlannedDelivery, Unit, poisoned};
+use crate::delivery::DeliveryState;
+use crate::engine::advance::{self, Effect, Facts, Input};
+use crate::engine::deployed::Definition;
+use crate::engine::evaluate;
+use crate::run::{Run, RunState};
+use serde_json::Value;
+use std::sync::Arc;
+
+impl Unit<'_> {
+    pub(in crate::engine) fn know_identity(&mut self, workflow: String, hash: String, run: String, state: RunState) {
+        let holder = Holder { stored: Some(run.clone()), run, state, dirty: false };
+        self.identities.entry((workflow, hash)).or_insert(holder);
+    }
+
+    /// Who holds it, by the present state of its run.
+    pub(in crate::engine) fn holder(&self, workflow: &str, hash: &str) -> Option<(String, RunState)> {
+        let holder = self.identities.get(&(workflow.to_owned(), hash.to_owned()))?;
+        let state = self.runs.get(&holder.run).map_or(holder.state, |known| known.row.run.state);
+        Some((holder.run.clone(), state))
+    }
+
+    pub(in crate::engine) fn take_identity(&mut self, workflow: &str, hash: &str, run: &Run) {
+        let key = (workflow.to_owned(), hash.to_owned());
+        let stored = self.identities.get(&key).and_then(|holder| holder.stored.clone());
+        self.identities.insert(key, Holder { run: run.id.clone(), state: run.state, stored, dirty: true });
+    }
+
+    pub(in crate::engine) fn taken_identities(&self) -> Vec<(String, String, String, Option<String>)> {
+        let taken = self.identities.iter().filter(|(_, holder)| holder.dirty);
+        taken
+            .map(|((workflow, hash), holder)| {
+                (workflow.clone(), hash.clone(), holder.run.clone(), holder.stored.clone())
+            })
+            .collect()
+    }
+
+    pub(in crate::engine) fn know_run(&mut self, run: Run, event: Arc<Value>) {
+        let row = LiveRun { run, event };
+        self.runs.entry(row.run.id.clone()).or_insert(Known { row, origin: Origin::Stored, dirty: false });
+    }
+
+    /// Starts a new run and moves it to its first pause.
+    pub(in crate::engine) fn start_run(&mut self, run: Run, definition: &Arc<Definition>, event: Arc<Value>) -> RunState {
+        let id = run.id.clone();
+        self.runs.insert(id.clone(), Known { row: LiveRun { run, event }, origin: Origin::New, dirty: true });
+        self.move_run_with(&id, &Input::Start, definition);
+        self.runs.get(&id).map_or(RunState::NeedsAttention, |known| known.row.run.state)
+    }
+
+    /// Moves a known run on; one whose definition is gone needs a person.
+    pub(in crate::engine) fn move_run(&mut self, id: &str, input: &Input) {
+        let Some(known) = self.runs.get_mut(id).filter(|known| !known.row.run.state.is_terminal()) else { return };
+        let run = &known.row.run;
+        let current = self.deployed.definitions.get(&run.workflow).filter(|current| current.hash == run.definition);
+        match current.or_else(|| self.pinned.get(&run.definition)).cloned() {
+            Some(definition) => self.move_run_with(id, input, &definition),
+            None => {
+                known.row.run.state = RunState::NeedsAttention;
+                known.row.run.reason = "its definition is missing".into();
+                known.row.run.wake_at_ms = None;
+                known.dirty = true;
+            }
+        }
+    }
+
+    fn move_run_with(&mut self, id: &str, input: &Input, definition: &Arc<Definition>) {
+        let Some(known) = self.runs.get(id) else { return };
+        let LiveRun { run, event } = &known.row;
+        let contact =
+            self.contact_value(&run.contact, run.progress.channel.as_deref(), &run.progress.contact, definition);
+        let facts = Facts {
+            workflow: &definition.workflow,
+            project: &definition.settings,
+            event,
+            contact: &contact,
+            now_ms: self.now_ms,
+        };
+        let moved = evaluate::guarded(|| advance::advance(run.clone(), input, &facts));
+        let (run, effects) = moved.unwrap_or_else(|()| (poisoned(run.clone()), Vec::new()));
+        let run_id = run.id.clone();
+        if let Some(known) = self.runs.get_mut(id) {
+            // A run that has not moved is not written: the guard of a stored one would refuse it for ever.
+            known.dirty |= known.row.run != run;
+            known.row.run = run;
+        }
+        for effect in effects {
+            let Effect::Deliver { step, expires_at_ms, retry_limit, planned } = effect;
+            let run = run_id.clone();
+            self.planned.push(PlannedDelivery { run, step, expires_at_ms, retry_limit, planned: *planned });
+        }
+    }
+
+    /// Stops a live run; what it has not handed over is cancelled.
+    pub(in crate::engine) fn stop_run(&mut self, id: &str, reason: &str) {
+        let now_ms = self.now_ms;
+        let Some(known) = self.runs.get_mut(id) else { return };
+        let run = &mut known.row.run;
+        if run.state.is_terminal() {
+            return;
+        }
+        run.state = RunState::Stopped;
+        run.reason = reason.to_owned();
+        run.wake_at_ms = None;
+        run.ended_at_ms = Some(now_ms);
+        run.progress.waiting_for = None;
+        let what = format!("stopped: {reason}");
+        run.progress.trace.push(crate::run::TraceEntry { at_ms: now_ms, step: run.progress.cursor.clone(), what });
+        known.dirty = true;
+        self.planned.retain(|planned| planned.run != id);
+        self.cancelled.push((id.to_owned(), reason.to_owned()));
+    }
+
+    /// Why the run of a delivery was stopped, if it was.
+    pub(in crate::engine) fn stopped_reason(&self, delivery: &str) -> Option<String> {
+        let run = &self.runs.get(&self.deliveries.get(delivery)?.delivery.run)?.row.run;
+        (run.state == RunState::Stopped).then(|| run.reason.clone())
+    }
+
+    /// The people of loaded runs that have a step left: it may ask for them.
+    pub(in crate::engine) fn people_of_runs_that_go_on(&self) -> impl Iterator<Item = String> {
+        let goes_on = |run: &&Run| match self.definition_of(run) {
+            Some(definition) => definition.workflow.next_after(&run.progress.cursor).is_some(),
+            None => false,
+        };
+        self.runs.values().map(|known| &known.row.run).filter(goes_on).map(|run| run.contact.clone())
+    }
+
+    pub(in crate::engine) fn knows_run(&self, id: &str) -> bool {
+        self.runs.contains_key(id)
+    }
+
+    pub(in crate::engine) fn new_runs(&self) -> Vec<&Run> {
+        let new = self.runs.values().filter(|known| known.origin == Origin::New);
+        new.map(|known| &known.row.run).collect()
+    }
+
+    pub(in crate::engine) fn changed_runs(&self) -> Vec<&Run> {
+        let changed = self.runs.values().filter(|known| known.origin == Origin::Stored && known.dirty);
+        changed.map(|known| &known.row.run).collect()
+    }
+
+    /// The earliest instant that something changed in this group is due at; what is due now was claimed or waits for a
+    /// call to end.
+    pub(in crate::engine) fn next_due_ms(&self) -> Option<i64> {
+        let wakes = self.runs.values().filter(|known| known.dirty).filter_map(|known| known.row.run.wake_at_ms);
+        let held = self.moved.iter().filter_map(|id| self.deliveries.get(id)).filter(|row| {
+            matches!(row.delivery.state, DeliveryState::Held | DeliveryState::Uncertain) && row.delivery.due_at_ms > 0
+        });
+        wakes.chain(held.map(|row| row.delivery.due_at_ms)).min()
+    }
+}
