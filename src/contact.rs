@@ -80,6 +80,10 @@ pub struct Line {
     pub last_inbound_ms: Option<i64>,
     /// Start of the attempt that was refused for a closed window.
     pub refused_at_ms: Option<i64>,
+    /// When the account was asked what it knows of the person on this channel; it is asked once.
+    pub asked_at_ms: Option<i64>,
+    /// The person's token bucket on this channel: theoretical arrival time, microseconds.
+    pub tat_us: Option<i64>,
 }
 
 /// A phone number in international form: 7 to 15 digits, no `+`. Printed masked, so that it never reaches a log.

@@ -2,6 +2,7 @@
 
 use crate::message::{Form, Message};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Our state of a delivery (`semantics.md` §7.1). `uncertain` is never resent by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -52,10 +53,13 @@ impl DeliveryState {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delivery {
     pub id: String,
+    /// The run whose step planned it; empty, as `workflow` and `step` are, for a message of the gateway.
     pub run: String,
     pub workflow: String,
     /// Path of the step that planned it.
     pub step: String,
+    /// Name of the token that a message of the gateway came with.
+    pub caller: Option<String>,
     /// The person who gets it.
     pub contact: String,
     /// Name of the channel it leaves by.
@@ -82,6 +86,16 @@ pub struct Delivery {
     pub retry_limit: u32,
     pub seed: i64,
     pub planned_at_ms: i64,
+    /// Until when evidence of an uncertain attempt is awaited; its line waits as long.
+    pub reconcile_until_ms: Option<i64>,
+    /// Look-ups made for the uncertain attempt.
+    pub looks: u32,
+    /// The message of the account that may be the uncertain one: shown to the operator, never proof.
+    pub probable: Option<String>,
+    /// Sent again although nobody could tell whether the attempt before had arrived.
+    pub possible_duplicate: bool,
+    /// Two of its attempts were taken, neither proven to have failed.
+    pub duplicate_confirmed: bool,
 }
 
 /// One API call. The row is committed before the first byte is written.
@@ -93,6 +107,52 @@ pub struct Attempt {
     pub n: u32,
     pub form: Form,
     pub started_at_ms: i64,
+}
+
+/// Why nothing of a scope leaves: the account, a channel, or a template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// In words, for people.
+    pub why: String,
+    /// The platform's code that caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<i64>,
+    pub since_ms: i64,
+    /// When it ends by itself; `None` = a person resumes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<i64>,
+}
+
+/// What a pause, or a token bucket, is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    Account,
+    /// By its name.
+    Channel(String),
+    /// By its uuid.
+    Template(String),
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account => f.write_str("account"),
+            Self::Channel(name) => write!(f, "channel:{name}"),
+            Self::Template(uuid) => write!(f, "template:{uuid}"),
+        }
+    }
+}
+
+impl Scope {
+    /// Reads what was written by `Display`; `None` for anything else.
+    pub fn parse(written: &str) -> Option<Self> {
+        match written.split_once(':') {
+            None => (written == "account").then_some(Self::Account),
+            Some(("channel", name)) => Some(Self::Channel(name.to_owned())),
+            Some(("template", uuid)) => Some(Self::Template(uuid.to_owned())),
+            Some(_) => None,
+        }
+    }
 }
 
 /// What a call told us. Data, not an error.

@@ -14,7 +14,7 @@ use crate::config::{LockedTemplate, Secret};
 use crate::delivery::Outcome;
 use anyhow::{Context, bail};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, Method, Response, Url};
 use serde_json::Value;
 use std::time::Duration;
 use wire::Answer;
@@ -103,21 +103,70 @@ impl Callbell {
     }
 
     async fn page(&self, list: &str, page: u64) -> anyhow::Result<Value> {
-        let mut url = below(&self.base, list);
-        url.query_pairs_mut().append_pair("page", &page.to_string());
-        let response = self.http.get(url).send().await.map_err(|error| anyhow::anyhow!(describe(error)))?;
+        self.ask(Method::GET, &[list], &[("page", &page.to_string())], None).await?.json()
+    }
+
+    /// One call of any endpoint but a send. `path` are the parts of the address behind the base, each escaped here.
+    /// Never called again by itself.
+    ///
+    /// # Errors
+    /// When no whole answer came; what the account answers, a refusal included, is a [`Reply`].
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> anyhow::Result<Reply> {
+        let mut url = self.base.clone();
+        url.path_segments_mut().map_err(|()| anyhow::anyhow!("the address has no path"))?.pop_if_empty().extend(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut request = self.http.request(method, url);
+        if let Some(body) = body {
+            request = request.body(body.to_string());
+        }
+        let response = request.send().await.map_err(|error| anyhow::anyhow!(describe(error)))?;
         let status = response.status().as_u16();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (body, complete) = read_body(response, MOST_OF_A_LIST).await;
-        if !(200..300).contains(&status) {
-            let error = match wire::classify(&Answer { status, body: &body, complete, ..Answer::default() }) {
+        anyhow::ensure!(complete, "the answer of Callbell was cut off");
+        Ok(Reply { status, retry_after, body })
+    }
+}
+
+/// What the account answered to a call that is no send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub status: u16,
+    /// As it came: seconds or a date.
+    pub retry_after: Option<String>,
+    /// At most 4 MiB.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The JSON of a success.
+    ///
+    /// # Errors
+    /// When the account refused, in its words; when the answer is no JSON.
+    pub fn json(&self) -> anyhow::Result<Value> {
+        if !self.is_success() {
+            let answer = Answer { status: self.status, body: &self.body, complete: true, ..Answer::default() };
+            let error = match wire::classify(&answer) {
                 Outcome::Refused { error, .. } | Outcome::Uncertain { error, .. } | Outcome::NotSent { error, .. } => {
                     error
                 }
                 Outcome::Accepted { .. } => String::new(),
             };
-            bail!("Callbell answered {status}: {error}");
+            bail!("Callbell answered {}: {error}", self.status);
         }
-        serde_json::from_slice(&body).context("Callbell's answer is not JSON")
+        serde_json::from_slice(&self.body).context("Callbell's answer is not JSON")
     }
 }
 

@@ -8,6 +8,7 @@
 //! rests on something another writer has changed; the guards of the statements are the net on PostgreSQL.
 
 use super::advance::Input;
+use super::change::{self, Change, Changed};
 use super::claim::{ACCOUNT, channel_names, claim, earliest};
 use super::deployed::{Definition, Deployed};
 use super::evaluate::{self, Arrival};
@@ -54,21 +55,22 @@ pub(super) struct Work {
     pub(super) arrivals: Vec<NewArrival>,
     pub(super) told: Vec<Told>,
     pub(super) calls: Vec<CallResult>,
+    pub(super) changes: Vec<Change>,
 }
 
 impl Work {
     pub(super) fn is_empty(&self) -> bool {
-        self.arrivals.is_empty() && self.told.is_empty() && self.calls.is_empty()
+        self.items() == 0
     }
 
     pub(super) fn items(&self) -> usize {
-        self.arrivals.len() + self.told.len() + self.calls.len()
+        self.arrivals.len() + self.told.len() + self.calls.len() + self.changes.len()
     }
 
     /// The same, and these events behind its own.
     pub(super) fn with(&self, more: &[NewArrival]) -> Self {
         let arrivals = self.arrivals.iter().chain(more).cloned().collect();
-        Self { arrivals, told: self.told.clone(), calls: self.calls.clone() }
+        Self { arrivals, told: self.told.clone(), calls: self.calls.clone(), changes: self.changes.clone() }
     }
 }
 
@@ -123,6 +125,8 @@ pub(super) struct Call {
 pub(super) struct Done {
     /// Per arrival, in order.
     pub(super) accepted: Vec<Accepted>,
+    /// Per change, in order.
+    pub(super) changed: Vec<Changed>,
     pub(super) calls: Vec<Call>,
     pub(super) suspend: bool,
     /// Status events are kept that came before their answer.
@@ -152,9 +156,13 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     let told: Vec<&Told> = work.told.iter().filter(|told| fresh.contains(&told.id)).collect();
     load_people(tx, &mut unit, &arrivals, &told).await?;
     load_calls(tx, &mut unit, work, &told).await?;
+    change::load(tx, &mut unit, &work.changes).await?;
     let due = if context.tick { load_due(tx, &mut unit).await? } else { Vec::new() };
 
     settle_calls(tx, &mut unit, work, context, &mut done).await?;
+    for change in &work.changes {
+        done.changed.push(change::apply(tx, &mut unit, change, context).await?);
+    }
     arrivals.extend(told.iter().filter_map(|told| inbound::apply(told, &mut unit)));
     due.iter().for_each(|run| unit.move_run(run, &Input::TimerDue));
     arrivals.iter_mut().for_each(|arrival| evaluate::judge(arrival, &unit));

@@ -4,6 +4,7 @@
 //! the delivery stands as `sending` and becomes `uncertain` at the next start, never sent twice.
 
 use super::campaign;
+use super::change::Changed;
 use super::deployed::{Definition, Deployed};
 use super::evaluate;
 use super::fire;
@@ -14,8 +15,8 @@ use super::{Accepted, Busy, Item, Setup, Shared};
 use crate::config::Project;
 use crate::delivery::DeliveryState;
 use crate::outbox::settle::RECONCILE_MS;
-use crate::store::runs::DefinitionRow;
 use crate::store::Writer;
+use crate::store::runs::DefinitionRow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -74,6 +75,7 @@ pub(super) struct Loop {
 pub(super) struct Owed {
     pub(super) events: Vec<(oneshot::Sender<Result<Accepted, Busy>>, usize)>,
     pub(super) told: Vec<(oneshot::Sender<Result<(), Busy>>, usize)>,
+    pub(super) changes: Vec<oneshot::Sender<Result<Changed, Busy>>>,
     pub(super) chunk: Option<(Box<campaign::Chunk>, oneshot::Sender<bool>)>,
 }
 
@@ -206,6 +208,10 @@ impl Loop {
                     owed.told.push((reply, bytes));
                 }
                 Item::Call(result) => work.calls.push(result),
+                Item::Change { change, reply } => {
+                    work.changes.push(*change);
+                    owed.changes.push(reply);
+                }
                 Item::Chunk { chunk, reply } => owed.chunk = Some((chunk, reply)),
                 Item::Fed { again } => (self.feeding, self.feed_again) = (false, self.feed_again || again),
                 Item::Deploy { project, reply } => {
@@ -328,6 +334,9 @@ impl Loop {
             self.release(bytes);
             let _ = reply.send(Ok(()));
         }
+        for (reply, changed) in owed.changes.into_iter().zip(done.changed) {
+            let _ = reply.send(Ok(changed));
+        }
         if let Some((_, reply)) = owed.chunk {
             let _ = reply.send(true);
         }
@@ -354,6 +363,9 @@ impl Loop {
         }
         for (reply, bytes) in owed.told {
             self.release(bytes);
+            let _ = reply.send(Err(Busy));
+        }
+        for reply in owed.changes {
             let _ = reply.send(Err(Busy));
         }
         if let Some((_, reply)) = owed.chunk {

@@ -12,6 +12,7 @@
 pub mod advance;
 pub mod calendar;
 mod campaign;
+mod change;
 mod claim;
 pub mod deployed;
 mod evaluate;
@@ -117,6 +118,10 @@ enum Item {
         reply: oneshot::Sender<Result<(), Busy>>,
     },
     Call(CallResult),
+    Change {
+        change: Box<change::Change>,
+        reply: oneshot::Sender<Result<change::Changed, Busy>>,
+    },
     Chunk {
         chunk: Box<campaign::Chunk>,
         reply: oneshot::Sender<bool>,

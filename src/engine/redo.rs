@@ -22,6 +22,10 @@ pub(super) fn apart(work: Work, owed: Owed) -> Vec<(Work, Owed)> {
         let work = Work { arrivals: chunk.arrivals.clone(), ..Work::default() };
         parts.push((work, Owed { chunk: Some((chunk, reply)), ..Owed::default() }));
     }
+    for (change, reply) in work.changes.into_iter().zip(owed.changes) {
+        let work = Work { changes: vec![change], ..Work::default() };
+        parts.push((work, Owed { changes: vec![reply], ..Owed::default() }));
+    }
     for call in work.calls {
         parts.push((Work { calls: vec![call], ..Work::default() }, Owed::default()));
     }

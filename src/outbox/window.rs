@@ -32,7 +32,7 @@ mod tests {
     const NOON_MS: i64 = 1_772_452_800_000;
 
     fn wrote_at(ms: i64) -> Line {
-        Line { last_inbound_ms: Some(ms), refused_at_ms: None }
+        Line { last_inbound_ms: Some(ms), ..Line::default() }
     }
 
     #[test]

@@ -45,17 +45,20 @@ static UPSERT: Statement = Statement::new(
 );
 
 static LINES: Statement = Statement::new(
-    "select l.contact, l.channel, l.last_inbound_ms, l.refused_at_ms
+    "select l.contact, l.channel, l.last_inbound_ms, l.refused_at_ms, l.asked_at_ms, l.tat_us
      from {rows: contact text} r join line l on l.contact = r.contact",
 );
 
 static UPSERT_LINES: Statement = Statement::new(
-    "insert into line (contact, channel, last_inbound_ms, refused_at_ms)
-     select contact, channel, last_inbound_ms, refused_at_ms
-     from {rows: contact text, channel text, last_inbound_ms bigint, refused_at_ms bigint} r where true
+    "insert into line (contact, channel, last_inbound_ms, refused_at_ms, asked_at_ms, tat_us)
+     select contact, channel, last_inbound_ms, refused_at_ms, asked_at_ms, tat_us
+     from {rows: contact text, channel text, last_inbound_ms bigint, refused_at_ms bigint, asked_at_ms bigint,
+        tat_us bigint} r where true
      on conflict (contact, channel) do update set
         last_inbound_ms = coalesce(excluded.last_inbound_ms, line.last_inbound_ms),
-        refused_at_ms = coalesce(excluded.refused_at_ms, line.refused_at_ms)",
+        refused_at_ms = coalesce(excluded.refused_at_ms, line.refused_at_ms),
+        asked_at_ms = coalesce(excluded.asked_at_ms, line.asked_at_ms),
+        tat_us = coalesce(excluded.tat_us, line.tat_us)",
 );
 
 static ALL: Statement = Statement::new(
@@ -103,7 +106,12 @@ impl Tx<'_> {
             Ok((
                 row.try_get(0)?,
                 row.try_get(1)?,
-                Line { last_inbound_ms: row.try_get(2)?, refused_at_ms: row.try_get(3)? },
+                Line {
+                    last_inbound_ms: row.try_get(2)?,
+                    refused_at_ms: row.try_get(3)?,
+                    asked_at_ms: row.try_get(4)?,
+                    tat_us: row.try_get(5)?,
+                },
             ))
         };
         self.fetch(&LINES, rows).await?.iter().map(line).collect()
@@ -113,7 +121,14 @@ impl Tx<'_> {
     pub(crate) async fn upsert_lines(&mut self, lines: &[(String, String, Line)]) -> anyhow::Result<()> {
         let mut rows = Rows::default();
         for (contact, channel, line) in lines {
-            rows.push(&[contact.into(), channel.into(), line.last_inbound_ms.into(), line.refused_at_ms.into()]);
+            rows.push(&[
+                contact.into(),
+                channel.into(),
+                line.last_inbound_ms.into(),
+                line.refused_at_ms.into(),
+                line.asked_at_ms.into(),
+                line.tat_us.into(),
+            ]);
         }
         self.write(&UPSERT_LINES, rows).await.map(drop)
     }

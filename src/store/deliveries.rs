@@ -1,4 +1,4 @@
-//! Deliveries, and the token buckets they are sent by. What was tried for each is in `attempts`.
+//! Deliveries. What was tried for each is in `attempts`, what they are sent by in `scopes`.
 
 use super::dialect::Statement;
 use super::{Cell, Rows, Store, Tx};
@@ -33,14 +33,15 @@ macro_rules! delivery_columns {
     () => {
         "d.id, d.run, d.workflow, d.step, d.contact, d.channel, d.purpose, d.outside_window, d.message, d.state, d.reason,
          d.form, d.due_at_ms, d.expires_at_ms, d.line_at_ms, d.fallback_used, d.attempts, d.retries, d.retry_limit, d.seed,
-         d.planned_at_ms, d.status"
+         d.planned_at_ms, d.status, d.caller, d.reconcile_until_ms, d.looks, d.probable, d.possible_duplicate,
+         d.duplicate_confirmed"
     };
 }
 
 /// A line has one head: the oldest delivery that is neither finished nor stepped aside. A call under way, or an
 /// uncertain one before its deadline, blocks all of them.
 static CLAIM: Statement = Statement::new(concat!(
-    "select ", delivery_columns!(), ", c.data, l.last_inbound_ms, l.refused_at_ms
+    "select ", delivery_columns!(), ", c.data, l.last_inbound_ms, l.refused_at_ms, l.asked_at_ms, l.tat_us
      from delivery d
      join contact c on c.id = d.contact
      left join line l on l.contact = d.contact and l.channel = d.channel
@@ -66,19 +67,22 @@ static BY_IDS: Statement =
 
 static INSERT: Statement = Statement::new(
     "insert into delivery (id, run, workflow, step, contact, channel, purpose, outside_window, message, state, reason,
-        due_at_ms, expires_at_ms, line_at_ms, fallback_used, attempts, retries, retry_limit, seed, planned_at_ms)
+        due_at_ms, expires_at_ms, line_at_ms, fallback_used, attempts, retries, retry_limit, seed, planned_at_ms, caller)
      select id, run, workflow, step, contact, channel, purpose, outside_window, message, 'queued', '', planned_at_ms,
-        expires_at_ms, planned_at_ms, 0, 0, 0, retry_limit, seed, planned_at_ms
+        expires_at_ms, planned_at_ms, 0, 0, 0, retry_limit, seed, planned_at_ms, caller
      from {rows: id text, run text, workflow text, step text, contact text, channel text, purpose text,
-        outside_window text, message text, expires_at_ms bigint, retry_limit bigint, seed bigint, planned_at_ms bigint} r",
+        outside_window text, message text, expires_at_ms bigint, retry_limit bigint, seed bigint, planned_at_ms bigint,
+        caller text} r",
 );
 
 static UPDATE: Statement = Statement::new(
     "update delivery set state = r.state, reason = r.reason, form = r.form, due_at_ms = r.due_at_ms,
         line_at_ms = r.line_at_ms, fallback_used = r.fallback_used, attempts = r.attempts, retries = r.retries,
-        status = r.status
+        status = r.status, reconcile_until_ms = r.reconcile_until_ms, looks = r.looks, probable = r.probable,
+        possible_duplicate = r.possible_duplicate, duplicate_confirmed = r.duplicate_confirmed
      from {rows: id text, was text, state text, reason text, form text, due_at_ms bigint, line_at_ms bigint,
-        fallback_used bigint, attempts bigint, retries bigint, status text} r
+        fallback_used bigint, attempts bigint, retries bigint, status text, reconcile_until_ms bigint, looks bigint,
+        probable text, possible_duplicate bigint, duplicate_confirmed bigint} r
      where delivery.id = r.id and delivery.state = r.was",
 );
 
@@ -118,14 +122,6 @@ static NEXT_DUE: Statement = Statement::new(
      ) due",
 );
 
-static BUCKETS: Statement =
-    Statement::new("select b.scope, b.tat_us from bucket b where b.scope in (select scope from {rows: scope text} r)");
-
-static UPSERT_BUCKETS: Statement = Statement::new(
-    "insert into bucket (scope, tat_us) select scope, tat_us from {rows: scope text, tat_us bigint} r where true
-     on conflict (scope) do update set tat_us = excluded.tat_us",
-);
-
 static LIST: Statement = Statement::new(concat!(
     "select ",
     delivery_columns!(),
@@ -143,11 +139,16 @@ impl Tx<'_> {
         most: usize,
     ) -> anyhow::Result<Vec<DueDelivery>> {
         let due = |row: &AnyRow| -> anyhow::Result<DueDelivery> {
-            let contact: String = row.try_get(22)?;
+            let contact: String = row.try_get(28)?;
             Ok(DueDelivery {
                 delivery: read_delivery(row)?.delivery,
                 contact: serde_json::from_str(&contact).context("a stored contact is not readable")?,
-                line: Line { last_inbound_ms: row.try_get(23)?, refused_at_ms: row.try_get(24)? },
+                line: Line {
+                    last_inbound_ms: row.try_get(29)?,
+                    refused_at_ms: row.try_get(30)?,
+                    asked_at_ms: row.try_get(31)?,
+                    tat_us: row.try_get(32)?,
+                },
             })
         };
         self.counted.statements += 1;
@@ -189,6 +190,7 @@ impl Tx<'_> {
                 delivery.retry_limit.into(),
                 delivery.seed.into(),
                 delivery.planned_at_ms.into(),
+                delivery.caller.as_deref().into(),
             ]);
         }
         self.write(&INSERT, rows).await.map(drop)
@@ -211,6 +213,11 @@ impl Tx<'_> {
                 delivery.attempts.into(),
                 delivery.retries.into(),
                 row.status.map(VendorStatus::as_str).into(),
+                delivery.reconcile_until_ms.into(),
+                delivery.looks.into(),
+                delivery.probable.as_deref().into(),
+                delivery.possible_duplicate.into(),
+                delivery.duplicate_confirmed.into(),
             ]);
         }
         let written = self.write(&UPDATE, rows).await?;
@@ -246,19 +253,6 @@ impl Tx<'_> {
         channels.iter().for_each(|channel| rows.push(&[(*channel).into(), self.now_ms.into()]));
         let found = self.fetch(&NEXT_DUE, rows).await?;
         Ok(found.first().map(|row| row.try_get(0)).transpose()?.flatten())
-    }
-
-    pub(crate) async fn buckets(&mut self, scopes: &[&str]) -> anyhow::Result<Vec<(String, i64)>> {
-        let mut rows = Rows::default();
-        scopes.iter().for_each(|scope| rows.push(&[(*scope).into()]));
-        let bucket = |row: &AnyRow| -> anyhow::Result<_> { Ok((row.try_get(0)?, row.try_get(1)?)) };
-        self.fetch(&BUCKETS, rows).await?.iter().map(bucket).collect()
-    }
-
-    pub(crate) async fn upsert_buckets(&mut self, buckets: &[(String, i64)]) -> anyhow::Result<()> {
-        let mut rows = Rows::default();
-        buckets.iter().for_each(|(scope, tat_us)| rows.push(&[scope.into(), (*tat_us).into()]));
-        self.write(&UPSERT_BUCKETS, rows).await.map(drop)
     }
 }
 
@@ -318,6 +312,12 @@ fn read_delivery(row: &AnyRow) -> anyhow::Result<DeliveryRow> {
         retry_limit: u32::try_from(row.try_get::<i64, _>(18)?)?,
         seed: row.try_get(19)?,
         planned_at_ms: row.try_get(20)?,
+        caller: row.try_get(22)?,
+        reconcile_until_ms: row.try_get(23)?,
+        looks: u32::try_from(row.try_get::<i64, _>(24)?)?,
+        probable: row.try_get(25)?,
+        possible_duplicate: row.try_get::<i64, _>(26)? != 0,
+        duplicate_confirmed: row.try_get::<i64, _>(27)? != 0,
     };
     Ok(DeliveryRow { delivery, was: state, status: status.as_deref().and_then(VendorStatus::parse) })
 }

@@ -11,6 +11,7 @@ pub mod dialect;
 pub mod events;
 pub mod runs;
 pub mod schedules;
+pub mod scopes;
 #[cfg(test)]
 mod suite;
 

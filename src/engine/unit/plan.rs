@@ -142,6 +142,12 @@ impl Unit<'_> {
             retry_limit: planned.retry_limit,
             seed: self.clock.new_seed(),
             planned_at_ms: self.now_ms,
+            caller: None,
+            reconcile_until_ms: None,
+            looks: 0,
+            probable: None,
+            possible_duplicate: false,
+            duplicate_confirmed: false,
         })
     }
 

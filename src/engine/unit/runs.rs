@@ -43,7 +43,12 @@ impl Unit<'_> {
     }
 
     /// Starts a new run and moves it to its first pause.
-    pub(in crate::engine) fn start_run(&mut self, run: Run, definition: &Arc<Definition>, event: Arc<Value>) -> RunState {
+    pub(in crate::engine) fn start_run(
+        &mut self,
+        run: Run,
+        definition: &Arc<Definition>,
+        event: Arc<Value>,
+    ) -> RunState {
         let id = run.id.clone();
         self.runs.insert(id.clone(), Known { row: LiveRun { run, event }, origin: Origin::New, dirty: true });
         self.move_run_with(&id, &Input::Start, definition);

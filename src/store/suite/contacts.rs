@@ -98,7 +98,7 @@ async fn an_identifier_belongs_to_one_person(database: Database) {
 
 async fn a_line_keeps_what_it_was_not_told(database: Database) {
     let mut rig = Rig::new(database).await;
-    let line = |last_inbound_ms, refused_at_ms| Line { last_inbound_ms, refused_at_ms };
+    let line = |last_inbound_ms, refused_at_ms| Line { last_inbound_ms, refused_at_ms, ..Line::default() };
     let row = |channel: &str, line| ("c1".to_owned(), channel.to_owned(), line);
     let mut tx = rig.begin().await;
     let first = [row("one", line(Some(1), None)), row("two", line(None, Some(5))), row("three", line(None, None))];

@@ -134,7 +134,7 @@ async fn due_heads_are_claimed_oldest_first_with_the_facts_of_the_gate(database:
     let early = Delivery { due_at_ms: NOON - 9, ..delivery("d2", "c2") };
     let elsewhere = Delivery { channel: "other".into(), ..delivery("d4", "c1") };
     store(&mut rig, &[delivery("d1", "c1"), early, later, elsewhere]).await;
-    let line = Line { last_inbound_ms: Some(5), refused_at_ms: Some(6) };
+    let line = Line { last_inbound_ms: Some(5), refused_at_ms: Some(6), ..Line::default() };
     let mut tx = rig.begin().await;
     let lines = [("c2".to_owned(), "main".to_owned(), line), ("c1".to_owned(), "other".to_owned(), line)];
     tx.upsert_lines(&lines).await.unwrap();

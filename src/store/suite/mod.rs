@@ -109,6 +109,12 @@ fn delivery(id: &str, contact: &str) -> Delivery {
         retry_limit: 5,
         seed: i64::MAX,
         planned_at_ms: NOON,
+        caller: None,
+        reconcile_until_ms: None,
+        looks: 0,
+        probable: None,
+        possible_duplicate: false,
+        duplicate_confirmed: false,
     }
 }
 
