@@ -149,6 +149,17 @@ impl Phone {
         &self.0
     }
 
+    /// The digits by which the same person may be known as well: Argentina puts a `9` before mobiles that people at home
+    /// leave out, and that the numbers of shops on a fixed line do not have. Which of the two is right, the platform tells.
+    pub fn variant(&self) -> Option<String> {
+        let national = self.0.strip_prefix("54")?;
+        match (national.strip_prefix('9').filter(|rest| rest.len() == 10), national.len()) {
+            (Some(rest), _) => Some(format!("54{rest}")),
+            (None, 10) => Some(format!("549{national}")),
+            (None, _) => None,
+        }
+    }
+
     /// `+336…01`: enough to recognise one's own number, not enough to call it.
     pub fn masked(&self) -> String {
         let start = self.0.get(..3).unwrap_or_default();
@@ -202,14 +213,25 @@ fn e164_digits(number: &PhoneNumber) -> String {
 }
 
 /// The present form of a number in an old one: Mexico dropped the `1` before mobiles (2019), Brazil put a `9` before
-/// theirs (2012–2016). `None` for every other number.
+/// theirs (2012–2016), Argentina writes `9` before the area and not `15` behind it. `None` for every other number.
 fn present_form(digits: &str) -> Option<String> {
+    if digits.starts_with("54") && digits.len() == 14 {
+        // The library knows how long the area is.
+        return without_fifteen(digits);
+    }
     if let Some(national) = digits.strip_prefix("521").filter(|national| national.len() == 10) {
         return Some(format!("52{national}"));
     }
     let national = digits.strip_prefix("55").filter(|national| national.len() == 10)?;
     let (area, subscriber) = national.split_at_checked(2)?;
     subscriber.starts_with(['6', '7', '8', '9']).then(|| format!("55{area}9{subscriber}"))
+}
+
+/// `54 11 15 2345 6789`, and the same behind the `0` of calls at home.
+fn without_fifteen(digits: &str) -> Option<String> {
+    let number = PHONE_NUMBER_UTIL.parse(format!("+{digits}"), None).ok()?;
+    let present = e164_digits(&number);
+    (PHONE_NUMBER_UTIL.is_valid_number(&number) && present.len() == 13 && present.starts_with("549")).then_some(present)
 }
 
 #[cfg(test)]
@@ -243,6 +265,9 @@ mod tests {
             ("(11) 3456-7890", Some("BR"), "+551134567890"),
             ("011 15-2345-6789", Some("AR"), "+5491123456789"),
             ("+54 9 11 2345-6789", None, "+5491123456789"),
+            ("+54 11 15 2345-6789", None, "+5491123456789"),
+            ("0343 15-412-3456", Some("AR"), "+5493434123456"),
+            ("+54 11 2345-6789", None, "+541123456789"),
         ];
         for (written, region, e164) in table {
             assert_eq!(read(written, region).as_deref(), Ok(e164), "{written}");
@@ -279,7 +304,18 @@ mod tests {
         assert_eq!(vendor("+55 11 8765 4321").as_deref(), Ok("+5511987654321"));
         assert_eq!(vendor("+34 600 000 001").as_deref(), Ok("+34600000001"));
         assert_eq!(vendor("551134567890").as_deref(), Ok("+551134567890"));
+        assert_eq!(vendor("54 11 15 2345 6789").as_deref(), Ok("+5491123456789"));
+        assert_eq!(vendor("54343154123456").as_deref(), Ok("+5493434123456"));
+        assert_eq!(vendor("5491123456789").as_deref(), Ok("+5491123456789"));
         assert_eq!(vendor("34x600000001"), Err(PhoneError::Invalid));
+    }
+
+    #[test]
+    fn a_mobile_of_argentina_is_known_with_and_without_its_nine() {
+        let variant = |digits: &str| Phone::from_vendor(digits).unwrap().variant();
+        assert_eq!(variant("541123456789").as_deref(), Some("5491123456789"));
+        assert_eq!(variant("5491123456789").as_deref(), Some("541123456789"));
+        assert_eq!((variant("34600000001"), variant("5411234567")), (None, None));
     }
 
     #[test]

@@ -214,9 +214,9 @@ impl Person {
     pub(super) fn keys(&self) -> Vec<ContactKey> {
         let id = self.id.clone().map(ContactKey::Id);
         let uuid = self.uuid.clone().map(ContactKey::Uuid);
-        let phone = self.phone.as_ref().map(|phone| ContactKey::Phone(phone.digits().into()));
+        let phone = self.phone.iter().flat_map(ContactKey::of_phone);
         let bsuid = self.bsuid.clone().map(ContactKey::Bsuid);
-        [id, uuid, phone, bsuid].into_iter().flatten().collect()
+        id.into_iter().chain(uuid).chain(phone).chain(bsuid).collect()
     }
 
     /// The known contact, or a new one; what identifies the person is added where it was unknown.

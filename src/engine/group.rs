@@ -12,7 +12,7 @@ use super::change::{self, Change, Changed};
 use super::claim::{ACCOUNT, channel_names, claim, earliest};
 use super::deployed::{Definition, Deployed};
 use super::evaluate::{self, Arrival};
-use super::inbound::{self, Told};
+use super::inbound::{self, Early, Told};
 use super::load::{load_calls, load_contacts, load_due, load_identities, load_people};
 use super::unit::Unit;
 use crate::clock::Clock;
@@ -286,12 +286,13 @@ async fn settle_calls(
     let told = unit.attempts.values().filter_map(|attempt| unit.deliveries.get(&attempt.delivery));
     let people = told.map(|row| row.delivery.contact.clone()).collect();
     load_contacts(tx, unit, people).await?;
+    let corrected = early.iter().filter_map(|(_, _, kept)| serde_json::from_str(kept).ok()).flat_map(Early::keys);
+    unit.know_contacts(tx.contacts_by_keys(&corrected.collect::<Vec<_>>()).await?);
     for (uuid, status, kept) in &early {
         let of = |row: &&AttemptRow| row.message_uuid.as_ref() == Some(uuid);
         let attempt = unit.attempts.values().find(of).map(|row| row.id.clone());
-        let code = serde_json::from_str::<serde_json::Value>(kept)?["code"].as_i64();
         if let Some(attempt) = attempt {
-            inbound::apply_status(&attempt, status, code, unit);
+            inbound::apply_early(&attempt, status, &serde_json::from_str(kept)?, unit);
         }
     }
     let uuids: Vec<&str> = early.iter().map(|(uuid, _, _)| uuid.as_str()).collect();
@@ -429,6 +430,7 @@ pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Resul
     let planned = unit.settle_recipients();
     tx.insert_events(&std::mem::take(&mut unit.events)).await?;
     tx.upsert_contacts(&unit.changed_contacts()).await?;
+    tx.insert_aliases(&std::mem::take(&mut unit.aliases)).await?;
     tx.upsert_lines(&unit.changed_lines()).await?;
     tx.insert_runs(&unit.new_runs()).await?;
     tx.take_identities(&unit.taken_identities()).await?;

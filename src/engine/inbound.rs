@@ -9,13 +9,14 @@ use super::unit::Unit;
 use crate::config::Channel;
 use crate::connector::webhook::{ContactFacts, ContentKind, Direction, InboundMessage, Incoming, StatusEvent};
 use crate::connector::wire;
-use crate::contact::Contact;
+use crate::contact::{Contact, Phone};
 use crate::delivery::{DeliveryState, VendorStatus};
 use crate::event::{Dedupe, NewEvent};
 use crate::outbox::{settle, window};
 use crate::store::contacts::ContactKey;
 use crate::trigger::TriggerKind;
 use crate::trigger::message::{Content, Matcher};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -81,17 +82,32 @@ impl Told {
     }
 }
 
+impl Told {
+    /// Everything that people are found by whom this is about: the person, and who has the number that was corrected to.
+    pub(super) fn keys(&self) -> Vec<ContactKey> {
+        let corrected = match &self.incoming {
+            Incoming::Status(status) => status.corrected.as_ref(),
+            _ => None,
+        };
+        let facts = self.facts().map(facts_keys).unwrap_or_default();
+        facts.into_iter().chain(corrected.into_iter().flat_map(ContactKey::of_phone)).collect()
+    }
+}
+
 /// The keys of the person that facts are about.
 pub(super) fn facts_keys(facts: &ContactFacts) -> Vec<ContactKey> {
     let uuid = facts.uuid.clone().map(ContactKey::Uuid);
-    let phone = facts.phone.as_ref().map(|phone| ContactKey::Phone(phone.digits().into()));
+    let phone = facts.phone.iter().flat_map(ContactKey::of_phone);
     let bsuid = facts.bsuid.clone().map(ContactKey::Bsuid);
-    [uuid, phone, bsuid].into_iter().flatten().collect()
+    uuid.into_iter().chain(phone).chain(bsuid).collect()
 }
 
 /// Applies one event; what may start runs comes back as an arrival, the rest as an event without candidates.
 pub(super) fn apply(told: &Told, unit: &mut Unit) -> Option<Arrival> {
-    let contact = told.facts().and_then(|facts| learn(facts, unit));
+    let corrects = note_correction(told, unit);
+    // The facts beside a correction may show the corrected number, which must not make another person.
+    let facts = told.facts().filter(|_| corrects != Some(Correction::Early));
+    let contact = facts.and_then(|facts| learn(facts, unit));
     let (data, at_ms, channel, candidates) = match &told.incoming {
         Incoming::Check => return None,
         Incoming::Message(message) => {
@@ -135,7 +151,10 @@ fn learn(facts: &ContactFacts, unit: &mut Unit) -> Option<Contact> {
     let taken = |key: Option<ContactKey>, unit: &Unit| {
         key.and_then(|key| unit.contact_by(&[key])).is_some_and(|other| other.id != contact.id)
     };
-    if taken(told.phone.as_ref().map(|phone| ContactKey::Phone(phone.digits().into())), unit) {
+    let phone = told.phone.as_ref().map(|phone| ContactKey::Phone(phone.digits().into()));
+    // A number that this person has as an alias does not take the place of the one that messages go to.
+    let other_name = contact.phone.is_some() && phone.clone().is_some_and(|key| unit.is_alias(&key));
+    if other_name || taken(phone, unit) {
         told.phone = None;
     }
     if taken(told.uuid.clone().map(ContactKey::Uuid), unit) {
@@ -212,23 +231,77 @@ fn prove(attempt: &str, message_uuid: Option<&str>, unit: &mut Unit) {
     unit.settle_run(&delivery_id, consequences.settlement);
 }
 
+/// The attempt that a status is about: by the vendor's uuid, else by our mark.
+fn attempt_of(status: &StatusEvent, told: &Told, unit: &Unit) -> Option<String> {
+    let by_uuid = || {
+        let uuid = status.uuid.as_deref()?;
+        unit.attempts.values().find(|row| row.message_uuid.as_deref() == Some(uuid)).map(|row| row.id.clone())
+    };
+    by_uuid().or_else(|| told.attempt.clone()).filter(|attempt| unit.attempts.contains_key(attempt))
+}
+
+/// What a `mismatch` came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Correction {
+    Noted,
+    /// Nobody knows yet whose message it is about.
+    Early,
+}
+
+/// A `mismatch` tells by which number the platform knows the recipient: the same person, by another name.
+fn note_correction(told: &Told, unit: &mut Unit) -> Option<Correction> {
+    let Incoming::Status(status) = &told.incoming else { return None };
+    status.corrected.as_ref()?;
+    let Some(attempt) = attempt_of(status, told, unit) else { return Some(Correction::Early) };
+    correct(&attempt, status.corrected.as_ref(), unit);
+    Some(Correction::Noted)
+}
+
+/// What is kept of a status that comes before the answer which tells whose it is.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Early {
+    pub(super) code: Option<i64>,
+    pub(super) corrected: Option<Phone>,
+}
+
+impl Early {
+    pub(super) fn keys(self) -> Vec<ContactKey> {
+        self.corrected.iter().flat_map(ContactKey::of_phone).collect()
+    }
+}
+
+/// Applies a status that came early, now that its attempt is known.
+pub(super) fn apply_early(attempt: &str, status: &str, early: &Early, unit: &mut Unit) {
+    correct(attempt, early.corrected.as_ref(), unit);
+    apply_status(attempt, status, early.code, unit);
+}
+
+fn correct(attempt: &str, corrected: Option<&Phone>, unit: &mut Unit) {
+    let delivery = unit.attempts.get(attempt).and_then(|row| unit.deliveries.get(&row.delivery));
+    let (Some(corrected), Some(row)) = (corrected, delivery) else { return };
+    let (delivery, contact) = (row.delivery.id.clone(), row.delivery.contact.clone());
+    if !unit.put_alias(ContactKey::Phone(corrected.digits().into()), &contact, "mismatch") {
+        tracing::warn!(
+            delivery,
+            "the platform corrected a number to one that another person has: both are kept, look at them in the account"
+        );
+    }
+}
+
 /// Writes a status to its attempt, and what follows from it to the delivery.
 fn note_status(status: &StatusEvent, told: &Told, unit: &mut Unit) {
     if let Some(attempt) = &told.attempt {
         prove(attempt, status.uuid.as_deref(), unit);
     }
-    let by_uuid = || {
-        let uuid = status.uuid.as_deref()?;
-        let found = unit.attempts.values().find(|row| row.message_uuid.as_deref() == Some(uuid));
-        found.map(|row| row.id.clone())
-    };
-    match by_uuid().or_else(|| told.attempt.clone()) {
-        Some(attempt) if unit.attempts.contains_key(&attempt) => {
+    match attempt_of(status, told, unit) {
+        Some(attempt) => {
             apply_status(&attempt, &status.status, status.code, unit);
         }
         _ => {
             if let Some(uuid) = &status.uuid {
-                let kept = json!({"status": status.status, "code": status.code}).to_string();
+                let kept = Early { code: status.code, corrected: status.corrected.clone() };
+                let kept = serde_json::to_string(&kept).unwrap_or_default();
                 unit.early.push((uuid.clone(), status.status.clone(), kept));
             }
         }
@@ -236,7 +309,7 @@ fn note_status(status: &StatusEvent, told: &Told, unit: &mut Unit) {
 }
 
 /// Adds a status to an attempt's set; a late failure of the window sends the template once.
-pub(super) fn apply_status(attempt_id: &str, status: &str, code: Option<i64>, unit: &mut Unit) {
+fn apply_status(attempt_id: &str, status: &str, code: Option<i64>, unit: &mut Unit) {
     let Some(attempt) = unit.attempts.get_mut(attempt_id) else { return };
     if attempt.statuses.iter().any(|known| known == status) {
         return;

@@ -22,7 +22,7 @@ pub(super) async fn load_people(
     arrivals: &[Arrival],
     told: &[&Told],
 ) -> anyhow::Result<()> {
-    let facts = told.iter().filter_map(|told| told.facts()).flat_map(inbound::facts_keys);
+    let facts = told.iter().flat_map(|told| told.keys());
     let keys: BTreeSet<ContactKey> = arrivals.iter().flat_map(evaluate::keys).chain(facts).collect();
     unit.know_contacts(tx.contacts_by_keys(&keys.into_iter().collect::<Vec<_>>()).await?);
     let asks = |arrival: &&Arrival| arrival.candidates.iter().any(|candidate| candidate.definition.asks_window);

@@ -1,8 +1,8 @@
-//! Contacts and their lines (the window ledger).
+//! Contacts and their lines (the window ledger). Who is known by another name is found through `aliases`.
 
 use super::dialect::Statement;
 use super::{Cell, Rows, Store, Tx};
-use crate::contact::{Contact, Line};
+use crate::contact::{Contact, Line, Phone};
 use anyhow::Context as _;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -13,6 +13,8 @@ pub struct ContactRow {
     pub contact: Contact,
     /// 0 = not stored yet.
     pub version: i64,
+    /// The question that found it, when the contact itself does not show it: by an alias.
+    pub found_as: Option<ContactKey>,
 }
 
 /// What identifies a person.
@@ -20,9 +22,11 @@ pub struct ContactRow {
 pub enum ContactKey {
     /// Callbell's uuid.
     Uuid(String),
-    /// Digits.
+    /// Digits, of the person's number or of one that the platform corrected.
     Phone(String),
     Bsuid(String),
+    /// Another way to name a person: `telegram:<id>`. A number has its own key.
+    Alias(String),
     /// Ours.
     Id(String),
 }
@@ -71,19 +75,20 @@ impl Tx<'_> {
         let mut found = Vec::new();
         for (statement, kind) in [(&BY_PHONE, 0), (&BY_UUID, 1), (&BY_BSUID, 2), (&BY_ID, 3)] {
             let mut rows = Rows::default();
-            let of_kind = keys.iter().filter_map(|key| Some(key.column()).filter(|(of, _)| *of == kind));
+            let of_kind = keys.iter().filter_map(ContactKey::column).filter(|(of, _)| *of == kind);
             of_kind.for_each(|(_, value)| rows.push(&[value.into()]));
             for row in self.fetch(statement, rows).await? {
                 found.push(read_contact(&row)?);
             }
         }
+        found.extend(self.contacts_by_aliases(keys).await?);
         Ok(found)
     }
 
     /// Writes contacts, each with the next version; fails when another writer was faster.
     pub(crate) async fn upsert_contacts(&mut self, contacts: &[ContactRow]) -> anyhow::Result<()> {
         let mut rows = Rows::default();
-        for ContactRow { contact, version } in contacts {
+        for ContactRow { contact, version, .. } in contacts {
             rows.push(&[
                 (&contact.id).into(),
                 (*version).into(),
@@ -147,19 +152,25 @@ impl Store {
 }
 
 impl ContactKey {
-    /// Which of the statements finds it, and its value.
-    fn column(&self) -> (usize, &str) {
+    /// Everything that this number may be found by, the number itself first.
+    pub fn of_phone(phone: &Phone) -> impl Iterator<Item = Self> + use<> {
+        [Some(phone.digits().to_owned()), phone.variant()].into_iter().flatten().map(Self::Phone)
+    }
+
+    /// Which of the statements on contacts finds it, and its value.
+    fn column(&self) -> Option<(usize, &str)> {
         match self {
-            Self::Phone(digits) => (0, digits),
-            Self::Uuid(uuid) => (1, uuid),
-            Self::Bsuid(bsuid) => (2, bsuid),
-            Self::Id(id) => (3, id),
+            Self::Phone(digits) => Some((0, digits)),
+            Self::Uuid(uuid) => Some((1, uuid)),
+            Self::Bsuid(bsuid) => Some((2, bsuid)),
+            Self::Id(id) => Some((3, id)),
+            Self::Alias(_) => None,
         }
     }
 }
 
-fn read_contact(row: &AnyRow) -> anyhow::Result<ContactRow> {
+pub(super) fn read_contact(row: &AnyRow) -> anyhow::Result<ContactRow> {
     let data: String = row.try_get(1)?;
     let contact = serde_json::from_str(&data).context("a stored contact is not readable")?;
-    Ok(ContactRow { contact, version: row.try_get(0)? })
+    Ok(ContactRow { contact, version: row.try_get(0)?, found_as: None })
 }

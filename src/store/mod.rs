@@ -4,6 +4,7 @@
 //! one transaction, one commit, each statement at most once with all its rows.
 //! Invariant: uniqueness and moves between states are guarded by the database, not by a prior read.
 
+pub mod aliases;
 pub mod attempts;
 pub mod contacts;
 pub mod deliveries;

@@ -14,6 +14,7 @@ use crate::action::send_message::Planned;
 use crate::clock::Clock;
 use crate::contact::{Contact, Line};
 use crate::run::{Run, RunState};
+use crate::store::aliases::AliasRow;
 use crate::store::attempts::{AttemptEnd, AttemptRow};
 use crate::store::contacts::{ContactKey, ContactRow};
 use crate::store::deliveries::DeliveryRow;
@@ -71,6 +72,8 @@ pub(super) struct Unit<'a> {
     pub(super) pinned: &'a HashMap<String, Arc<Definition>>,
     contacts: BTreeMap<String, Known<ContactRow>>,
     by_key: HashMap<ContactKey, String>,
+    /// Names that people got in this group.
+    pub(super) aliases: Vec<AliasRow>,
     lines: BTreeMap<(String, String), (Line, bool)>,
     identities: BTreeMap<(String, String), Holder>,
     runs: BTreeMap<String, Known<LiveRun>>,
@@ -100,6 +103,7 @@ impl<'a> Unit<'a> {
             pinned,
             contacts: BTreeMap::new(),
             by_key: HashMap::new(),
+            aliases: Vec::new(),
             lines: BTreeMap::new(),
             identities: BTreeMap::new(),
             runs: BTreeMap::new(),

@@ -2,6 +2,7 @@
 
 use super::{Known, Origin, Unit, keys_of};
 use crate::contact::{Contact, Line};
+use crate::store::aliases::AliasRow;
 use crate::store::contacts::{ContactKey, ContactRow};
 
 impl Unit<'_> {
@@ -10,6 +11,10 @@ impl Unit<'_> {
         for row in rows {
             self.index(&row.contact);
             let id = row.contact.id.clone();
+            if let Some(alias) = row.found_as.clone() {
+                // Whose own number it is comes first.
+                self.by_key.entry(alias).or_insert_with(|| id.clone());
+            }
             self.contacts.entry(id).or_insert(Known { row, origin: Origin::Stored, dirty: false });
         }
     }
@@ -36,8 +41,26 @@ impl Unit<'_> {
             Some(known) => (known.row.contact, known.dirty) = (contact, true),
             None => {
                 let id = contact.id.clone();
-                let row = ContactRow { contact, version: 0 };
+                let row = ContactRow { contact, version: 0, found_as: None };
                 self.contacts.insert(id, Known { row, origin: Origin::New, dirty: true });
+            }
+        }
+    }
+
+    /// Whether somebody is found by this without showing it.
+    pub(in crate::engine) fn is_alias(&self, key: &ContactKey) -> bool {
+        self.contact_by(std::slice::from_ref(key)).is_some_and(|contact| !keys_of(contact).contains(key))
+    }
+
+    /// Gives a person another name, unless somebody has it: whether it is this person's now.
+    pub(in crate::engine) fn put_alias(&mut self, key: ContactKey, contact: &str, source: &'static str) -> bool {
+        match self.contact_by(std::slice::from_ref(&key)) {
+            Some(holder) => holder.id == contact,
+            None => {
+                self.by_key.insert(key.clone(), contact.to_owned());
+                let contact = contact.to_owned();
+                self.aliases.push(AliasRow { key, contact, source, at_ms: self.now_ms });
+                true
             }
         }
     }

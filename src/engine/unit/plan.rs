@@ -56,13 +56,11 @@ impl Unit<'_> {
 
     /// Phones of recipients beside the runs' contacts, which have to be looked up before [`Unit::settle_recipients`].
     pub(in crate::engine) fn recipient_keys(&self) -> Vec<ContactKey> {
-        let key = |planned: &PlannedDelivery| match &planned.planned.to {
-            Recipient::Phone { written, .. } => {
-                self.phone(written).map(|phone| ContactKey::Phone(phone.digits().into()))
-            }
+        let phone = |planned: &PlannedDelivery| match &planned.planned.to {
+            Recipient::Phone { written, .. } => self.phone(written),
             Recipient::Contact => None,
         };
-        self.planned.iter().filter_map(key).collect()
+        self.planned.iter().filter_map(phone).flat_map(|phone| ContactKey::of_phone(&phone)).collect()
     }
 
     pub(in crate::engine) fn phone(&self, written: &str) -> Option<Phone> {
@@ -95,10 +93,13 @@ impl Unit<'_> {
 
     fn recipient(&mut self, planned: &PlannedDelivery) -> Option<String> {
         let Recipient::Phone { written, colleague } = &planned.planned.to else {
-            return Some(self.runs.get(&planned.run)?.row.run.contact.clone());
+            let id = self.runs.get(&planned.run)?.row.run.contact.clone();
+            // The account is written to by number or by WhatsApp id: who is known by its uuid alone cannot be reached.
+            let reachable = |contact: &Contact| contact.phone.is_some() || contact.bsuid.is_some();
+            return self.contact(&id).is_none_or(reachable).then_some(id);
         };
         let phone = self.phone(written)?;
-        let known = self.contact_by(&[ContactKey::Phone(phone.digits().into())]).cloned();
+        let known = self.contact_by(&ContactKey::of_phone(&phone).collect::<Vec<_>>()).cloned();
         let mut contact =
             known.unwrap_or_else(|| Contact { id: self.clock.new_id(), phone: Some(phone), ..Contact::default() });
         if *colleague && contact.consent.is_none() {

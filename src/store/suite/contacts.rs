@@ -15,7 +15,11 @@ on_both_databases!(
 );
 
 pub(super) fn contact(id: &str, version: i64) -> ContactRow {
-    ContactRow { contact: person(id), version }
+    ContactRow { contact: person(id), version, found_as: None }
+}
+
+fn row(contact: Contact, version: i64) -> ContactRow {
+    ContactRow { contact, version, found_as: None }
 }
 
 fn everything() -> Contact {
@@ -36,7 +40,7 @@ async fn a_contact_is_kept_whole_and_found_by_each_of_its_keys(database: Databas
     let mut rig = Rig::new(database).await;
     let written = everything();
     let mut tx = rig.begin().await;
-    tx.upsert_contacts(&[ContactRow { contact: written.clone(), version: 1 }, contact("c2", 1)]).await.unwrap();
+    tx.upsert_contacts(&[row(written.clone(), 1), contact("c2", 1)]).await.unwrap();
     tx.commit().await.unwrap();
     let phone = written.phone.clone().unwrap().digits().to_owned();
     let keys = [
@@ -63,7 +67,7 @@ async fn a_contact_is_written_with_its_next_version_only(database: Database) {
     let mut rig = Rig::new(database).await;
     let mut tx = rig.begin().await;
     tx.upsert_contacts(&[contact("c1", 1)]).await.unwrap();
-    tx.upsert_contacts(&[ContactRow { contact: everything(), version: 2 }]).await.unwrap();
+    tx.upsert_contacts(&[row(everything(), 2)]).await.unwrap();
     tx.commit().await.unwrap();
     for stale in [1, 2, 4, 0] {
         let mut tx = rig.begin().await;
@@ -78,9 +82,9 @@ async fn a_contact_is_written_with_its_next_version_only(database: Database) {
 async fn an_identifier_belongs_to_one_person(database: Database) {
     let mut rig = Rig::new(database).await;
     let mut tx = rig.begin().await;
-    tx.upsert_contacts(&[ContactRow { contact: everything(), version: 1 }]).await.unwrap();
+    tx.upsert_contacts(&[row(everything(), 1)]).await.unwrap();
     let nobody = |id: &str| Contact { id: id.into(), ..Contact::default() };
-    let unknown = [nobody("n1"), nobody("n2")].map(|contact| ContactRow { contact, version: 1 });
+    let unknown = [nobody("n1"), nobody("n2")].map(|contact| row(contact, 1));
     tx.upsert_contacts(&unknown).await.unwrap();
     tx.commit().await.unwrap();
     let others = [
@@ -90,7 +94,7 @@ async fn an_identifier_belongs_to_one_person(database: Database) {
     ];
     for other in others {
         let mut tx = rig.begin().await;
-        let result = tx.upsert_contacts(&[ContactRow { contact: other, version: 1 }]).await;
+        let result = tx.upsert_contacts(&[row(other, 1)]).await;
         assert!(is_refused(&result), "{result:?}");
         tx.rollback().await.unwrap();
     }
