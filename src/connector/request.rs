@@ -43,7 +43,7 @@ pub(crate) enum Recipient {
 }
 
 /// The API's no: a status and the body that goes with it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
     pub(crate) body: Value,

@@ -22,9 +22,13 @@ mod inbound;
 mod load;
 mod loops;
 mod redo;
+mod submit;
+mod take_back;
 mod unit;
 
 pub use group::Accepted;
+pub(crate) use submit::{Submission, Submitted};
+pub(crate) use take_back::TakenBack;
 
 use crate::clock::{self, Clock};
 use crate::config::Project;
