@@ -75,6 +75,29 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// A token of the account's rate, for a call that is no send; else when there will be one, Unix milliseconds.
+    pub(crate) async fn take_token(&self) -> Result<Result<(), i64>, Busy> {
+        match self.change(Change::TakeToken).await? {
+            Changed::Token(token) => Ok(token),
+            _ => Err(Busy),
+        }
+    }
+
+    /// Has the account's events handed on to a target; one of the same name is replaced.
+    pub(crate) async fn put_target(&self, target: TargetRow) -> Result<(), Busy> {
+        self.change(Change::PutTarget(target)).await.map(drop)
+    }
+
+    /// Hands nothing on to that target any more: how many there were of that name.
+    pub(crate) async fn drop_target(&self, name: &str) -> Result<u64, Busy> {
+        match self.change(Change::DropTarget(name.to_owned())).await? {
+            Changed::Targets(dropped) => Ok(dropped),
+            _ => Err(Busy),
+        }
+    }
+}
+
 /// Reads what changes are about, into the unit.
 pub(super) async fn load(tx: &mut Tx<'_>, unit: &mut Unit<'_>, changes: &[Change]) -> anyhow::Result<()> {
     submit::load(tx, unit, changes).await?;

@@ -68,6 +68,13 @@ pub(crate) enum Submitted {
     Refused(Refusal),
 }
 
+impl Submitted {
+    /// What every answer holds.
+    pub(crate) fn bare_answer(event: &str) -> Value {
+        json!({ "message": { "uuid": outside_id(event), "status": "enqueued" } })
+    }
+}
+
 /// What a group knows of submissions.
 #[derive(Debug, Default)]
 pub(super) struct Desk {
@@ -268,14 +275,14 @@ fn keep_person(submission: &Numbered, known: Option<Contact>, unit: &mut Unit<'_
 
 /// `{"message": {…}}`, with what is known of the parts that were asked for.
 fn answer(id: &str, contact: &Contact, request: &SendRequest) -> Value {
-    let mut message = json!({ "uuid": outside_id(id), "status": "enqueued" });
+    let mut answer = Submitted::bare_answer(id);
     if request.wants_contact {
         let phone = contact.phone.as_ref().map(Phone::e164);
         let parts = [("uuid", &contact.uuid), ("name", &contact.name), ("phone", &phone), ("email", &contact.email)];
         let known = parts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?.into())));
-        message["contact"] = Value::Object(known.collect::<Map<String, Value>>());
+        answer["message"]["contact"] = Value::Object(known.collect::<Map<String, Value>>());
     }
-    json!({ "message": message })
+    answer
 }
 
 fn event(

@@ -14,6 +14,7 @@ mod callbell;
 pub mod dashboard;
 pub mod error;
 pub mod front;
+mod gateway;
 mod hooks;
 pub mod limits;
 mod listen;
@@ -174,6 +175,7 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(async || ok()))
         .route("/readyz", get(ready))
         .merge(api::router(app.clone()))
+        .merge(gateway::router())
         .fallback(async || Refusal::not_found())
         .method_not_allowed_fallback(async || Refusal::method_not_allowed())
         .with_state(app)
