@@ -9,7 +9,7 @@ use crate::workflow::{Settings, Workflow};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -56,6 +56,8 @@ pub struct ProjectSettings {
     pub sources: BTreeMap<String, Source>,
     /// Name → phone as written.
     pub colleagues: BTreeMap<String, String>,
+    /// Bearer tokens beside `RELANCE_TOKEN`, by name.
+    pub tokens: BTreeMap<String, Token>,
     pub vars: serde_json::Map<String, Value>,
 }
 
@@ -121,6 +123,38 @@ pub struct Source {
     pub path_token: Option<String>,
     /// Dotted path of the event's own id in the body.
     pub id: Option<String>,
+}
+
+/// Who may use the API and the gateway, beside the holder of `RELANCE_TOKEN`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Name of the variable that holds it.
+    pub secret: Option<String>,
+    pub scopes: BTreeSet<Scope>,
+}
+
+/// What a token is good for; none holds another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// See what there is.
+    Read,
+    /// Post events, send messages.
+    Send,
+    /// Change what is there.
+    Operate,
+}
+
+impl Scope {
+    pub const ALL: [Self; 3] = [Self::Read, Self::Send, Self::Operate];
+
+    /// As it is written in `relance.yaml`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Send => "send",
+            Self::Operate => "operate",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

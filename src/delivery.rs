@@ -109,6 +109,18 @@ pub struct Attempt {
     pub started_at_ms: i64,
 }
 
+/// A delivery's id as callers of the gateway see it: the same 128 bits, 32 hex characters, like the vendor's own ids.
+pub fn outside_id(id: &str) -> String {
+    ulid::Ulid::from_string(id).map_or_else(|_| id.to_owned(), |ulid| format!("{:032x}", u128::from(ulid)))
+}
+
+/// The id behind one that a caller shows; `None` = it cannot be ours.
+pub fn inside_id(uuid: &str) -> Option<String> {
+    let hex = uuid.len() == 32 && uuid.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let bits = u128::from_str_radix(uuid, 16).ok().filter(|_| hex)?;
+    Some(ulid::Ulid::from(bits).to_string())
+}
+
 /// Why nothing of a scope leaves: the account, a channel, or a template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
@@ -255,5 +267,21 @@ impl VendorStatus {
     /// The status to show for a set of events, whatever their order and number.
     pub fn displayed(events: impl IntoIterator<Item = Self>) -> Option<Self> {
         events.into_iter().max_by_key(|status| status.rank())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_goes_out_in_hex_and_comes_back() {
+        let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+        let shown = outside_id(id);
+        assert_eq!((shown.len(), inside_id(&shown).as_deref()), (32, Some(id)));
+        assert_eq!(inside_id(&shown.to_uppercase()).as_deref(), Some(id));
+        for other in ["", id, "3b1f0c9d-7a5e-4f22-86c4-d0e9b7a1c3f5", "+b1f0c9d7a5e4f2286c4d0e9b7a1c3f5"] {
+            assert_eq!(inside_id(other), None, "{other}");
+        }
     }
 }

@@ -4,6 +4,9 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// The kind of channel whose rules relance keeps.
+pub const WHATSAPP: &str = "whatsapp";
+
 /// One message, in the forms in which it may leave. At least one of `plain` and `template` is there.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Message {
@@ -19,9 +22,48 @@ pub struct Message {
     pub team: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bot: Option<Bot>,
-    /// At most 8 pairs; `relance_id` and `relance_run` are added on the wire.
+    /// At most 8 pairs of a workflow, 10 of a caller; `relance_id` and `relance_run` are added on the wire.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
+    /// How a caller of the gateway put it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verbatim: Option<Verbatim>,
+}
+
+/// What a caller of the gateway wrote and the forms alone do not tell: the account gets the body that the caller meant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verbatim {
+    /// Kind of channel: `whatsapp`, `facebook`, `instagram`, `telegram`.
+    pub from: String,
+    /// The platform's id of the person, for every kind of channel but WhatsApp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The `type` as given.
+    pub kind: String,
+    /// `content.text`, be it empty; `None` = not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The values as given, which the template may not take; empty = none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// `optin_contact` was given.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optin: bool,
+    /// The line that was named, when the project does not list it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel_uuid: Option<String>,
+    /// Extra parts of the answer: `contact`, `conversation`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+}
+
+impl Message {
+    /// Whether it goes to another platform than WhatsApp: neither its window nor its templates exist there.
+    pub fn is_foreign(&self) -> bool {
+        self.verbatim.as_ref().is_some_and(|verbatim| verbatim.from != WHATSAPP)
+    }
 }
 
 /// The free form, allowed while the window is open.

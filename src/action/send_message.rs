@@ -45,6 +45,7 @@ pub fn plan(step: &SendMessage, scope: &Scope, project: &ProjectSettings) -> Res
         team: optional(step.team.as_ref(), scope)?,
         bot: step.bot,
         metadata: metadata(&step.metadata, scope)?,
+        verbatim: None,
     };
     let to = recipient(step.to.as_ref(), scope, project)?;
     Ok(Planned { message, to, channel: step.channel.clone(), outside_window: step.outside_window })

@@ -1,10 +1,12 @@
 //! Connector: the Callbell client. A Message goes in, an Outcome comes out.
 //!
 //! `wire` knows the JSON and what an answer proves, `webhook` reads what the account tells us, `verdicts` judges the
-//! platform's codes; `sandbox` is a fake Callbell that shares nothing with this client but the types of `wire`.
+//! platform's codes; `request` reads a send as the vendor's server does, for the gateway and for `sandbox`, a fake Callbell
+//! that shares nothing with this client.
 //!
 //! Invariant: a send is never retried or redirected here; what cannot be known is said to be `uncertain`.
 
+pub(crate) mod request;
 pub mod sandbox;
 pub mod verdicts;
 pub mod webhook;

@@ -4,11 +4,16 @@
 //! One variant per thing that may be asked, each with its own file for what it does; here they only meet. Invariant: who
 //! asked is answered after the commit.
 
+use super::claim::ACCOUNT;
 use super::group::Context;
+use super::submit::{self, Submitted};
+use super::take_back::{self, TakenBack};
 use super::unit::Unit;
 use super::{Busy, Engine, Item};
 use crate::delivery::Scope;
+use crate::outbox::rates;
 use crate::store::Tx;
+use crate::store::relay_targets::TargetRow;
 use tokio::sync::oneshot;
 
 /// Something to be written.
@@ -16,6 +21,16 @@ use tokio::sync::oneshot;
 pub(super) enum Change {
     /// Ends pauses: what they held is looked at again.
     Resume(Vec<Scope>),
+    /// A message that a caller of the gateway asks for.
+    Submit(submit::Numbered),
+    /// A caller takes a message back that was not sent yet: the delivery's id.
+    TakeBack(String),
+    /// A token of the account's rate, for a call beside the sends.
+    TakeToken,
+    /// A target of the relay is subscribed, or changes.
+    PutTarget(TargetRow),
+    /// A target of that name is unsubscribed.
+    DropTarget(String),
 }
 
 /// What came of a change.
@@ -23,6 +38,21 @@ pub(super) enum Change {
 pub(super) enum Changed {
     /// How many pauses there were.
     Resumed(u64),
+    Submitted(Submitted),
+    TakenBack(TakenBack),
+    /// Whether there was one; else when there will be, Unix milliseconds.
+    Token(Result<(), i64>),
+    /// How many targets there were of that name.
+    Targets(u64),
+}
+
+impl Change {
+    pub(super) fn submission(&self) -> Option<&submit::Numbered> {
+        match self {
+            Self::Submit(submission) => Some(submission),
+            _ => None,
+        }
+    }
 }
 
 impl Engine {
@@ -38,20 +68,46 @@ impl Engine {
     /// # Errors
     /// [`Busy`] when the store did not take it.
     pub async fn resume(&self, scopes: Vec<Scope>) -> Result<u64, Busy> {
-        let Changed::Resumed(ended) = self.change(Change::Resume(scopes)).await?;
-        Ok(ended)
+        match self.change(Change::Resume(scopes)).await? {
+            Changed::Resumed(ended) => Ok(ended),
+            _ => Err(Busy),
+        }
+    }
+}
+
+impl Engine {
+    /// A token of the account's rate, for a call that is no send; else when there will be one, Unix milliseconds.
+    pub(crate) async fn take_token(&self) -> Result<Result<(), i64>, Busy> {
+        match self.change(Change::TakeToken).await? {
+            Changed::Token(token) => Ok(token),
+            _ => Err(Busy),
+        }
+    }
+
+    /// Has the account's events handed on to a target; one of the same name is replaced.
+    pub(crate) async fn put_target(&self, target: TargetRow) -> Result<(), Busy> {
+        self.change(Change::PutTarget(target)).await.map(drop)
+    }
+
+    /// Hands nothing on to that target any more: how many there were of that name.
+    pub(crate) async fn drop_target(&self, name: &str) -> Result<u64, Busy> {
+        match self.change(Change::DropTarget(name.to_owned())).await? {
+            Changed::Targets(dropped) => Ok(dropped),
+            _ => Err(Busy),
+        }
     }
 }
 
 /// Reads what changes are about, into the unit.
-pub(super) async fn load(_tx: &mut Tx<'_>, _unit: &mut Unit<'_>, _changes: &[Change]) -> anyhow::Result<()> {
-    Ok(())
+pub(super) async fn load(tx: &mut Tx<'_>, unit: &mut Unit<'_>, changes: &[Change]) -> anyhow::Result<()> {
+    submit::load(tx, unit, changes).await?;
+    take_back::load(tx, unit, changes).await
 }
 
 /// Applies one change.
 pub(super) async fn apply(
     tx: &mut Tx<'_>,
-    _unit: &mut Unit<'_>,
+    unit: &mut Unit<'_>,
     change: &Change,
     _context: &Context<'_>,
 ) -> anyhow::Result<Changed> {
@@ -61,5 +117,22 @@ pub(super) async fn apply(
             tx.release_holds(&["channel_paused", "template_paused"]).await?;
             Ok(Changed::Resumed(ended))
         }
+        Change::Submit(submission) => Ok(Changed::Submitted(submit::apply(submission, unit)?)),
+        Change::TakeBack(delivery) => Ok(Changed::TakenBack(take_back::apply(delivery, unit))),
+        Change::TakeToken => Ok(Changed::Token(take_token(tx, unit).await?)),
+        Change::PutTarget(target) => Ok(Changed::Targets(tx.put_target(target).await?)),
+        Change::DropTarget(name) => Ok(Changed::Targets(tx.drop_target(name).await?)),
+    }
+}
+
+/// Sends and other calls share the account's rate.
+async fn take_token(tx: &mut Tx<'_>, unit: &Unit<'_>) -> anyhow::Result<Result<(), i64>> {
+    let tat_us = tx.buckets(&[ACCOUNT]).await?.first().map_or(0, |(_, tat_us)| *tat_us);
+    match rates::take(tat_us, unit.deployed.settings.callbell.pace, unit.now_ms) {
+        Ok(next) => {
+            tx.upsert_buckets(&[(ACCOUNT.to_owned(), next)]).await?;
+            Ok(Ok(()))
+        }
+        Err(due_ms) => Ok(Err(due_ms)),
     }
 }

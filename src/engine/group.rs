@@ -427,7 +427,8 @@ fn answers(work: &Work, known: &KnownKeys, arrivals: &[Arrival], evaluations: Ve
 pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<()> {
     let recipients: Vec<ContactKey> = unit.recipient_keys();
     unit.know_contacts(tx.contacts_by_keys(&recipients).await?);
-    let planned = unit.settle_recipients();
+    let mut planned = unit.settle_recipients();
+    planned.append(&mut unit.desk.deliveries);
     tx.insert_events(&std::mem::take(&mut unit.events)).await?;
     tx.upsert_contacts(&unit.changed_contacts()).await?;
     tx.insert_aliases(&std::mem::take(&mut unit.aliases)).await?;

@@ -22,9 +22,13 @@ mod inbound;
 mod load;
 mod loops;
 mod redo;
+mod submit;
+mod take_back;
 mod unit;
 
 pub use group::Accepted;
+pub(crate) use submit::{Submission, Submitted};
+pub(crate) use take_back::TakenBack;
 
 use crate::clock::{self, Clock};
 use crate::config::Project;
@@ -57,6 +61,7 @@ struct Shared {
     store: Store,
     deployed: RwLock<Arc<Deployed>>,
     key: Vec<u8>,
+    callbell: Option<Callbell>,
     waiting_bytes: AtomicUsize,
     draining: AtomicBool,
     load: Load,
@@ -234,6 +239,11 @@ impl Engine {
         self.shared.deployed()
     }
 
+    /// The account; `None` without a token of it.
+    pub(crate) fn callbell(&self) -> Option<&Callbell> {
+        self.shared.callbell.as_ref()
+    }
+
     pub fn store(&self) -> &Store {
         &self.shared.store
     }
@@ -275,6 +285,7 @@ async fn begin(
         store: setup.store.clone(),
         deployed: RwLock::new(Arc::new(Deployed::new(project))),
         key: hex::decode(key)?,
+        callbell: setup.callbell.clone(),
         waiting_bytes: AtomicUsize::new(0),
         draining: AtomicBool::new(false),
         load: Load::default(),

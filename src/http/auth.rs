@@ -1,4 +1,5 @@
-//! Who may use the API and the pages: the bearer of the admin token, or anyone on this machine in `dev`.
+//! Who may use the API, the gateway and the pages: bearers of the admin token, or of a token of `relance.yaml` for what
+//! its scopes allow; anyone on this machine in `dev`.
 //!
 //! Invariant: tokens are compared as hashes in constant time, and an address that guesses is locked out; what is
 //! remembered of guesses is bounded.
@@ -6,11 +7,11 @@
 use super::error::Refusal;
 use super::front::Caller;
 use super::{App, hooks};
-use crate::config::Secret;
+use crate::config::{Scope, Secret};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use subtle::ConstantTimeEq as _;
@@ -21,11 +22,30 @@ const LOCKED_MS: i64 = 60_000;
 /// Addresses remembered; beyond, the one that failed longest ago is forgotten.
 const MOST_ADDRESSES: usize = 1024;
 
+/// What the bearer of the admin token, and whoever needs none in `dev`, is called. No token of `relance.yaml` has such
+/// a name.
+pub(super) const ADMIN: &str = "RELANCE_TOKEN";
+
 /// Knows the hash of the admin token, and who guessed wrong.
 #[derive(Debug)]
 pub(super) struct Gatekeeper {
     token: [u8; 32],
     failures: Mutex<HashMap<IpAddr, Failures>>,
+}
+
+/// A token of `relance.yaml`, looked up.
+#[derive(Debug, Clone)]
+pub(super) struct Key {
+    pub(super) name: String,
+    hash: [u8; 32],
+    scopes: BTreeSet<Scope>,
+}
+
+impl Key {
+    pub(super) fn new(name: &str, secret: &Secret, scopes: &BTreeSet<Scope>) -> Self {
+        let token = without_bearer(secret.expose().as_bytes());
+        Self { name: name.to_owned(), hash: hash(token), scopes: scopes.clone() }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -34,16 +54,28 @@ struct Failures {
     last_ms: i64,
 }
 
-/// Lets a request in, or says why not. For the API and every page.
+/// Lets a request in, or says why not. For the API, the gateway and every page. Comes back: the name of the token.
 ///
 /// # Errors
-/// 401 without the token, 429 after too many wrong ones.
-pub fn admit(app: &App, parts: &Parts) -> Result<(), Refusal> {
+/// 401 without a token, 403 when it lacks the scope, 429 after too many wrong ones.
+pub fn admit(app: &App, parts: &Parts, scope: Scope) -> Result<String, Refusal> {
     if hooks::is_open(app, parts) {
-        return Ok(());
+        return Ok(ADMIN.to_owned());
     }
     let peer = parts.extensions.get::<Caller>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |caller| caller.peer.ip());
-    app.0.gatekeeper.check(peer, bearer(parts), app.0.wall.now_ms())
+    let keys = &app.sources().keys;
+    match app.0.gatekeeper.check(peer, bearer(parts), keys, app.0.wall.now_ms())? {
+        Some(key) if !key.scopes.contains(&scope) => {
+            let error = format!("the token `{}` lacks the scope `{}`", key.name, scope.as_str());
+            Err(Refusal::new(
+                StatusCode::FORBIDDEN,
+                error,
+                "add the scope under `tokens` in relance.yaml, or use another",
+            ))
+        }
+        Some(key) => Ok(key.name.clone()),
+        None => Ok(ADMIN.to_owned()),
+    }
 }
 
 /// Compared as hashes, so that neither the length nor the first differing byte shows in the time taken.
@@ -57,8 +89,16 @@ fn hash(bytes: &[u8]) -> [u8; 32] {
 
 fn bearer(parts: &Parts) -> Option<&[u8]> {
     let value = parts.headers.get(header::AUTHORIZATION)?.as_bytes();
-    let (scheme, token) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+    let token = without_bearer(value);
+    (token.len() < value.len()).then_some(token)
+}
+
+/// Dashboards show tokens with `Bearer ` in front, so people paste it whole, and their clients write it once more.
+fn without_bearer(value: &[u8]) -> &[u8] {
+    match value.split_at_checked(7) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"bearer ") => without_bearer(rest.trim_ascii()),
+        _ => value,
+    }
 }
 
 impl Gatekeeper {
@@ -66,7 +106,14 @@ impl Gatekeeper {
         Self { token: hash(token.expose().as_bytes()), failures: Mutex::default() }
     }
 
-    fn check(&self, peer: IpAddr, given: Option<&[u8]>, now_ms: i64) -> Result<(), Refusal> {
+    /// The token that was shown, `None` for the admin's.
+    fn check<'k>(
+        &self,
+        peer: IpAddr,
+        given: Option<&[u8]>,
+        keys: &'k [Key],
+        now_ms: i64,
+    ) -> Result<Option<&'k Key>, Refusal> {
         let hint = "send `Authorization: Bearer <token>`: RELANCE_TOKEN, or the content of `.relance/token`";
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let peer = network(peer);
@@ -75,14 +122,21 @@ impl Gatekeeper {
             return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, error, hint).retry_after(wait_s));
         }
         let Some(given) = given else {
-            return Err(Refusal::unauthenticated("the admin token is missing", hint));
+            return Err(Refusal::unauthenticated("the token is missing", hint));
         };
-        if bool::from(hash(given).ct_eq(&self.token)) {
+        // Each is compared, whichever fits: the time taken tells nothing.
+        let given = hash(given);
+        let is_admin = bool::from(given.ct_eq(&self.token));
+        let fitting = keys.iter().fold(None, |found, key| match bool::from(given.ct_eq(&key.hash)) {
+            true => Some(key),
+            false => found,
+        });
+        if is_admin || fitting.is_some() {
             failures.remove(&peer);
-            return Ok(());
+            return Ok(fitting.filter(|_| !is_admin));
         }
         note_failure(&mut failures, peer, now_ms);
-        Err(Refusal::unauthenticated("the admin token is wrong", hint))
+        Err(Refusal::unauthenticated("the token is wrong", hint))
     }
 }
 
@@ -120,7 +174,7 @@ mod tests {
     }
 
     fn status(keeper: &Gatekeeper, peer: IpAddr, token: &[u8], now_ms: i64) -> u16 {
-        keeper.check(peer, Some(token), now_ms).map_or_else(|refusal| refusal.status.as_u16(), |()| 200)
+        keeper.check(peer, Some(token), &[], now_ms).map_or_else(|refusal| refusal.status.as_u16(), |_| 200)
     }
 
     #[test]
@@ -129,7 +183,7 @@ mod tests {
         for _ in 0..MOST_FAILURES {
             assert_eq!(status(&keeper, peer(1), b"wrong", 0), 401);
         }
-        let locked = keeper.check(peer(1), Some(b"right"), 1).unwrap_err();
+        let locked = keeper.check(peer(1), Some(b"right"), &[], 1).unwrap_err();
         assert_eq!((locked.status.as_u16(), locked.retry_after_s), (429, Some(60)));
         assert_eq!(status(&keeper, peer(2), b"right", 1), 200);
         assert_eq!(status(&keeper, peer(1), b"right", LOCKED_MS), 200);
@@ -137,10 +191,21 @@ mod tests {
     }
 
     #[test]
+    fn a_token_of_the_project_is_known_by_its_name_however_often_bearer_was_pasted() {
+        let keeper = Gatekeeper::new(&Secret::new("right"));
+        let keys = [Key::new("till", &Secret::new("Bearer one"), &BTreeSet::from([Scope::Send]))];
+        let name =
+            |token: &[u8]| keeper.check(peer(1), Some(token), &keys, 0).map(|key| key.map(|key| key.name.as_str()));
+        assert_eq!(name(without_bearer(b"bearer Bearer  one")), Ok(Some("till")));
+        assert_eq!(name(b"right"), Ok(None));
+        assert_eq!(name(b"two").map_err(|refusal| refusal.status.as_u16()), Err(401));
+    }
+
+    #[test]
     fn a_missing_token_is_no_guess_and_the_right_one_forgives() {
         let keeper = Gatekeeper::new(&Secret::new("right"));
         for _ in 0..100 {
-            assert_eq!(keeper.check(peer(1), None, 0).unwrap_err().status.as_u16(), 401);
+            assert_eq!(keeper.check(peer(1), None, &[], 0).unwrap_err().status.as_u16(), 401);
         }
         for _ in 0..5 {
             (1..MOST_FAILURES).for_each(|_| assert_eq!(status(&keeper, peer(1), b"wrong", 0), 401));
@@ -152,7 +217,7 @@ mod tests {
     fn what_is_remembered_of_guesses_is_bounded_and_a_network_counts_as_one() {
         let keeper = Gatekeeper::new(&Secret::new("right"));
         for n in 0..5_000u32 {
-            let _ = keeper.check(IpAddr::V4(Ipv4Addr::from_bits(n)), Some(b"wrong"), i64::from(n));
+            let _ = keeper.check(IpAddr::V4(Ipv4Addr::from_bits(n)), Some(b"wrong"), &[], i64::from(n));
         }
         assert_eq!(keeper.failures.lock().unwrap().len(), MOST_ADDRESSES);
         for n in 0..=u128::from(MOST_FAILURES) {

@@ -4,6 +4,7 @@
 //! 127.0.0.1 (DNS rebinding). Invariant: what needs no secret answers only to our own names and our own pages.
 
 use super::error::Refusal;
+use super::gateway;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use std::net::SocketAddr;
 
@@ -57,10 +58,11 @@ fn is_our_host(host: &str, port: u16) -> bool {
     known && given == Some(port)
 }
 
-/// Webhooks prove who they are by themselves, and reach us through tunnels and proxies by any name.
+/// Webhooks and callers of the gateway prove who they are by themselves, and reach us through tunnels and proxies by any
+/// name.
 pub(super) fn proves_itself(uri: &Uri) -> bool {
     let path = uri.path();
-    path.starts_with("/hooks/") || path == "/callbell" || path.starts_with("/callbell/")
+    path.starts_with("/hooks/") || path == "/callbell" || path.starts_with("/callbell/") || gateway::is_below(path)
 }
 
 /// The headers of every answer.

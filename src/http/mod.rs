@@ -14,6 +14,7 @@ mod callbell;
 pub mod dashboard;
 pub mod error;
 pub mod front;
+mod gateway;
 mod hooks;
 pub mod limits;
 mod listen;
@@ -21,10 +22,10 @@ mod listen;
 pub use listen::{serve, serve_with};
 
 use crate::clock::Clock;
-use crate::config::{Environment, ProjectSettings, Secret};
+use crate::config::{Environment, ProjectSettings, Secret, Token};
 use crate::engine::Engine;
 use crate::trigger::webhook::SourceSecrets;
-use auth::Gatekeeper;
+use auth::{Gatekeeper, Key};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -69,10 +70,11 @@ struct Inner {
     wall: Clock,
 }
 
-/// The sources that serve, with the values of their secrets.
+/// Who may ask for what: the sources and tokens that serve, with the values of their secrets.
 struct Sources {
     settings: Arc<ProjectSettings>,
     secrets: HashMap<String, SourceSecrets>,
+    keys: Vec<Key>,
 }
 
 impl App {
@@ -145,7 +147,21 @@ impl Sources {
         let value = |name: &str| lookup(name).map(|secret| secret.expose().to_owned());
         let read = |(name, source): (&String, _)| (name.clone(), SourceSecrets::read(source, &value));
         let secrets = settings.sources.iter().map(read).collect();
-        Self { settings, secrets }
+        let key = |(name, token): (&String, &Token)| {
+            let secret = lookup(token.secret.as_deref()?).filter(|secret| !secret.expose().trim().is_empty())?;
+            Some(Key::new(name, &secret, &token.scopes))
+        };
+        let keys = settings.tokens.iter().filter_map(key).collect();
+        Self { settings, secrets, keys }
+    }
+
+    /// Tokens whose variable holds nothing: they open to nobody.
+    fn unset_tokens(&self) -> impl Iterator<Item = String> {
+        let unset = self.settings.tokens.iter().filter(|(name, _)| !self.keys.iter().any(|key| key.name == **name));
+        unset.map(|(name, token)| {
+            let variable = token.secret.as_deref().unwrap_or_default();
+            format!("the token `{name}` is refused: `{variable}` is not set")
+        })
     }
 }
 
@@ -159,6 +175,7 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(async || ok()))
         .route("/readyz", get(ready))
         .merge(api::router(app.clone()))
+        .merge(gateway::router())
         .fallback(async || Refusal::not_found())
         .method_not_allowed_fallback(async || Refusal::method_not_allowed())
         .with_state(app)
@@ -171,7 +188,7 @@ pub fn warnings(app: &App) -> Vec<String> {
         Some(secrets) => secrets.problems(name, source),
         None => Vec::new(),
     });
-    let mut all: Vec<String> = problems.collect();
+    let mut all: Vec<String> = problems.chain(sources.unset_tokens()).collect();
     let environment = &app.0.environment;
     if environment.callbell_webhook_secret.is_none() && environment.callbell_signing_secrets.is_empty() {
         let unset = "Callbell's webhooks are all refused: neither `CALLBELL_WEBHOOK_SECRET` nor `CALLBELL_SIGNING_SECRET` is set";

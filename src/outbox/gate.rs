@@ -66,6 +66,10 @@ pub fn gate(delivery: &Delivery, facts: &Facts) -> Decision {
 
 fn choose_form(delivery: &Delivery, facts: &Facts) -> Result<Form, Decision> {
     let plain = delivery.message.plain.is_some() && !delivery.fallback_used;
+    if delivery.message.is_foreign() && plain {
+        // The window is WhatsApp's: what another platform allows is the account's to judge.
+        return Ok(Form::Text);
+    }
     if facts.channel.kind == ChannelKind::Qr {
         return if plain { Ok(Form::Text) } else { Err(skip("no_plain_text")) };
     }

@@ -56,7 +56,8 @@ static END_ATTEMPTS: Statement = Statement::new(
 );
 
 static ADD_STATUSES: Statement = Statement::new(
-    "update attempt set statuses = r.statuses from {rows: id text, statuses text} r where attempt.id = r.id",
+    "update attempt set statuses = r.statuses, code = coalesce(attempt.code, r.code)
+     from {rows: id text, statuses text, code bigint} r where attempt.id = r.id",
 );
 
 static FORGET_EVERY_EARLY: Statement =
@@ -137,10 +138,12 @@ impl Tx<'_> {
         self.fetch(&ATTEMPTS_BY_UUID, rows).await?.iter().map(read_attempt).collect()
     }
 
+    /// Writes what the vendor told of attempts, and the code of a failure.
     pub(crate) async fn write_statuses(&mut self, attempts: &[&AttemptRow]) -> anyhow::Result<()> {
         let mut rows = Rows::default();
         for attempt in attempts {
-            rows.push(&[(&attempt.id).into(), Cell::Text(&serde_json::to_string(&attempt.statuses)?)]);
+            let statuses = serde_json::to_string(&attempt.statuses)?;
+            rows.push(&[(&attempt.id).into(), Cell::Text(&statuses), attempt.code.into()]);
         }
         self.write(&ADD_STATUSES, rows).await.map(drop)
     }

@@ -266,6 +266,16 @@ pub struct DeliveryRow {
 }
 
 impl Store {
+    /// One delivery; `None` when there is none of that id.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn delivery(&self, id: &str) -> anyhow::Result<Option<DeliveryRow>> {
+        let mut rows = Rows::default();
+        rows.push(&[id.into()]);
+        self.read(&BY_IDS, rows).await?.first().map(read_delivery).transpose()
+    }
+
     /// Deliveries, newest first.
     ///
     /// # Errors

@@ -15,6 +15,8 @@ mod engine_people;
 mod engine_sending;
 mod engine_starting;
 mod engine_time;
+mod gateway;
+mod gateway_stand;
 mod harness;
 mod http_api;
 mod http_callbell;

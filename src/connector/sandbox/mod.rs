@@ -22,7 +22,6 @@ mod message;
 mod payload;
 mod people;
 mod pump;
-mod request;
 mod send;
 
 pub use faults::Fault;
@@ -30,6 +29,7 @@ pub use message::{SandboxMessage, Status, Timing, Way};
 
 use crate::clock::Clock;
 use crate::config::{Channel, LockedTemplate, Secret};
+use crate::connector::request;
 use account::Account;
 use axum::Router;
 use axum::extract::Request;

@@ -6,13 +6,15 @@
 mod answer;
 mod relance_id;
 mod template;
+mod verbatim;
 
 pub use answer::{Answer, classify, find_code};
 pub use relance_id::{sign_id, verify_id};
 pub use template::{count_placeholders, read_template};
+pub(crate) use verbatim::message_of;
 
 use crate::contact::Phone;
-use crate::message::{Bot, Form, MediaKind, Message, Plain, Template, TemplateKind};
+use crate::message::{Bot, Form, MediaKind, Message, Plain, Template, TemplateKind, Verbatim, WHATSAPP};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -35,28 +37,49 @@ pub struct Envelope<'a> {
 /// The request body, keys in a fixed order. The message has the chosen form (the gate saw to it); one without it
 /// goes out with an empty content, which the vendor refuses.
 pub fn send_body(message: &Message, envelope: &Envelope) -> String {
-    let said = match envelope.form {
-        Form::Text => Said::plain(message.plain.as_ref()),
-        Form::Template => Said::template(message.template.as_ref()),
+    let verbatim = message.verbatim.as_ref();
+    let said = match (verbatim, envelope.form) {
+        (Some(verbatim), _) => Said::verbatim(verbatim, message.template.as_ref()),
+        (None, Form::Text) => Said::plain(message.plain.as_ref()),
+        (None, Form::Template) => Said::template(message.template.as_ref()),
     };
-    let phone = envelope.phone.map(Phone::e164);
+    let to = match verbatim.and_then(|verbatim| verbatim.to.clone()) {
+        Some(to) => Some(to),
+        None => envelope.phone.map(Phone::e164),
+    };
     let body = Body {
-        bsuid: envelope.bsuid.filter(|_| phone.is_none()),
-        to: phone,
-        from: "whatsapp",
+        bsuid: envelope.bsuid.filter(|_| to.is_none()),
+        to,
+        from: verbatim.map_or(WHATSAPP, |verbatim| &verbatim.from),
         kind: said.kind,
         content: said.content,
-        channel_uuid: envelope.channel_uuid,
+        channel_uuid: channel_uuid(message, envelope),
         template_uuid: said.template_uuid,
-        optin_contact: said.template_uuid.map(|_| true),
+        optin_contact: said.optin_contact,
         template_values: said.template_values,
         assigned_user: message.assign_to.as_deref(),
         team_uuid: message.team.as_deref(),
         bot_status: message.bot.map(bot_word),
-        fields: envelope.ask_contact.then_some("contact"),
+        fields: fields(verbatim, envelope),
         metadata: metadata(&message.metadata, envelope),
     };
     serde_json::to_string(&body).expect("strings, lists and maps of strings are always JSON")
+}
+
+/// The line the caller named; else the project's, which is one of WhatsApp.
+fn channel_uuid<'a>(message: &'a Message, envelope: &Envelope<'a>) -> Option<&'a str> {
+    let named = message.verbatim.as_ref().and_then(|verbatim| verbatim.channel_uuid.as_deref());
+    named.or(envelope.channel_uuid.filter(|_| !message.is_foreign()))
+}
+
+/// What the caller wants told, and the contact when we want to know it.
+fn fields(verbatim: Option<&Verbatim>, envelope: &Envelope) -> Option<String> {
+    let mut wanted: Vec<&str> =
+        verbatim.map_or(&[][..], |verbatim| &verbatim.fields).iter().map(String::as_str).collect();
+    if envelope.ask_contact && !wanted.contains(&"contact") {
+        wanted.insert(0, "contact");
+    }
+    (!wanted.is_empty()).then(|| wanted.join(","))
 }
 
 /// The body in the order of its keys. Absent parts are left out, never `null`.
@@ -66,9 +89,9 @@ struct Body<'a> {
     to: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bsuid: Option<&'a str>,
-    from: &'static str,
+    from: &'a str,
     #[serde(rename = "type")]
-    kind: &'static str,
+    kind: &'a str,
     content: Content<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     channel_uuid: Option<&'a str>,
@@ -85,7 +108,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     bot_status: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    fields: Option<&'static str>,
+    fields: Option<String>,
     metadata: BTreeMap<&'a str, &'a str>,
 }
 
@@ -99,9 +122,10 @@ struct Content<'a> {
 
 /// What the two forms differ in.
 struct Said<'a> {
-    kind: &'static str,
+    kind: &'a str,
     content: Content<'a>,
     template_uuid: Option<&'a str>,
+    optin_contact: Option<bool>,
     template_values: Option<&'a [String]>,
 }
 
@@ -114,6 +138,7 @@ impl<'a> Said<'a> {
             kind: media.map_or("text", |media| media_word(media.kind)),
             content: Content { url: media.map(|media| media.url.as_str()), text },
             template_uuid: None,
+            optin_contact: None,
             template_values: None,
         }
     }
@@ -129,7 +154,19 @@ impl<'a> Said<'a> {
                 text: Some(values.first().map_or("", String::as_str)),
             },
             template_uuid: Some(&template.uuid),
+            optin_contact: Some(true),
             template_values: (values.len() > 1).then_some(values),
+        }
+    }
+
+    /// As the caller of the gateway put it.
+    fn verbatim(verbatim: &'a Verbatim, template: Option<&'a Template>) -> Self {
+        Self {
+            kind: &verbatim.kind,
+            content: Content { url: verbatim.url.as_deref(), text: verbatim.text.as_deref() },
+            template_uuid: template.map(|template| template.uuid.as_str()),
+            optin_contact: verbatim.optin.then_some(true),
+            template_values: Some(verbatim.values.as_slice()).filter(|values| !values.is_empty()),
         }
     }
 }
@@ -160,11 +197,19 @@ fn bot_word(bot: Bot) -> &'static str {
     }
 }
 
-/// The workflow's pairs and ours, which win: evidence must not be forged by a workflow's own pair.
+/// Pairs that the vendor takes at most.
+const MOST_PAIRS: usize = 10;
+
+/// The message's pairs and ours, which win: evidence must not be forged by a pair of the same name. A caller may fill all
+/// ten places: then `relance_run` goes without one, then `relance_id`.
 fn metadata<'a>(pairs: &'a BTreeMap<String, String>, envelope: &Envelope<'a>) -> BTreeMap<&'a str, &'a str> {
     let mut all: BTreeMap<&str, &str> = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    all.insert("relance_id", envelope.relance_id);
-    all.insert("relance_run", envelope.relance_run);
+    let ours = [("relance_id", envelope.relance_id), ("relance_run", envelope.relance_run)];
+    for (key, value) in ours.into_iter().filter(|(_, value)| !value.is_empty()) {
+        if all.len() < MOST_PAIRS || all.contains_key(key) {
+            all.insert(key, value);
+        }
+    }
     all
 }
 

@@ -10,6 +10,7 @@ mod plan;
 mod runs;
 
 use super::deployed::{Definition, Deployed};
+use super::submit::Desk;
 use crate::action::send_message::Planned;
 use crate::clock::Clock;
 use crate::contact::{Contact, Line};
@@ -87,6 +88,8 @@ pub(super) struct Unit<'a> {
     pub(super) events: Vec<EventRow>,
     pub(super) cancelled: Vec<(String, String)>,
     pub(super) opened: Vec<(String, String)>,
+    /// Messages of the gateway.
+    pub(super) desk: Desk,
 }
 
 impl<'a> Unit<'a> {
@@ -117,6 +120,7 @@ impl<'a> Unit<'a> {
             events: Vec::new(),
             cancelled: Vec::new(),
             opened: Vec::new(),
+            desk: Desk::default(),
         }
     }
 }

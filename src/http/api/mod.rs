@@ -1,6 +1,6 @@
 //! API: events from `relance trigger`, and what became of them, as JSON in envelopes with a version.
 //!
-//! Invariant: every address below `/api` asks for the admin token first; phone numbers leave it masked.
+//! Invariant: every address below `/api` asks for a token with the scope first; phone numbers leave it masked.
 
 mod mask;
 mod query;
@@ -9,6 +9,7 @@ mod view;
 use super::error::Refusal;
 use super::hooks::{self, NO_SECRETS};
 use super::{App, auth, limits};
+use crate::config::Scope;
 use crate::store::deliveries::DeliveryFilter;
 use crate::store::runs::RunFilter;
 use crate::trigger::webhook;
@@ -39,7 +40,12 @@ pub(super) fn router(app: App) -> Router<App> {
 
 async fn admitted(State(app): State<App>, request: Request, next: Next) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
-    auth::admit(&app, &parts)?;
+    let scope = match parts.method.is_safe() {
+        true => Scope::Read,
+        false if parts.uri.path().starts_with("/api/events/") => Scope::Send,
+        false => Scope::Operate,
+    };
+    auth::admit(&app, &parts, scope)?;
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 

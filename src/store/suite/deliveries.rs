@@ -72,6 +72,7 @@ async fn a_delivery_is_kept_whole(database: Database) {
             media_url: Some("https://x".into()),
         }),
         metadata: [("k".to_owned(), "v".to_owned())].into(),
+        verbatim: None,
         ..Message::default()
     };
     let planned =

@@ -27,6 +27,7 @@ mod steps;
 mod template;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod trigger;
 mod values;
 mod vars;

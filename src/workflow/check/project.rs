@@ -6,7 +6,7 @@ use super::duration::parse_zone;
 use super::fields::{Fields, Shape, later_value};
 use super::report::Report;
 use super::values::{check_name, duration, integer, plain_text, scalar};
-use super::{sources, vars};
+use super::{sources, tokens, vars};
 use crate::config::{CallbellSettings, ConsentRule, ProjectSettings};
 use crate::contact::{Phone, PhoneError};
 use crate::workflow::yaml::{Entry, Kind, Node};
@@ -27,9 +27,10 @@ const PROJECT: Shape = Shape {
         "callbell",
         "sources",
         "colleagues",
+        "tokens",
         "vars",
     ],
-    later: &["opt_out", "relay", "tokens", "allow_hosts", "caps"],
+    later: &["opt_out", "relay", "allow_hosts", "caps"],
     elsewhere: &[
         ("timezone", "write it under `settings:`"),
         ("quiet_hours", "write it under `settings:`"),
@@ -88,6 +89,9 @@ pub(super) fn read(report: &mut Report, root: Option<&Node>) -> ProjectSettings 
     if let Some(entry) = fields.get("colleagues") {
         settings.colleagues = read_colleagues(report, entry, settings.phone_region.as_deref());
     }
+    if let Some(entry) = fields.get("tokens") {
+        settings.tokens = tokens::read(report, entry);
+    }
     if let Some(entry) = fields.get("vars") {
         settings.vars = vars::read_literals(report, entry);
     }
@@ -112,6 +116,7 @@ pub(super) fn usual() -> ProjectSettings {
         callbell: CallbellSettings::default(),
         sources: BTreeMap::new(),
         colleagues: BTreeMap::new(),
+        tokens: BTreeMap::new(),
         vars: serde_json::Map::new(),
     }
 }

@@ -1,56 +1,68 @@
-//! Reading of `POST /messages/send` as the vendor reads it (reference §3, §4, §6.1): every faulty field at once.
+//! Reading of `POST /messages/send` as the vendor reads it (reference §3–§6.1): every faulty field at once. Both servers
+//! read with it, the gateway and the sandbox.
 //!
 //! Pure, and written from the reference alone: nothing here comes from the client's side.
 //! Invariant: a request valid under the seed's page or the vendor's current one is accepted.
 
+use crate::message::Bot;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// A request that passed all checks of its fields. Its references are not looked up yet.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct SendRequest {
-    pub(super) to: Recipient,
-    pub(super) from: String,
-    pub(super) kind: String,
+pub(crate) struct SendRequest {
+    pub(crate) to: Recipient,
+    pub(crate) from: String,
+    pub(crate) kind: String,
     /// Empty when there is none.
-    pub(super) text: String,
-    pub(super) url: Option<String>,
-    pub(super) channel_uuid: Option<String>,
-    pub(super) template_uuid: Option<String>,
-    pub(super) template_values: Vec<String>,
-    pub(super) metadata: BTreeMap<String, String>,
-    pub(super) wants_contact: bool,
-    pub(super) wants_conversation: bool,
+    pub(crate) text: String,
+    /// Whether `content` has a text, be it an empty one.
+    pub(crate) has_text: bool,
+    pub(crate) url: Option<String>,
+    pub(crate) channel_uuid: Option<String>,
+    pub(crate) template_uuid: Option<String>,
+    pub(crate) template_values: Vec<String>,
+    /// The caller states that the person agreed to receive messages.
+    pub(crate) optin: bool,
+    /// E-mail of a colleague.
+    pub(crate) assigned_user: Option<String>,
+    pub(crate) team_uuid: Option<String>,
+    pub(crate) bot: Option<Bot>,
+    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) wants_contact: bool,
+    pub(crate) wants_conversation: bool,
+    /// The seed's names `contenu` and `texte` were used.
+    pub(crate) translated: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Recipient {
-    /// Digits only.
+pub(crate) enum Recipient {
+    /// Digits only; for other kinds of channel than WhatsApp the platform's id as written.
     Phone(String),
     Bsuid(String),
 }
 
 /// The API's no: a status and the body that goes with it.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Refusal {
-    pub(super) status: u16,
-    pub(super) body: Value,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
 }
 
 impl Refusal {
     /// `{"error": "<text>"}`.
-    pub(super) fn plain(status: u16, text: &str) -> Self {
+    pub(crate) fn plain(status: u16, text: &str) -> Self {
         Self { status, body: json!({ "error": text }) }
     }
 
     /// `{"error": {"<field>": ["<text>"]}}`.
-    pub(super) fn field(status: u16, field: &str, text: &str) -> Self {
+    pub(crate) fn field(status: u16, field: &str, text: &str) -> Self {
         Self { status, body: json!({ "error": { field: [text] } }) }
     }
 }
 
 /// Reads a body; `fields` of the query string count as well as those of the body.
-pub(super) fn read(raw: &[u8], query_fields: &str) -> Result<SendRequest, Refusal> {
+pub(crate) fn read(raw: &[u8], query_fields: &str) -> Result<SendRequest, Refusal> {
     let body: Value = serde_json::from_slice(raw).unwrap_or_default();
     let Value::Object(body) = body else { return Err(Refusal::field(400, "base", "invalid JSON")) };
     let mut reader = Reader { body: &body, errors: Map::new() };
@@ -59,6 +71,13 @@ pub(super) fn read(raw: &[u8], query_fields: &str) -> Result<SendRequest, Refusa
         true => Ok(request),
         false => Err(Refusal { status: 400, body: json!({ "error": reader.errors }) }),
     }
+}
+
+#[derive(Default)]
+struct Content {
+    text: Option<String>,
+    url: Option<String>,
+    translated: bool,
 }
 
 struct Reader<'a> {
@@ -72,26 +91,25 @@ impl Reader<'_> {
         let from = self.one_of("from", &["whatsapp", "facebook", "instagram", "telegram"]);
         let kind = self.one_of("type", &["text", "image", "document", "audio", "video"]);
         let template_uuid = self.string("template_uuid");
-        self.check_optin(template_uuid.is_some());
-        let (text, url) = self.content(&kind, template_uuid.is_some());
-        if let Some(status) =
-            self.string("bot_status").filter(|word| !["bot_start", "bot_end"].contains(&word.as_str()))
-        {
-            self.wrong("bot_status", &format!("{status} is not included in the list"));
-        }
-        self.string("assigned_user");
-        self.string("team_uuid");
+        let optin = self.optin(template_uuid.is_some());
+        let Content { text, url, translated } = self.content(&kind, template_uuid.is_some());
         let fields = format!("{},{query_fields}", self.string("fields").unwrap_or_default());
         let wants = |name: &str| fields.split(',').any(|field| field.trim() == name);
         SendRequest {
             to: self.recipient(&from),
-            text,
+            has_text: text.is_some(),
+            text: text.unwrap_or_default(),
             url,
             channel_uuid: self.string("channel_uuid"),
             template_values: self.template_values(),
+            optin,
+            assigned_user: self.string("assigned_user"),
+            team_uuid: self.string("team_uuid"),
+            bot: self.bot(),
             metadata: self.metadata(),
             wants_contact: wants("contact"),
             wants_conversation: wants("conversation"),
+            translated,
             from,
             kind,
             template_uuid,
@@ -151,13 +169,13 @@ impl Reader<'_> {
         }
     }
 
-    /// Text and address. `contenu` and `texte` are the names the seed's table and prose give.
-    fn content(&mut self, kind: &str, is_template: bool) -> (String, Option<String>) {
+    /// Text and address. `contenu` and `texte` are the names the seed's table and prose give; the vendor's own win.
+    fn content(&mut self, kind: &str, is_template: bool) -> Content {
         let body = self.body;
         let content = body.get("content").or_else(|| body.get("contenu")).and_then(Value::as_object);
         let Some(content) = content else {
             self.wrong("content", "must be object");
-            return (String::new(), None);
+            return Content::default();
         };
         let text = self.inside("text", content.get("text").or_else(|| content.get("texte")));
         let url = self.inside("url", content.get("url")).filter(|url| !url.is_empty());
@@ -169,7 +187,7 @@ impl Reader<'_> {
         if !kind.is_empty() && kind != "text" && !fetched {
             self.wrong("content.url", if url.is_some() { "is invalid" } else { "can't be blank" });
         }
-        (text.unwrap_or_default(), url)
+        Content { text, url, translated: !body.contains_key("content") || content.contains_key("texte") }
     }
 
     fn inside(&mut self, key: &str, value: Option<&Value>) -> Option<String> {
@@ -183,13 +201,25 @@ impl Reader<'_> {
         }
     }
 
-    fn check_optin(&mut self, is_template: bool) {
+    fn optin(&mut self, is_template: bool) -> bool {
         match self.body.get("optin_contact").unwrap_or(&Value::Null) {
-            Value::Bool(true) => {}
+            Value::Bool(true) => return true,
             Value::Null | Value::Bool(false) if !is_template => {}
             Value::Null => self.wrong("optin_contact", "can't be blank"),
             Value::Bool(false) => self.wrong("optin_contact", "must be true"),
             _ => self.wrong("optin_contact", "must be boolean"),
+        }
+        false
+    }
+
+    fn bot(&mut self) -> Option<Bot> {
+        match self.string("bot_status")?.as_str() {
+            "bot_start" => Some(Bot::Start),
+            "bot_end" => Some(Bot::Stop),
+            other => {
+                self.wrong("bot_status", &format!("{other} is not included in the list"));
+                None
+            }
         }
     }
 
@@ -236,7 +266,7 @@ impl Reader<'_> {
 }
 
 /// 7 to 15 digits; spaces, dots, dashes and parentheses between them, `+` or `00` before them.
-pub(super) fn digits(written: &str) -> Option<String> {
+pub(crate) fn digits(written: &str) -> Option<String> {
     let bare: String = written.trim().chars().filter(|c| !" .-()\u{a0}".contains(*c)).collect();
     let number = bare.strip_prefix('+').or_else(|| bare.strip_prefix("00")).unwrap_or(&bare);
     let fits = (7..=15).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
@@ -288,7 +318,18 @@ mod tests {
         let body =
             json!({"to": "00 33 6 00-00.00(01)", "from": "whatsapp", "type": "text", "contenu": {"texte": "Bonjour"}});
         let request = read(body.to_string().as_bytes(), "").unwrap();
-        assert_eq!((request.to, request.text.as_str()), (Recipient::Phone("33600000001".into()), "Bonjour"));
+        assert_eq!((&request.to, request.text.as_str()), (&Recipient::Phone("33600000001".into()), "Bonjour"));
+        assert!(request.translated && !read(&sent("v01_text"), "").unwrap().translated);
+        let both = json!({"to": "+33600000001", "from": "whatsapp", "type": "text", "contenu": {"text": "no"},
+            "content": {"text": "Bonjour", "texte": "no"}});
+        assert_eq!(read(both.to_string().as_bytes(), "").unwrap().text, "Bonjour");
+    }
+
+    #[test]
+    fn an_id_of_another_platform_is_left_as_written() {
+        let body = json!({"to": "12-ab.34", "from": "telegram", "type": "text", "content": {"text": "Bonjour"}});
+        let request = read(body.to_string().as_bytes(), "").unwrap();
+        assert_eq!((request.to, request.from.as_str()), (Recipient::Phone("12-ab.34".into()), "telegram"));
     }
 
     #[test]
