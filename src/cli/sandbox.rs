@@ -5,7 +5,7 @@
 use super::{Exit, Global, project};
 use crate::clock::Clock;
 use crate::config::{Project, Secret};
-use crate::connector::sandbox::{Sandbox, SandboxConfig, Timing};
+use crate::connector::sandbox::{NOTES, Sandbox, SandboxConfig, Timing};
 use anyhow::{Context, bail};
 use jiff::SignedDuration;
 use std::net::SocketAddr;
@@ -59,10 +59,15 @@ pub async fn serve(args: Args, project: Option<&Project>) -> anyhow::Result<()> 
     let listener = TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr()?;
     let sandbox = Sandbox::new(config(args, project)?)?;
+    sandbox.set_base(&format!("http://{address}"));
     eprintln!("sandbox: listening on http://{address}");
     eprintln!(
         "hint: CALLBELL_BASE_URL=http://{address}/v1 makes relance send here; GET http://{address}/sandbox/messages shows what arrived"
     );
+    let width = NOTES.iter().map(|(call, _)| call.len()).max().unwrap_or(0);
+    for (call, does) in NOTES {
+        eprintln!("  {call:width$}  {does}");
+    }
     let server = axum::serve(listener, sandbox.router());
     tokio::select! {
         ended = server => ended.context("the sandbox stopped listening"),

@@ -5,8 +5,9 @@
 
 use super::faults::{Fault, Faults};
 use super::log::Log;
+use super::office::FOUNDED_MS;
 use axum::body::Bytes;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// After so many posts an event is given up.
@@ -16,7 +17,9 @@ const LONGEST_PAUSE_MS: i64 = 300_000;
 /// How long a reordered event waits for another one to overtake it.
 const OVERTAKE_MS: i64 = 5000;
 /// Rows of the event log.
-const LOGGED: usize = 500;
+const LOGGED: usize = 5000;
+/// After so long without a success the subscription is disabled.
+const SILENCE_MS: i64 = 6 * 3_600_000;
 
 /// The webhook of the account and everything on its way there.
 #[derive(Debug)]
@@ -24,6 +27,12 @@ pub(super) struct Mailbox {
     pub(super) url: Option<String>,
     /// `None` = every event.
     pub(super) subscriptions: Option<BTreeSet<String>>,
+    /// False: events are written down as failed, and nobody is called.
+    pub(super) enabled: bool,
+    /// When the webhook was subscribed.
+    pub(super) since_ms: i64,
+    /// The first failure since the last success.
+    failing_since_ms: Option<i64>,
     pub(super) log: Log<Logged>,
     /// By contact.
     queues: HashMap<String, Queue>,
@@ -59,8 +68,16 @@ pub(super) struct Outgoing {
     pub(super) body: Bytes,
 }
 
-/// What the receiver answered: its status and the beginning of its body; `None` = no answer.
-pub(super) type Answer = Option<(u16, String)>;
+/// What the receiver answered; `None` = nothing.
+pub(super) type Answer = Option<Answered>;
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Answered {
+    pub(super) status: u16,
+    /// Its beginning.
+    pub(super) body: String,
+    pub(super) headers: Map<String, Value>,
+}
 
 /// A row of `GET /webhooks/events`.
 #[derive(Debug, Clone)]
@@ -77,6 +94,9 @@ impl Mailbox {
         Self {
             url,
             subscriptions: None,
+            enabled: true,
+            since_ms: FOUNDED_MS,
+            failing_since_ms: None,
             log: Log::new(LOGGED),
             queues: HashMap::new(),
             due: BTreeMap::new(),
@@ -86,18 +106,26 @@ impl Mailbox {
         }
     }
 
+    /// Creates or replaces the only webhook; a disabled one is enabled again.
+    pub(super) fn subscribe(&mut self, url: String, names: Option<BTreeSet<String>>, now_ms: i64) {
+        (self.url, self.subscriptions) = (Some(url), names);
+        (self.enabled, self.since_ms, self.failing_since_ms) = (true, now_ms, None);
+    }
+
+    /// Whether an event of that kind goes anywhere.
+    pub(super) fn wants(&self, event: &str) -> bool {
+        self.url.is_some() && self.subscriptions.as_ref().is_none_or(|names| names.contains(event))
+    }
+
     /// Takes an event of the contact `key`. Without a webhook it goes nowhere; when too many wait it is given up.
     pub(super) fn push(&mut self, key: &str, event: &'static str, payload: &Value, faults: &mut Faults, now_ms: i64) {
-        let subscribed = self.subscriptions.as_ref().is_none_or(|names| names.contains(event));
-        if self.url.is_none() || !subscribed {
+        if !self.wants(event) {
             return;
         }
-        let body = match faults.take(Fault::Bare) {
-            true => payload.to_string(),
-            false => json!({ "event": event, "payload": payload }).to_string(),
-        };
-        let post = || Post { event, body: body.clone().into(), tries: 0, not_before_ms: now_ms };
-        if faults.take(Fault::WebhookOff) || self.waiting >= self.most_waiting {
+        let body = written(event, payload, faults);
+        let late_ms = if faults.take(Fault::WebhookSlow) { faults.settings.webhook_delay } else { 0 };
+        let post = || Post { event, body: body.clone().into(), tries: 0, not_before_ms: now_ms + late_ms };
+        if faults.take(Fault::WebhookOff) || !self.enabled || self.waiting >= self.most_waiting {
             self.write_down(&post(), None, false, now_ms);
             return;
         }
@@ -127,21 +155,33 @@ impl Mailbox {
             if queue.posts.is_empty() {
                 queue.posts.extend(queue.held.take());
             }
-            if let (Some(post), Some(url)) = (queue.posts.front(), &self.url) {
+            if let (Some(post), Some(url), true) = (queue.posts.front(), &self.url, self.enabled) {
                 queue.busy = true;
                 return Some(Outgoing { url: url.clone(), body: post.body.clone(), key });
             }
+            queue.posts.extend(queue.held.take());
             self.waiting -= queue.posts.len();
-            self.queues.remove(&key);
+            let lost = self.queues.remove(&key).map(|queue| queue.posts).unwrap_or_default();
+            if self.url.is_some() {
+                lost.iter().for_each(|post| self.write_down(post, None, false, now_ms));
+            }
         }
         None
+    }
+
+    /// Disables the subscription when nothing arrived for six hours although something was posted.
+    pub(super) fn mind_the_silence(&mut self, now_ms: i64) {
+        if self.failing_since_ms.is_some_and(|since_ms| now_ms >= since_ms + SILENCE_MS) {
+            self.enabled = false;
+        }
     }
 
     /// Settles the event taken from `key`. Exactly 200 is success, as in the vendor's log.
     pub(super) fn done(&mut self, key: &str, answer: Answer, now_ms: i64) {
         let Some(queue) = self.queues.get_mut(key).filter(|queue| queue.busy) else { return };
         queue.busy = false;
-        let success = answer.as_ref().is_some_and(|(status, _)| *status == 200);
+        let success = answer.as_ref().is_some_and(|answer| answer.status == 200);
+        self.failing_since_ms = if success { None } else { self.failing_since_ms.or(Some(now_ms)) };
         let Some(post) = queue.posts.front_mut() else { return };
         post.tries += 1;
         post.not_before_ms = now_ms + pause_ms(post.tries);
@@ -183,15 +223,27 @@ impl Mailbox {
     }
 }
 
+/// The body of an event, in one of the forms that receivers have met.
+fn written(event: &str, payload: &Value, faults: &mut Faults) -> String {
+    let (bare, listed) = (faults.take(Fault::Bare), faults.take(Fault::Listed));
+    let body = if bare { payload.clone() } else { json!({ "event": event, "payload": payload }) };
+    if listed { json!([body]).to_string() } else { body.to_string() }
+}
+
 fn pause_ms(tries: u32) -> i64 {
     (FIRST_PAUSE_MS << (tries - 1).min(20)).min(LONGEST_PAUSE_MS)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::faults::Rate;
     use super::*;
 
-    const OK: fn() -> Answer = || Some((200, String::new()));
+    const OK: fn() -> Answer = || answered(200);
+
+    fn answered(status: u16) -> Answer {
+        Some(Answered { status, ..Answered::default() })
+    }
 
     fn mailbox() -> Mailbox {
         Mailbox::new(Some("http://127.0.0.1/".into()), 100)
@@ -240,7 +292,7 @@ mod tests {
             instants.push(now);
             let post = mailbox.take(now).unwrap();
             assert_eq!(number(&post), 1);
-            mailbox.done(&post.key, if instants.len() % 2 == 0 { None } else { Some((503, "x".into())) }, now);
+            mailbox.done(&post.key, if instants.len() % 2 == 0 { None } else { answered(503) }, now);
         }
         assert_eq!(instants[..5], [0, 1000, 3000, 7000, 15_000]);
         assert_eq!(drain(&mut mailbox, now), [2]);
@@ -252,19 +304,19 @@ mod tests {
     #[test]
     fn events_are_doubled_overtaken_and_lost_as_the_switches_say() {
         let (mut mailbox, mut faults) = (mailbox(), Faults::default());
-        faults.set(Fault::Duplicate, 1);
+        faults.set(Fault::Duplicate, Rate::Count(1));
         push(&mut mailbox, &mut faults, "a", 1, 0);
         assert_eq!(drain(&mut mailbox, 0), [1, 1]);
-        faults.set(Fault::Reordered, 1);
+        faults.set(Fault::Reordered, Rate::Count(1));
         push(&mut mailbox, &mut faults, "a", 1, 0);
         assert_eq!(drain(&mut mailbox, 0), Vec::<i64>::new());
         push(&mut mailbox, &mut faults, "a", 2, 0);
         push(&mut mailbox, &mut faults, "a", 3, 0);
         assert_eq!(drain(&mut mailbox, 0), [2, 1, 3]);
-        faults.set(Fault::Reordered, 1);
+        faults.set(Fault::Reordered, Rate::Count(1));
         push(&mut mailbox, &mut faults, "a", 4, 0);
         assert_eq!((drain(&mut mailbox, 4999).len(), drain(&mut mailbox, 5000)), (0, vec![4]));
-        faults.set(Fault::WebhookOff, 1);
+        faults.set(Fault::WebhookOff, Rate::Count(1));
         push(&mut mailbox, &mut faults, "a", 5, 0);
         push(&mut mailbox, &mut faults, "a", 6, 0);
         assert_eq!(drain(&mut mailbox, 0), [6]);

@@ -2,9 +2,11 @@
 //!
 //! Pure. Invariant: a row keeps the request's body byte for byte, so that a test can judge what was really sent.
 
+use super::faults::Asked;
 use crate::message::Form;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// A message that the account holds, as the person sees it.
@@ -42,6 +44,21 @@ pub struct SandboxMessage {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<Box<RawValue>>,
     pub history: Vec<Status>,
+    /// Further parts of its `message_created`, under the vendor's names: location, cards, the message it answers.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub parts: Map<String, Value>,
+    /// Its text and file were removed from the account; the person still has them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+    /// Digits to which the platform corrected the number.
+    #[serde(skip)]
+    pub(super) corrected: Option<String>,
+    /// What its request asked to go wrong with it later.
+    #[serde(skip)]
+    pub(super) asked: Asked,
+    /// Its newest status was told in the shape of Cloud API channels.
+    #[serde(skip)]
+    pub(super) cloud: bool,
 }
 
 /// Who wrote it, in the vendor's words.

@@ -1,9 +1,10 @@
 //! Sandbox: a fake Callbell over real HTTP, for `relance sandbox`, for `dev` and for the tests.
 //!
 //! ```text
-//! api ──┐                       ┌── fill, request (what the reference says)
-//!       ├─→ account (one mutex) ┤
-//! control ┘        │            └── mailbox ──→ pump ──→ the webhook
+//! api ────┐                       ┌── request, extras, fill, office (what the reference says)
+//!         ├─→ account (one mutex) ┼── faults
+//! control ┘                       └── mailbox ──→ pump ──→ the webhook
+//! files: what customers sent, by addresses that expire
 //! ```
 //!
 //! It reads requests and writes events from its own reading of the reference; with the client it shares nothing.
@@ -14,21 +15,30 @@
 mod account;
 mod api;
 mod control;
+mod extras;
 mod faults;
+mod files;
 mod fill;
 mod log;
 mod mailbox;
 mod message;
+mod office;
 mod payload;
 mod people;
 mod pump;
 mod send;
+mod setup;
 
-pub use faults::Fault;
+pub use account::{Card, FilePace, Inbound, Media, MediaFile, Place};
+pub use control::NOTES;
+pub use faults::{Fault, Rate};
 pub use message::{SandboxMessage, Status, Timing, Way};
+pub use office::{Bot, CustomField, CustomStatus, FieldKind, Funnel, Office, Owner, Plan, Team, User};
+pub use people::{Behaviour, Line};
+pub use setup::SandboxConfig;
 
 use crate::clock::Clock;
-use crate::config::{Channel, LockedTemplate, Secret};
+use crate::config::LockedTemplate;
 use crate::connector::request;
 use account::Account;
 use axum::Router;
@@ -36,65 +46,24 @@ use axum::extract::Request;
 use axum::http::{StatusCode, header::HOST};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
+use faults::Asked;
 use log::Log;
-use request::{Recipient, digits};
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// What a sandbox is made of. Start from [`SandboxConfig::new`].
-#[derive(Debug, Clone)]
-pub struct SandboxConfig {
-    /// Shared with the engine when embedded.
-    pub clock: Clock,
-    /// `POST /sandbox/clock` may move the clock: nobody else steps it.
-    pub own_clock: bool,
-    /// `None`: any token will do, and none.
-    pub token: Option<Secret>,
-    pub templates: Vec<LockedTemplate>,
-    /// Without any, there is one line `main`.
-    pub channels: Vec<Channel>,
-    /// Where events go; `POST /v1/webhooks/subscribe` replaces it.
-    pub webhook_url: Option<String>,
-    /// Events are signed with it.
-    pub signing_secret: Option<Secret>,
-    pub timing: Timing,
-    /// Messages, calls and people that are remembered.
-    pub keep: usize,
-    /// Events posted at the same time; 1 makes their order the same each time.
-    pub posts_at_once: usize,
-}
-
-impl SandboxConfig {
-    pub fn new(clock: Clock) -> Self {
-        Self {
-            clock,
-            own_clock: false,
-            token: None,
-            templates: Vec::new(),
-            channels: Vec::new(),
-            webhook_url: None,
-            signing_secret: None,
-            timing: Timing::default(),
-            keep: 20_000,
-            posts_at_once: 16,
-        }
-    }
-}
-
 /// A fake account of Callbell. Cloning shares it.
 #[derive(Clone)]
 pub struct Sandbox(Arc<Inner>);
 
 struct Inner {
+    /// As given: `reset` begins with it again.
+    config: SandboxConfig,
     clock: Clock,
-    own_clock: bool,
-    token: Option<Secret>,
-    signing_secret: Option<Secret>,
-    posts_at_once: usize,
     http: reqwest::Client,
     account: Mutex<Account>,
     calls: Mutex<Log<Call>>,
@@ -111,10 +80,13 @@ pub struct Call {
     pub path: String,
     /// 0 = the connection was closed without an answer.
     pub status: u16,
+    /// It came too fast: the 429 was earned, not asked for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rate_limited: bool,
     /// Id of the message that was taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted: Option<String>,
-    /// Body of a send that was not taken, when it is JSON.
+    /// Body of a request that took no message, when it is JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<Box<RawValue>>,
 }
@@ -125,10 +97,25 @@ pub struct SandboxPerson {
     pub uuid: String,
     /// With `+`; empty for a person who hides the number.
     pub phone: String,
+    pub bsuid: Option<String>,
     pub name: Option<String>,
     pub tags: Vec<String>,
     /// When the window closes on the main line; `None` = the person never wrote there.
     pub window_until_ms: Option<i64>,
+    /// The conversation is closed.
+    pub closed: bool,
+    /// E-mail.
+    pub assigned_user: Option<String>,
+    pub team_uuid: Option<String>,
+    /// `in_progress`, `started`, `ended`.
+    pub bot: &'static str,
+    #[serde(flatten)]
+    pub behaviour: Behaviour,
+}
+
+tokio::task_local! {
+    /// What the request under way asked to go wrong; nothing outside of a request.
+    static ASKED: Asked;
 }
 
 impl fmt::Debug for Sandbox {
@@ -143,26 +130,32 @@ impl Sandbox {
     /// # Errors
     /// When the HTTP client cannot be set up.
     pub fn new(config: SandboxConfig) -> anyhow::Result<Self> {
-        let SandboxConfig { clock, channels, timing, webhook_url, keep, .. } = config;
-        let mut account = Account::new(&channels, timing, webhook_url, clock.new_id(), keep);
-        account.set_templates(config.templates);
+        let clock = config.clock.clone();
         Ok(Self(Arc::new(Inner {
-            clock,
-            own_clock: config.own_clock,
-            token: config.token,
-            signing_secret: config.signing_secret,
-            posts_at_once: config.posts_at_once.max(1),
             http: pump::client()?,
-            account: Mutex::new(account),
-            calls: Mutex::new(Log::new(keep)),
+            account: Mutex::new(Account::new(&config, clock.new_id())),
+            calls: Mutex::new(Log::new(config.keep)),
             settling: tokio::sync::Mutex::new(()),
             changed: Notify::new(),
+            clock,
+            config,
         })))
+    }
+
+    /// Forgets everyone and everything that happened, and puts all switches back. Templates, webhook, office and
+    /// lines are those of the beginning again.
+    pub fn reset(&self) {
+        self.with(|account, _| {
+            let base = account.base.take();
+            *account = Account::new(&self.0.config, self.0.clock.new_id());
+            account.base = base;
+        });
+        *self.calls_log() = Log::new(self.0.config.keep);
     }
 
     /// The vendor's API below `/v1`, and the switches below `/sandbox`.
     pub fn router(&self) -> Router {
-        let routes = Router::new().nest("/v1", api::router(self)).nest("/sandbox", control::router());
+        let routes = Router::new().nest("/v1", api::router(self)).nest("/sandbox", control::router(self));
         routes.layer(from_fn(refuse_foreign_hosts)).with_state(self.clone())
     }
 
@@ -186,14 +179,29 @@ impl Sandbox {
         text: &str,
         media: Option<&str>,
     ) -> anyhow::Result<SandboxMessage> {
-        let Some(digits) = digits(phone) else { anyhow::bail!("not an international phone number") };
+        let media = media.map(|url| Media::Address(url.to_owned()));
+        let (phone, channel_uuid) = (Some(phone.to_owned()), channel_uuid.map(str::to_owned));
+        self.receive(&Inbound { phone, channel_uuid, text: text.to_owned(), media, ..Inbound::default() })
+    }
+
+    /// The customer writes anything that a customer can write.
+    ///
+    /// # Errors
+    /// When the person is named wrongly, or there is no such line or message; when a file is to be served and
+    /// [`Sandbox::set_base`] was never called.
+    pub fn receive(&self, said: &Inbound) -> anyhow::Result<SandboxMessage> {
         let message = self.with(|account, now_ms| {
-            let line = account.line(channel_uuid)?.uuid.clone();
-            let number = account.receive(&Recipient::Phone(digits), &line, text, media, now_ms);
-            account.messages.get(number).cloned()
+            let number = account.receive(said, now_ms)?;
+            account.messages.get(number).cloned().ok_or_else(|| "forgotten at once".to_owned())
         });
         self.wake();
-        message.ok_or_else(|| anyhow::anyhow!("no such channel"))
+        message.map_err(anyhow::Error::msg)
+    }
+
+    /// Where this sandbox is reached, like `http://127.0.0.1:4100`: the beginning of the addresses of its files. Set
+    /// by itself once anybody calls the control API.
+    pub fn set_base(&self, base: &str) {
+        self.with(|account, _| account.base = Some(base.trim_end_matches('/').to_owned()));
     }
 
     /// Every message of both directions that is still remembered, oldest first.
@@ -218,7 +226,26 @@ impl Sandbox {
 
     /// Makes something go wrong `count` times; 0 = not any more, `u64::MAX` = always.
     pub fn set_fault(&self, fault: Fault, count: u64) {
-        self.with(|account, _| account.faults.set(fault, count));
+        self.set_rate(fault, Rate::Count(count));
+    }
+
+    /// Makes something go wrong at that rate.
+    pub fn set_rate(&self, fault: Fault, rate: Rate) {
+        self.with(|account, _| account.faults.set(fault, rate));
+    }
+
+    /// Sets switches as `POST /sandbox/faults` does: all of them or none.
+    ///
+    /// # Errors
+    /// The first name or value that is wrong.
+    pub fn set_faults(&self, wanted: &Value) -> anyhow::Result<()> {
+        let Some(wanted) = wanted.as_object() else { anyhow::bail!("switches are an object") };
+        self.with(|account, _| account.faults.apply(wanted)).map_err(anyhow::Error::msg)
+    }
+
+    /// Requests that were refused because they came faster than `rate_limit` allows.
+    pub fn rate_limited(&self) -> u64 {
+        self.with(|account, _| account.rate_limited)
     }
 
     /// Makes the next accepted messages fail with these codes of the platform, one each; 0 lets one arrive.
@@ -240,6 +267,7 @@ impl Sandbox {
     /// Changes the account under its lock, at the clock's present instant.
     fn with<T>(&self, change: impl FnOnce(&mut Account, i64) -> T) -> T {
         let mut account = self.0.account.lock().unwrap_or_else(PoisonError::into_inner);
+        account.faults.asked = ASKED.try_with(Clone::clone).unwrap_or_default();
         change(&mut account, self.0.clock.now_ms())
     }
 

@@ -4,12 +4,15 @@
 
 use super::request::Recipient;
 use crate::config::{Channel, ChannelKind};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a person may be answered freely after writing.
 pub(super) const WINDOW_MS: i64 = 24 * 3_600_000;
+/// Notes of one person that are remembered.
+const MOST_NOTES: usize = 200;
 
 /// A person the account knows.
 #[derive(Debug, Clone)]
@@ -21,19 +24,103 @@ pub(super) struct Person {
     pub(super) name: Option<String>,
     pub(super) tags: Vec<String>,
     pub(super) custom: Map<String, Value>,
+    /// E-mail of a colleague.
+    pub(super) assigned: Option<String>,
+    /// Uuid.
+    pub(super) team: Option<String>,
+    /// Uuid.
+    pub(super) funnel: Option<String>,
+    pub(super) note: Option<String>,
     pub(super) created_ms: i64,
+    /// The newest thing that happened with this person.
+    pub(super) active_ms: i64,
+    /// Counts everyone, in the order they were met.
+    pub(super) met: u64,
+    /// Messages before this number belong to an earlier contact with the same number, which was deleted.
+    pub(super) since_n: u64,
     /// The newest message of the person, by line.
     pub(super) last_inbound_ms: BTreeMap<String, i64>,
+    /// Lines on which the account has this contact, and the one used last.
+    pub(super) lines: BTreeSet<String>,
+    pub(super) line: String,
+    /// When the present conversation was opened; `None` = there was none yet.
+    pub(super) opened_ms: Option<i64>,
+    pub(super) closed_ms: Option<i64>,
+    pub(super) bot: BotState,
+    pub(super) notes: Vec<Note>,
+    pub(super) behaviour: Behaviour,
+}
+
+/// How a person meets messages on the platform.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Behaviour {
+    /// Stopped marketing: marketing templates fail with 131050.
+    pub opted_out: bool,
+    /// Has no WhatsApp: everything fails with 131026.
+    pub not_on_whatsapp: bool,
+    /// Blocked the line: nothing is ever delivered, and nothing says why.
+    pub blocked: bool,
+    /// Digits to which the platform corrects the number, told by a status `mismatch`.
+    pub corrected: Option<String>,
+}
+
+/// Where the bot stands with a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BotState {
+    pub(super) status: &'static str,
+    pub(super) started_ms: Option<i64>,
+}
+
+impl BotState {
+    /// `bot_start` or `bot_end`, read before.
+    pub(super) fn asked(word: &str, now_ms: i64) -> Self {
+        match word {
+            "bot_start" => Self { status: "started", started_ms: Some(now_ms) },
+            _ => Self { status: "ended", started_ms: None },
+        }
+    }
+}
+
+/// A note between colleagues in the conversation.
+#[derive(Debug, Clone)]
+pub(super) struct Note {
+    /// A note that the account made by itself has none.
+    pub(super) uuid: Option<String>,
+    pub(super) text: String,
+    pub(super) at_ms: i64,
+    /// Number of the message it comes after.
+    pub(super) after_n: u64,
+}
+
+impl Person {
+    pub(super) fn add_note(&mut self, note: Note) {
+        self.notes.push(note);
+        if self.notes.len() > MOST_NOTES {
+            self.notes.remove(0);
+        }
+    }
+
+    /// With `+`; empty for a person who hides the number.
+    pub(super) fn shown_phone(&self) -> String {
+        self.phone.as_ref().map_or_else(String::new, |digits| format!("+{digits}"))
+    }
 }
 
 /// A line of the account.
-#[derive(Debug, Clone)]
-pub(super) struct Line {
-    pub(super) uuid: String,
-    pub(super) title: String,
-    pub(super) main: bool,
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    pub uuid: String,
+    pub title: String,
+    #[serde(default)]
+    pub main: bool,
     /// Linked by QR code: no window, no templates, no sound or film.
-    pub(super) qr: bool,
+    #[serde(default)]
+    pub qr: bool,
+    /// Taken out of service: known, and good for nothing.
+    #[serde(default)]
+    pub discarded_ms: Option<i64>,
 }
 
 pub(super) fn key_of(to: &Recipient) -> String {
@@ -44,7 +131,7 @@ pub(super) fn key_of(to: &Recipient) -> String {
 }
 
 /// The same person has the same uuid in every sandbox, as in one account.
-pub(super) fn new_person(to: &Recipient, now_ms: i64) -> Person {
+pub(super) fn new_person(to: &Recipient, line: &str, now_ms: i64) -> Person {
     let (phone, bsuid) = match to {
         Recipient::Phone(digits) => (Some(digits.clone()), None),
         Recipient::Bsuid(bsuid) => (None, Some(bsuid.clone())),
@@ -56,24 +143,42 @@ pub(super) fn new_person(to: &Recipient, now_ms: i64) -> Person {
         name: None,
         tags: Vec::new(),
         custom: Map::new(),
+        assigned: None,
+        team: None,
+        funnel: None,
+        note: None,
         created_ms: now_ms,
+        active_ms: now_ms,
+        met: 0,
+        since_n: 0,
         last_inbound_ms: BTreeMap::new(),
+        lines: BTreeSet::from([line.to_owned()]),
+        line: line.to_owned(),
+        opened_ms: None,
+        closed_ms: None,
+        bot: BotState { status: "ended", started_ms: None },
+        notes: Vec::new(),
+        behaviour: Behaviour::default(),
     }
 }
 
 /// The project's channels; at least one line, and exactly one main line.
 pub(super) fn lines(channels: &[Channel]) -> Vec<Line> {
-    let mut lines: Vec<Line> = channels
-        .iter()
-        .map(|channel| Line {
-            uuid: channel.uuid.clone().unwrap_or_else(|| hash_uuid(&format!("line|{}", channel.name))),
-            title: channel.title.clone().unwrap_or_else(|| channel.name.clone()),
-            main: channel.default,
-            qr: channel.kind == ChannelKind::Qr,
-        })
-        .collect();
+    let lines = channels.iter().map(|channel| Line {
+        uuid: channel.uuid.clone().unwrap_or_else(|| hash_uuid(&format!("line|{}", channel.name))),
+        title: channel.title.clone().unwrap_or_else(|| channel.name.clone()),
+        main: channel.default,
+        qr: channel.kind == ChannelKind::Qr,
+        discarded_ms: None,
+    });
+    with_main(lines.collect())
+}
+
+/// At least one line, and exactly one main line.
+pub(super) fn with_main(mut lines: Vec<Line>) -> Vec<Line> {
     if lines.is_empty() {
-        lines.push(Line { uuid: hash_uuid("line|main"), title: "main".into(), main: true, qr: false });
+        let (uuid, title) = (hash_uuid("line|main"), "main".into());
+        lines.push(Line { uuid, title, main: true, qr: false, discarded_ms: None });
     }
     let main = lines.iter().position(|line| line.main).unwrap_or(0);
     for (index, line) in lines.iter_mut().enumerate() {

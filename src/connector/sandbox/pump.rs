@@ -3,19 +3,22 @@
 //! Invariant: an event taken from the mailbox is always settled there, even when the task that posts it is dropped.
 
 use super::Sandbox;
-use super::mailbox::{Answer, Outgoing};
+use super::mailbox::{Answer, Answered, Outgoing};
 use crate::clock::Clock;
 use crate::config::Secret;
 use anyhow::Context;
 use hmac::{Hmac, Mac};
-use reqwest::Client;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Response};
 use sha2::Sha256;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// The vendor's own calls wait ten seconds.
 const POST_TIMEOUT: Duration = Duration::from_secs(10);
+/// What is kept of a receiver's answer: bytes of its body, headers.
+const MOST_OF_AN_ANSWER: usize = 500;
+const MOST_HEADERS: usize = 20;
 /// The loop looks at the clock at least this often, because it may be moved by hand.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
@@ -45,7 +48,7 @@ impl Sandbox {
         let _turn = self.0.settling.lock().await;
         let mut posts = JoinSet::new();
         loop {
-            while posts.len() < self.0.posts_at_once {
+            while posts.len() < self.0.config.posts_at_once.max(1) {
                 let next = self.with(|account, now_ms| {
                     account.tick(now_ms);
                     account.mailbox.take(now_ms)
@@ -96,14 +99,28 @@ impl Drop for Taken {
 async fn post(mut taken: Taken, event: Outgoing) {
     let inner = &taken.sandbox.0;
     let mut request = inner.http.post(&event.url).header(CONTENT_TYPE, "application/json");
-    if let Some(secret) = &inner.signing_secret {
+    if let Some(secret) = &inner.config.signing_secret {
         request = request.header("X-Callbell-Signature", sign(secret, &event.body));
     }
     if let Ok(response) = request.body(event.body).send().await {
         let status = response.status().as_u16();
-        let body = response.text().await.unwrap_or_default();
-        taken.answer = Some((status, body[..body.floor_char_boundary(500)].to_owned()));
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = response.headers().iter().take(MOST_HEADERS);
+        let headers = headers.map(|(name, value)| (name.to_string(), text(value).into())).collect();
+        taken.answer = Some(Answered { status, body: beginning(response).await, headers });
     }
+}
+
+/// The first bytes of a receiver's answer; the rest is never read.
+async fn beginning(mut response: Response) -> String {
+    let mut bytes = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await
+        && bytes.len() < MOST_OF_AN_ANSWER
+    {
+        bytes.extend_from_slice(&chunk);
+    }
+    bytes.truncate(MOST_OF_AN_ANSWER);
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// `t=<unix seconds>,v1=<hex>`. Signed by the machine's time, even when the sandbox's own time is moved.

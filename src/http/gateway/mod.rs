@@ -27,7 +27,7 @@ use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodFilter, any, get, on};
+use axum::routing::{MethodFilter, get, on};
 use endpoints::{Act, ENDPOINTS, Endpoint};
 use percent_encoding::percent_decode_str;
 

@@ -1,6 +1,7 @@
 //! The client against the fake vendor over loopback, and the fake vendor against the fixtures of the reference.
 
 use super::*;
+use crate::config::{Channel, Secret};
 use crate::connector::webhook::{self, Direction, Incoming};
 use crate::connector::wire::{Envelope, send_body, sign_id};
 use crate::connector::{Callbell, install_crypto};
