@@ -9,7 +9,7 @@ on_both_databases!(a_name_has_one_target, what_was_handed_on_is_listed_page_by_p
 
 static RELAY: Statement = Statement::new(
     "insert into relay (id, target, event, name, body, state, attempts, due_at_ms, expires_at_ms, http_status)
-     select id, target, id, name, '{}', 'queued', attempts, 0, 0, http_status
+     select id, target, id, name, 'null', 'queued', attempts, 0, 0, http_status
      from {rows: id text, target text, name text, attempts bigint, http_status bigint} r",
 );
 
