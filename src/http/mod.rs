@@ -27,7 +27,7 @@ use crate::engine::Engine;
 use crate::trigger::webhook::SourceSecrets;
 use auth::{Gatekeeper, Key};
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
@@ -176,7 +176,7 @@ pub fn router(app: App) -> Router {
         .route("/readyz", get(ready))
         .merge(api::router(app.clone()))
         .merge(gateway::router())
-        .fallback(async || Refusal::not_found())
+        .fallback(nowhere)
         .method_not_allowed_fallback(async || Refusal::method_not_allowed())
         .with_state(app)
 }
@@ -195,6 +195,15 @@ pub fn warnings(app: &App) -> Vec<String> {
         all.push(unset.to_owned());
     }
     all
+}
+
+/// Who asks the gateway is answered in the vendor's shape, wherever it is asked.
+async fn nowhere(State(app): State<App>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    match gateway::is_below(parts.uri.path()) {
+        true => gateway::nowhere(&app, &parts).await,
+        false => Refusal::not_found().into_response(),
+    }
 }
 
 /// 200 and exactly `{"status":"ok"}`.

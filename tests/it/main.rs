@@ -16,6 +16,7 @@ mod engine_sending;
 mod engine_starting;
 mod engine_time;
 mod gateway;
+mod gateway_clients;
 mod gateway_stand;
 mod harness;
 mod http_api;

@@ -29,6 +29,9 @@ install_missing_packages() {
   local missing=()
   command -v cc >/dev/null || missing+=(build-essential)
   [[ -n "${RELANCE_TEST_POSTGRES:-}" || -n "$(find_postgres)" ]] || missing+=(postgresql-15)
+  command -v curl >/dev/null || missing+=(curl)
+  command -v python3 >/dev/null || missing+=(python3)
+  command -v node >/dev/null || missing+=(nodejs)
   [[ -n "${RELANCE_TEST_CHROMIUM:-}" || -n "$(find_chromium)" ]] || missing+=(chromium)
   [[ -n "${RELANCE_TEST_CHROMEDRIVER:-}" || -n "$(find_chromedriver)" ]] || missing+=(chromium-driver)
   if ((${#missing[@]} == 0)); then

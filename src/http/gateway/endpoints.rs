@@ -260,3 +260,33 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::new((Delete, "/webhooks/unsubscribe"), Act::Unsubscribe, "No longer", &[]),
     Endpoint::new((Get, "/webhooks/events"), Act::Events, "List what was handed on", EVENTS),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table of the README, a row per endpoint.
+    fn table() -> String {
+        let mut lines = vec!["| endpoint | served | parameters |".to_owned(), "|---|---|---|".to_owned()];
+        for endpoint in ENDPOINTS {
+            let served = if endpoint.is_own() { "yes" } else { "pass-through" };
+            let of_path = endpoint.path_parameters().map(|name| format!("`{name}`"));
+            let others = endpoint.parameters.iter().map(|parameter| match parameter.note {
+                "" => format!("`{}`", parameter.name),
+                note => format!("`{}` ({note})", parameter.name),
+            });
+            let parameters: Vec<String> = of_path.chain(others).collect();
+            let all =
+                if parameters.is_empty() { String::new() } else { format!("{served}: {}", parameters.join(", ")) };
+            lines.push(format!("| `{} {}` | {served} | {all} |", endpoint.verb.method(), endpoint.path));
+        }
+        lines.join("\n") + "\n"
+    }
+
+    #[test]
+    fn the_readme_holds_every_endpoint_and_parameter_as_they_are_served() {
+        let readme = include_str!("../../../README.md");
+        let table = table();
+        assert!(readme.contains(&table), "the README's table of endpoints has to be:\n{table}");
+    }
+}

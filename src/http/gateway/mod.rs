@@ -46,9 +46,7 @@ pub(super) fn router() -> Router<App> {
         router.route(&format!("{BELOW}{}", endpoint.path), on(filter, serve))
     };
     let served = ENDPOINTS.iter().fold(Router::new(), add);
-    let lost =
-        Router::new().route(BELOW, axum::routing::any(nowhere)).route("/v1/{*rest}", axum::routing::any(nowhere));
-    let served = served.method_not_allowed_fallback(wrong_method).merge(lost);
+    let served = served.method_not_allowed_fallback(wrong_method);
     served.route("/openapi.json", get(openapi::show))
 }
 
@@ -116,12 +114,13 @@ fn query_of(parts: &Parts) -> Result<Vec<(String, String)>, Answer> {
     read.map(|Query(pairs)| pairs).map_err(|_| Answer::faulty(400, "base", "invalid query"))
 }
 
-async fn nowhere(State(app): State<App>, request: Request) -> Answer {
-    let (parts, _) = request.into_parts();
-    match admit(&app, &parts, Scope::Read) {
+/// Below `/v1`, where nothing is.
+pub(super) async fn nowhere(app: &App, parts: &Parts) -> Response {
+    let answer = match admit(app, parts, Scope::Read) {
         Err(refusal) if refusal.status != StatusCode::FORBIDDEN => refusal.into(),
         _ => Answer::not_found(),
-    }
+    };
+    answer.into_response()
 }
 
 async fn wrong_method(State(app): State<App>, request: Request) -> Answer {
