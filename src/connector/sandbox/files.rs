@@ -124,5 +124,12 @@ fn endless() -> Body {
 
 fn cut(bytes: Vec<u8>) -> Body {
     let half = Bytes::copy_from_slice(&bytes[..bytes.len() / 2]);
-    Body::from_stream(stream::iter([Ok(half), Err(io::Error::other("cut off"))]))
+    // The pause lets the first half leave before the connection breaks.
+    Body::from_stream(stream::unfold(Some(half), async |half| match half {
+        Some(half) => Some((Ok(half), None)),
+        None => {
+            tokio::time::sleep(PAUSE).await;
+            Some((Err(io::Error::other("cut off")), None))
+        }
+    }))
 }
