@@ -10,6 +10,7 @@ pub mod contacts;
 pub mod deliveries;
 pub mod dialect;
 pub mod events;
+pub mod relays;
 pub mod runs;
 pub mod schedules;
 pub mod scopes;

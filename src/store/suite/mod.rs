@@ -9,6 +9,7 @@ mod contacts;
 mod database;
 mod deliveries;
 mod events;
+mod relays;
 mod rows;
 mod runs;
 mod schedules;
