@@ -79,8 +79,10 @@ static LIST: Statement = Statement::new(concat!(
      order by l.id desc limit (select most from {rows: most bigint, state text, target text} q)"
 ));
 
-static SUBSCRIBED: Statement =
-    Statement::new("select t.name, t.url, t.events from relay_target t, {rows: n bigint} r order by t.name limit r.n");
+static SUBSCRIBED: Statement = Statement::new(
+    "select t.name, t.url, t.events from relay_target t order by t.name
+     limit (select n from {rows: n bigint} r)",
+);
 
 /// Subscribed targets are few: one per token.
 const MOST_SUBSCRIBED: i64 = 1000;
