@@ -57,6 +57,8 @@ pub struct ProjectSettings {
     /// Name → phone as written.
     pub colleagues: BTreeMap<String, String>,
     pub vars: serde_json::Map<String, Value>,
+    /// Who gets the account's events handed on.
+    pub relay: Vec<crate::relay::Target>,
 }
 
 /// A line of the account.

@@ -60,7 +60,7 @@ pub enum RelayState {
 }
 
 impl RelayState {
-    const ALL: [Self; 3] = [Self::Queued, Self::Delivered, Self::Dead];
+    pub const ALL: [Self; 3] = [Self::Queued, Self::Delivered, Self::Dead];
 
     pub fn as_str(self) -> &'static str {
         match self {

@@ -6,8 +6,9 @@
 
 use super::group::Context;
 use super::unit::Unit;
-use super::{Busy, Engine, Item};
+use super::{Busy, Engine, Item, couriers};
 use crate::delivery::Scope;
+use crate::relay::Relay;
 use crate::store::Tx;
 use tokio::sync::oneshot;
 
@@ -16,6 +17,12 @@ use tokio::sync::oneshot;
 pub(super) enum Change {
     /// Ends pauses: what they held is looked at again.
     Resume(Vec<Scope>),
+    /// What became of a post of the relay.
+    Relayed(Box<Relay>),
+    /// A target of the relay is gone: nothing waits for it any more.
+    GiveUpRelays(String),
+    /// Dead relays are posted again, by their ids.
+    RedriveRelays(Vec<String>),
 }
 
 /// What came of a change.
@@ -23,6 +30,10 @@ pub(super) enum Change {
 pub(super) enum Changed {
     /// How many pauses there were.
     Resumed(u64),
+    /// It is written.
+    Noted,
+    /// How many relays are repeated.
+    Redriven(u64),
 }
 
 impl Engine {
@@ -38,8 +49,10 @@ impl Engine {
     /// # Errors
     /// [`Busy`] when the store did not take it.
     pub async fn resume(&self, scopes: Vec<Scope>) -> Result<u64, Busy> {
-        let Changed::Resumed(ended) = self.change(Change::Resume(scopes)).await?;
-        Ok(ended)
+        match self.change(Change::Resume(scopes)).await? {
+            Changed::Resumed(ended) => Ok(ended),
+            _ => Err(Busy),
+        }
     }
 }
 
@@ -51,15 +64,25 @@ pub(super) async fn load(_tx: &mut Tx<'_>, _unit: &mut Unit<'_>, _changes: &[Cha
 /// Applies one change.
 pub(super) async fn apply(
     tx: &mut Tx<'_>,
-    _unit: &mut Unit<'_>,
+    unit: &mut Unit<'_>,
     change: &Change,
-    _context: &Context<'_>,
+    context: &Context<'_>,
 ) -> anyhow::Result<Changed> {
     match change {
         Change::Resume(scopes) => {
             let ended = tx.resume(scopes).await?;
             tx.release_holds(&["channel_paused", "template_paused"]).await?;
             Ok(Changed::Resumed(ended))
+        }
+        Change::Relayed(relay) => {
+            unit.relayed.push(relay.as_ref().clone());
+            Ok(Changed::Noted)
+        }
+        Change::GiveUpRelays(target) => {
+            tx.give_up_relays(target, "nobody wants it any more").await.map(|_| Changed::Noted)
+        }
+        Change::RedriveRelays(ids) => {
+            Ok(Changed::Redriven(tx.redrive_relays(&couriers::copies(ids, context.clock)).await?))
         }
     }
 }

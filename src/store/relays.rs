@@ -79,6 +79,12 @@ static LIST: Statement = Statement::new(concat!(
      order by l.id desc limit (select most from {rows: most bigint, state text, target text} q)"
 ));
 
+static DEAD: Statement = Statement::new(
+    "select l.id from relay l where l.state = 'dead' and l.target = (select target from {rows: target text} r)
+        and not exists (select 1 from relay c where c.redrive_of = l.id)
+     order by l.id limit 500",
+);
+
 static SUBSCRIBED: Statement = Statement::new(
     "select t.name, t.url, t.events from relay_target t order by t.name
      limit (select n from {rows: n bigint} r)",
@@ -164,6 +170,16 @@ impl Store {
         let mut rows = Rows::default();
         rows.push(&[Cell::Number(1)]);
         self.read(&WAITING, rows).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    /// Ids of what a target did not take and nobody had posted again, the oldest 500.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn dead_relays(&self, target: &str) -> anyhow::Result<Vec<String>> {
+        let mut rows = Rows::default();
+        rows.push(&[target.into()]);
+        self.read(&DEAD, rows).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
     /// Relays, newest first.

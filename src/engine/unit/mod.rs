@@ -10,9 +10,11 @@ mod plan;
 mod runs;
 
 use super::deployed::{Definition, Deployed};
+use super::hand_on::Late;
 use crate::action::send_message::Planned;
 use crate::clock::Clock;
 use crate::contact::{Contact, Line};
+use crate::relay::Relay;
 use crate::run::{Run, RunState};
 use crate::store::aliases::AliasRow;
 use crate::store::attempts::{AttemptEnd, AttemptRow};
@@ -87,6 +89,10 @@ pub(super) struct Unit<'a> {
     pub(super) events: Vec<EventRow>,
     pub(super) cancelled: Vec<(String, String)>,
     pub(super) opened: Vec<(String, String)>,
+    /// Results of the relay's posts.
+    pub(super) relayed: Vec<Relay>,
+    /// Statuses of the gateway's messages that waited for their answer.
+    pub(super) late: Vec<Late>,
 }
 
 impl<'a> Unit<'a> {
@@ -117,6 +123,8 @@ impl<'a> Unit<'a> {
             events: Vec::new(),
             cancelled: Vec::new(),
             opened: Vec::new(),
+            relayed: Vec::new(),
+            late: Vec::new(),
         }
     }
 }

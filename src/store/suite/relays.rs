@@ -64,6 +64,7 @@ async fn what_has_ended_stays_as_it_is(database: Database) {
 async fn a_dead_one_is_repeated_once(database: Database) {
     let mut rig = with(database, &[relay("1", "a"), relay("2", "a")]).await;
     note(&mut rig, &relay("1", "a").dead("expired", NOON)).await;
+    assert_eq!(rig.store.dead_relays("a").await.unwrap(), ["1"]);
     let copies = [("4", "1"), ("5", "2"), ("6", "9")].map(|(id, of)| (relay(id, ""), of.to_owned()));
     for expected in [1, 0] {
         let mut tx = rig.begin().await;
@@ -71,6 +72,7 @@ async fn a_dead_one_is_repeated_once(database: Database) {
         tx.commit().await.unwrap();
     }
     assert_eq!(listed(&rig, RelayFilter::default()).await, ["4 queued", "2 queued", "1 dead"]);
+    assert!(rig.store.dead_relays("a").await.unwrap().is_empty());
     note(&mut rig, &relay("2", "a").after(Some(200), Ok(()), None, NOON)).await;
     let copy = rig.store.next_relay("a").await.unwrap().unwrap();
     assert_eq!((copy.body, copy.redrive_of.as_deref()), (relay("1", "a").body, Some("1")));

@@ -125,7 +125,7 @@ fn id_path(report: &mut Report, entry: &Entry) -> Option<String> {
 }
 
 /// The name of an environment variable.
-fn variable(report: &mut Report, entry: &Entry) -> Option<String> {
+pub(super) fn variable(report: &mut Report, entry: &Entry) -> Option<String> {
     let name = plain_text(report, entry)?;
     let formed = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
