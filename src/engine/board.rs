@@ -88,10 +88,21 @@ impl Place {
             tokio::select! {
                 biased;
                 _ = self.nudges.changed() => break,
-                () = tokio::time::sleep(clock.until(due_ms, NAP)) => if clock.now_ms() >= due_ms { break },
+                () = tokio::time::sleep(clock.until(due_ms, NAP)) => {
+                    if clock.now_ms() >= due_ms || self.has_ended() {
+                        break;
+                    }
+                }
             }
         }
         self.board.workers().insert(self.name.clone(), None);
+    }
+}
+
+impl Place {
+    /// The engine is gone: nobody would write a result.
+    pub(super) fn has_ended(&self) -> bool {
+        self.queue.strong_count() == 0
     }
 }
 

@@ -85,7 +85,7 @@ enum Way {
 
 impl Courier {
     async fn work(mut self) {
-        while !self.shared.draining.load(Ordering::SeqCst) {
+        while !self.shared.draining.load(Ordering::SeqCst) && !self.place.has_ended() {
             self.place.look();
             let rest_until_ms = match self.step().await {
                 Ok(rest_until_ms) => rest_until_ms,

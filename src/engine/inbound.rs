@@ -305,6 +305,7 @@ fn correct(attempt: &str, corrected: Option<&Phone>, unit: &mut Unit) {
 fn note_status(status: &StatusEvent, told: &Told, unit: &mut Unit) {
     if let Some(attempt) = &told.attempt {
         prove(attempt, status.uuid.as_deref(), unit);
+        learn_message_uuid(attempt, status, unit);
     }
     match attempt_of(status, told, unit) {
         Some(attempt) => {
@@ -319,6 +320,15 @@ fn note_status(status: &StatusEvent, told: &Told, unit: &mut Unit) {
                 unit.early.push((uuid.clone(), status.status.clone(), kept));
             }
         }
+    }
+}
+
+/// The answer of the send may have been lost: a status with our mark tells the vendor's uuid all the same.
+fn learn_message_uuid(attempt: &str, status: &StatusEvent, unit: &mut Unit) {
+    let Some(row) = unit.attempts.get_mut(attempt) else { return };
+    if row.message_uuid.is_none() && status.uuid.is_some() {
+        row.message_uuid.clone_from(&status.uuid);
+        unit.told.insert(attempt.to_owned());
     }
 }
 

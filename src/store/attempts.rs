@@ -56,7 +56,9 @@ static END_ATTEMPTS: Statement = Statement::new(
 );
 
 static ADD_STATUSES: Statement = Statement::new(
-    "update attempt set statuses = r.statuses from {rows: id text, statuses text} r where attempt.id = r.id",
+    "update attempt set statuses = r.statuses, code = coalesce(attempt.code, r.code),
+        message_uuid = coalesce(attempt.message_uuid, r.message_uuid)
+     from {rows: id text, statuses text, code bigint, message_uuid text} r where attempt.id = r.id",
 );
 
 static FORGET_EVERY_EARLY: Statement =
@@ -140,7 +142,9 @@ impl Tx<'_> {
     pub(crate) async fn write_statuses(&mut self, attempts: &[&AttemptRow]) -> anyhow::Result<()> {
         let mut rows = Rows::default();
         for attempt in attempts {
-            rows.push(&[(&attempt.id).into(), Cell::Text(&serde_json::to_string(&attempt.statuses)?)]);
+            let statuses = serde_json::to_string(&attempt.statuses)?;
+            let uuid = attempt.message_uuid.as_deref();
+            rows.push(&[(&attempt.id).into(), Cell::Text(&statuses), attempt.code.into(), uuid.into()]);
         }
         self.write(&ADD_STATUSES, rows).await.map(drop)
     }

@@ -185,34 +185,4 @@ fn failure(delivery: &Delivery, people: &[Contact]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ID: &str = "01KJQ38XW00000000000000004";
-
-    #[test]
-    fn a_caller_finds_its_own_uuid_and_metadata_in_every_form_of_a_body() {
-        let payload = json!({"uuid": "vendor", "status": "sent", "metadata": {"relance_id": "x", "relance_run": "y", "own": "1"}});
-        let expected = json!({"uuid": outside_id(ID), "status": "sent", "metadata": {"own": "1"}});
-        let forms = [
-            (payload.clone(), expected.clone()),
-            (json!([payload]), json!([expected])),
-            (json!({"event": STATUS, "payload": payload}), json!({"event": STATUS, "payload": expected})),
-            (json!({"event": STATUS, "payload": [payload]}), json!({"event": STATUS, "payload": [expected]})),
-        ];
-        for (body, wanted) in forms {
-            let body = format!("\u{feff}{body}");
-            let read: Value = serde_json::from_str(&rewritten(&body, ID).unwrap()).unwrap();
-            assert_eq!(read, wanted);
-        }
-        let spelt = json!({"status": "sent", "metadata": payload["metadata"].to_string()}).to_string();
-        let read: Value = serde_json::from_str(&rewritten(&spelt, ID).unwrap()).unwrap();
-        assert_eq!(read["metadata"], "{\"own\":\"1\"}");
-        assert_eq!((rewritten("[1,2]", ID), rewritten("7", ID)), (None, None));
-    }
-
-    #[test]
-    fn an_id_goes_out_as_32_hex_characters() {
-        assert_eq!(outside_id("01KJQ38XW00000000000000004"), "019cae347780000000000000000000".to_owned() + "04");
-    }
-}
+mod tests;
