@@ -61,6 +61,7 @@ create table relay (
     redrive_of text
 );
 create index relay_open on relay (target, id) where state = 'queued';
+create index relay_dead on relay (target, id) where state = 'dead';
 create unique index relay_redrive on relay (redrive_of) where redrive_of is not null;
 
 -- A file that a customer sent. Its bytes lie in the state folder under its hash.

@@ -59,6 +59,8 @@ pub struct ProjectSettings {
     /// Bearer tokens beside `RELANCE_TOKEN`, by name.
     pub tokens: BTreeMap<String, Token>,
     pub vars: serde_json::Map<String, Value>,
+    /// Who gets the account's events handed on.
+    pub relay: Vec<crate::relay::Target>,
 }
 
 /// A line of the account.

@@ -40,6 +40,7 @@ pub mod contact;
 pub mod delivery;
 pub mod event;
 pub mod message;
+pub mod relay;
 pub mod run;
 
 // The language.

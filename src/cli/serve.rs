@@ -9,7 +9,7 @@ use super::{Global, check, environment, project, state, token};
 use crate::clock::Clock;
 use crate::config::{Environment, Files, Project, Secret};
 use crate::connector::Callbell;
-use crate::engine::{Engine, Setup};
+use crate::engine::{Engine, Outside, Setup};
 use crate::http;
 use crate::store::Store;
 use crate::workflow;
@@ -135,8 +135,13 @@ async fn start_engine(
     let callbell = Callbell::new(base_url(environment, project), environment.callbell_token.clone())
         .map_err(|error| Failure::error(Exit::Configuration, format!("{error:#}"), "check CALLBELL_BASE_URL"))?;
     let clock = Clock::machine(environment.clock_offset_ms);
-    let setup = Setup { clock, store, callbell: Some(callbell), root: global.project.clone() };
+    let setup = Setup { clock, store, callbell: Some(callbell), root: global.project.clone(), outside: outside() };
     Engine::start(setup, project).await.map_err(|error| no_database(&error))
+}
+
+/// What the engine needs for what it does beside the account.
+fn outside() -> Outside {
+    Outside { secrets: Arc::new(lookup_secret), relays: true }
 }
 
 fn no_database(error: &anyhow::Error) -> anyhow::Error {

@@ -1,11 +1,15 @@
 //! Connector: the Callbell client. A Message goes in, an Outcome comes out.
 //!
+//! `fetch` asks addresses that others named, past the `guard`; `relay` hands events on through it.
 //! `wire` knows the JSON and what an answer proves, `webhook` reads what the account tells us, `verdicts` judges the
 //! platform's codes; `request` reads a send as the vendor's server does, for the gateway and for `sandbox`, a fake Callbell
 //! that shares nothing with this client.
 //!
 //! Invariant: a send is never retried or redirected here; what cannot be known is said to be `uncertain`.
 
+pub mod fetch;
+pub mod guard;
+pub mod relay;
 pub(crate) mod request;
 pub mod sandbox;
 pub mod verdicts;
@@ -73,6 +77,11 @@ impl Callbell {
         }
         let http = builder.build().context("cannot set up the HTTP client of Callbell")?;
         Ok(Self { http, send: below(&base, "messages/send"), base })
+    }
+
+    /// Whether the account is on this machine: a sandbox.
+    pub fn is_local(&self) -> bool {
+        is_loopback(&self.base)
     }
 
     /// One call of `POST /messages/send` with a body made by [`wire::send_body`].

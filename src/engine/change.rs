@@ -9,9 +9,10 @@ use super::group::Context;
 use super::submit::{self, Submitted};
 use super::take_back::{self, TakenBack};
 use super::unit::Unit;
-use super::{Busy, Engine, Item};
+use super::{Busy, Engine, Item, couriers};
 use crate::delivery::Scope;
 use crate::outbox::rates;
+use crate::relay::Relay;
 use crate::store::Tx;
 use crate::store::relay_targets::TargetRow;
 use tokio::sync::oneshot;
@@ -31,6 +32,12 @@ pub(super) enum Change {
     PutTarget(TargetRow),
     /// A target of that name is unsubscribed.
     DropTarget(String),
+    /// What became of a post of the relay.
+    Relayed(Box<Relay>),
+    /// A target of the relay is gone: nothing waits for it any more.
+    GiveUpRelays(String),
+    /// Dead relays are posted again, by their ids.
+    RedriveRelays(Vec<String>),
 }
 
 /// What came of a change.
@@ -44,6 +51,10 @@ pub(super) enum Changed {
     Token(Result<(), i64>),
     /// How many targets there were of that name.
     Targets(u64),
+    /// It is written.
+    Noted,
+    /// How many relays are repeated.
+    Redriven(u64),
 }
 
 impl Change {
@@ -109,7 +120,7 @@ pub(super) async fn apply(
     tx: &mut Tx<'_>,
     unit: &mut Unit<'_>,
     change: &Change,
-    _context: &Context<'_>,
+    context: &Context<'_>,
 ) -> anyhow::Result<Changed> {
     match change {
         Change::Resume(scopes) => {
@@ -122,6 +133,16 @@ pub(super) async fn apply(
         Change::TakeToken => Ok(Changed::Token(take_token(tx, unit).await?)),
         Change::PutTarget(target) => Ok(Changed::Targets(tx.put_target(target).await?)),
         Change::DropTarget(name) => Ok(Changed::Targets(tx.drop_target(name).await?)),
+        Change::Relayed(relay) => {
+            unit.relayed.push(relay.as_ref().clone());
+            Ok(Changed::Noted)
+        }
+        Change::GiveUpRelays(target) => {
+            tx.give_up_relays(target, "nobody wants it any more").await.map(|_| Changed::Noted)
+        }
+        Change::RedriveRelays(ids) => {
+            Ok(Changed::Redriven(tx.redrive_relays(&couriers::copies(ids, context.clock)).await?))
+        }
     }
 }
 

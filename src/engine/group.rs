@@ -12,6 +12,7 @@ use super::change::{self, Change, Changed};
 use super::claim::{ACCOUNT, channel_names, claim, earliest};
 use super::deployed::{Definition, Deployed};
 use super::evaluate::{self, Arrival};
+use super::hand_on::hand_on;
 use super::inbound::{self, Early, Told};
 use super::load::{load_calls, load_contacts, load_due, load_identities, load_people};
 use super::unit::Unit;
@@ -40,6 +41,8 @@ pub(super) struct Context<'a> {
     /// Send slots that are free.
     pub(super) free: usize,
     pub(super) suspended: bool,
+    /// Whether targets of the relay get what the account tells.
+    pub(super) relays: bool,
     /// Whether timers are to be looked at.
     pub(super) tick: bool,
     /// Whether status events wait for the answers that tell whose they are.
@@ -128,6 +131,8 @@ pub(super) struct Done {
     /// Per change, in order.
     pub(super) changed: Vec<Changed>,
     pub(super) calls: Vec<Call>,
+    /// Keys of the relay's targets that get something.
+    pub(super) relayed: Vec<String>,
     pub(super) suspend: bool,
     /// Status events are kept that came before their answer.
     pub(super) early: bool,
@@ -182,6 +187,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     if context.free > 0 {
         claim(tx, context, &mut done).await?;
     }
+    hand_on(tx, &unit, &told, context, &mut done).await?;
     done.next_due_ms = earliest(done.next_due_ms, unit.next_due_ms());
     if context.tick {
         let channels = channel_names(context.deployed);
@@ -292,7 +298,7 @@ async fn settle_calls(
         let of = |row: &&AttemptRow| row.message_uuid.as_ref() == Some(uuid);
         let attempt = unit.attempts.values().find(of).map(|row| row.id.clone());
         if let Some(attempt) = attempt {
-            inbound::apply_early(&attempt, status, &serde_json::from_str(kept)?, unit);
+            inbound::apply_early(&attempt, status, serde_json::from_str(kept)?, unit);
         }
     }
     let uuids: Vec<&str> = early.iter().map(|(uuid, _, _)| uuid.as_str()).collect();
@@ -443,6 +449,7 @@ pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Resul
     tx.update_deliveries(&moved).await?;
     // After the moves: what came back unsent in this very group is cancelled as well.
     tx.cancel_deliveries_of(&unit.cancelled).await?;
+    tx.note_relays(&unit.relayed.iter().collect::<Vec<_>>()).await?;
     tx.update_runs(&unit.changed_runs()).await?;
     tx.insert_deliveries(&planned).await?;
     tx.release_window_holds(&unit.opened).await

@@ -5,6 +5,7 @@
 
 use super::advance::Input;
 use super::evaluate::{Arrival, Candidate, Route, index_of, known_person};
+use super::hand_on::Late;
 use super::unit::Unit;
 use crate::config::Channel;
 use crate::connector::webhook::{ContactFacts, ContentKind, Direction, InboundMessage, Incoming, StatusEvent};
@@ -16,6 +17,7 @@ use crate::outbox::{settle, window};
 use crate::store::contacts::ContactKey;
 use crate::trigger::TriggerKind;
 use crate::trigger::message::{Content, Matcher};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -30,17 +32,19 @@ pub(super) struct Told {
     pub(super) incoming: Incoming,
     /// Attempt named by a valid `relance_id`.
     pub(super) attempt: Option<String>,
+    /// Its body as it came.
+    pub(super) raw: Bytes,
 }
 
 impl Told {
-    pub(super) fn new(id: String, incoming: Incoming, key: &[u8]) -> Self {
+    pub(super) fn new(id: String, incoming: Incoming, raw: Bytes, key: &[u8]) -> Self {
         let mark = match &incoming {
             Incoming::Message(message) => message.relance_id.as_deref(),
             Incoming::Status(status) => status.relance_id.as_deref(),
             _ => None,
         };
         let attempt = mark.and_then(|mark| wire::verify_id(&[key], mark));
-        Self { id, incoming, attempt }
+        Self { id, incoming, attempt, raw }
     }
 
     pub(super) fn dedupe(&self) -> Option<&Dedupe> {
@@ -71,7 +75,7 @@ impl Told {
         }
     }
 
-    fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         match &self.incoming {
             Incoming::Check => "check",
             Incoming::Message(_) => "message_created",
@@ -232,7 +236,7 @@ fn prove(attempt: &str, message_uuid: Option<&str>, unit: &mut Unit) {
 }
 
 /// The attempt that a status is about: by the vendor's uuid, else by our mark.
-fn attempt_of(status: &StatusEvent, told: &Told, unit: &Unit) -> Option<String> {
+pub(super) fn attempt_of(status: &StatusEvent, told: &Told, unit: &Unit) -> Option<String> {
     let by_uuid = || {
         let uuid = status.uuid.as_deref()?;
         unit.attempts.values().find(|row| row.message_uuid.as_deref() == Some(uuid)).map(|row| row.id.clone())
@@ -261,6 +265,9 @@ fn note_correction(told: &Told, unit: &mut Unit) -> Option<Correction> {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Early {
+    /// The event, and its body as it came.
+    pub(super) event: String,
+    pub(super) body: String,
     pub(super) code: Option<i64>,
     pub(super) corrected: Option<Phone>,
 }
@@ -272,7 +279,12 @@ impl Early {
 }
 
 /// Applies a status that came early, now that its attempt is known.
-pub(super) fn apply_early(attempt: &str, status: &str, early: &Early, unit: &mut Unit) {
+pub(super) fn apply_early(attempt: &str, status: &str, early: Early, unit: &mut Unit) {
+    let delivery = unit.attempts.get(attempt).and_then(|row| unit.deliveries.get(&row.delivery));
+    if let Some(row) = delivery.filter(|row| row.delivery.caller.is_some()) {
+        let delivery = row.delivery.id.clone();
+        unit.late.push(Late { event: early.event, body: early.body, delivery });
+    }
     correct(attempt, early.corrected.as_ref(), unit);
     apply_status(attempt, status, early.code, unit);
 }
@@ -293,6 +305,7 @@ fn correct(attempt: &str, corrected: Option<&Phone>, unit: &mut Unit) {
 fn note_status(status: &StatusEvent, told: &Told, unit: &mut Unit) {
     if let Some(attempt) = &told.attempt {
         prove(attempt, status.uuid.as_deref(), unit);
+        learn_message_uuid(attempt, status, unit);
     }
     match attempt_of(status, told, unit) {
         Some(attempt) => {
@@ -300,11 +313,22 @@ fn note_status(status: &StatusEvent, told: &Told, unit: &mut Unit) {
         }
         _ => {
             if let Some(uuid) = &status.uuid {
-                let kept = Early { code: status.code, corrected: status.corrected.clone() };
+                let body = String::from_utf8_lossy(&told.raw).into_owned();
+                let (code, corrected) = (status.code, status.corrected.clone());
+                let kept = Early { event: told.id.clone(), body, code, corrected };
                 let kept = serde_json::to_string(&kept).unwrap_or_default();
                 unit.early.push((uuid.clone(), status.status.clone(), kept));
             }
         }
+    }
+}
+
+/// The answer of the send may have been lost: a status with our mark tells the vendor's uuid all the same.
+fn learn_message_uuid(attempt: &str, status: &StatusEvent, unit: &mut Unit) {
+    let Some(row) = unit.attempts.get_mut(attempt) else { return };
+    if row.message_uuid.is_none() && status.uuid.is_some() {
+        row.message_uuid.clone_from(&status.uuid);
+        unit.told.insert(attempt.to_owned());
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::campaign;
 use super::change::Changed;
+use super::couriers::Couriers;
 use super::deployed::{Definition, Deployed};
 use super::evaluate;
 use super::fire;
@@ -13,6 +14,8 @@ use super::inbound::Told;
 use super::redo::{apart, is_conflict, is_refusal};
 use super::{Accepted, Busy, Item, Setup, Shared};
 use crate::config::Project;
+use crate::connector::guard::Guard;
+use crate::connector::{Callbell, webhook};
 use crate::delivery::DeliveryState;
 use crate::outbox::settle::RECONCILE_MS;
 use crate::store::Writer;
@@ -66,6 +69,7 @@ pub(super) struct Loop {
     /// A task feeds campaigns; another campaign was begun meanwhile.
     feeding: bool,
     feed_again: bool,
+    couriers: Couriers,
     quiet: Vec<oneshot::Sender<Option<i64>>>,
     drains: Vec<oneshot::Sender<()>>,
 }
@@ -87,8 +91,11 @@ impl Loop {
         writer: Writer,
         queue: mpsc::WeakSender<Item>,
         beside: Handle,
-    ) -> Self {
-        Self {
+    ) -> anyhow::Result<Self> {
+        let guard = Guard { loopback: setup.callbell.as_ref().is_some_and(Callbell::is_local) };
+        let outside = setup.outside.clone();
+        let couriers = Couriers::new(guard, outside, shared.clone(), queue.clone(), beside.clone())?;
+        Ok(Self {
             node: setup.clock.new_id(),
             setup,
             shared,
@@ -106,9 +113,10 @@ impl Loop {
             unsettled: false,
             feeding: false,
             feed_again: true,
+            couriers,
             quiet: Vec::new(),
             drains: Vec::new(),
-        }
+        })
     }
 
     /// What an earlier life left: calls that were open become uncertain, definitions of live runs are read again.
@@ -117,7 +125,9 @@ impl Loop {
         let mut tx = self.writer.begin().await?;
         self.early = tx.has_early_statuses().await?;
         tx.rollback().await?;
-        self.deploy(Deployed::new(project)).await
+        self.deploy(Deployed::new(project)).await?;
+        self.couriers.see_to(self.setup.store.waiting_targets().await?);
+        Ok(())
     }
 
     async fn settle_unfinished(&mut self) -> anyhow::Result<()> {
@@ -158,6 +168,8 @@ impl Loop {
         self.due_ms = 0;
         self.feed_again = true;
         self.shared.replace(Arc::new(deployed));
+        // Targets may have gone.
+        self.shared.board.nudge();
         Ok(())
     }
 
@@ -202,10 +214,12 @@ impl Loop {
                     work.arrivals.push(arrival);
                     owed.events.push((reply, bytes));
                 }
-                Item::Told { incoming, bytes, reply } => {
+                Item::Told { incoming, raw, reply } => {
                     let id = || self.setup.clock.new_id();
-                    work.told.extend(incoming.into_iter().map(|one| Told::new(id(), one, &self.shared.key)));
-                    owed.told.push((reply, bytes));
+                    let told = incoming.len();
+                    let each = incoming.into_iter().zip(webhook::parts(&raw, told));
+                    work.told.extend(each.map(|(one, raw)| Told::new(id(), one, raw, &self.shared.key)));
+                    owed.told.push((reply, raw.len()));
                 }
                 Item::Call(result) => work.calls.push(result),
                 Item::Change { change, reply } => {
@@ -220,7 +234,12 @@ impl Loop {
                 }
                 Item::Quiet(reply) => self.quiet.push(reply),
                 Item::Drain(reply) => self.drains.push(reply),
-                Item::Look => (self.due_ms, self.schedule_ms) = (0, self.schedule_ms),
+                Item::Look => {
+                    self.due_ms = 0;
+                    self.shared.board.nudge();
+                }
+                // Only so that `quiet` is looked at again.
+                Item::Rested => {}
             }
         }
         // Behind the events, wherever it stood among them: answers are given by place.
@@ -283,6 +302,7 @@ impl Loop {
             node: &self.node,
             free: if claims { (SLOTS + closing).saturating_sub(self.open.len()) } else { 0 },
             suspended: self.suspended,
+            relays: self.setup.outside.relays,
             tick,
             early: self.early,
             calling: !self.open.is_empty(),
@@ -324,6 +344,10 @@ impl Loop {
             tracing::error!("the account refused the token: nothing is sent until relance is started with a valid one");
         }
         self.early = done.early;
+        if !done.relayed.is_empty() {
+            self.couriers.see_to(done.relayed);
+            self.shared.board.nudge();
+        }
         done.calls.into_iter().for_each(|call| self.begin_call(call));
         let mut accepted = done.accepted.into_iter();
         for (reply, bytes) in owed.events {
@@ -411,7 +435,9 @@ impl Loop {
     }
 
     fn answer_quiet(&mut self) {
-        let due_ms = self.due_ms.min(self.schedule_ms);
+        // Who works beside the loop keeps it awake, and is due by its own clock.
+        let Some(beside_ms) = self.shared.board.rests_until_ms() else { return };
+        let due_ms = self.due_ms.min(self.schedule_ms).min(beside_ms);
         let busy = !self.open.is_empty() || self.feeding || self.feed_again || !self.carried.is_empty();
         if busy || due_ms <= self.now_ms() {
             return;

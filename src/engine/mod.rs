@@ -10,14 +10,17 @@
 //! sent before the commit that holds the reason for it.
 
 pub mod advance;
+mod board;
 pub mod calendar;
 mod campaign;
 mod change;
 mod claim;
+mod couriers;
 pub mod deployed;
 mod evaluate;
 mod fire;
 mod group;
+mod hand_on;
 mod inbound;
 mod load;
 mod loops;
@@ -31,12 +34,13 @@ pub(crate) use submit::{Submission, Submitted};
 pub(crate) use take_back::TakenBack;
 
 use crate::clock::{self, Clock};
-use crate::config::Project;
+use crate::config::{Project, Secret};
 use crate::connector::Callbell;
 use crate::connector::webhook::Incoming;
 use crate::event::NewEvent;
 use crate::store::Store;
 use anyhow::Context as _;
+use bytes::Bytes;
 use deployed::Deployed;
 use group::{CallResult, NewArrival};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -65,6 +69,8 @@ struct Shared {
     waiting_bytes: AtomicUsize,
     draining: AtomicBool,
     load: Load,
+    /// Who works off rows beside the loop.
+    board: Arc<board::Board>,
 }
 
 /// What the loop did so far, for the load program.
@@ -104,6 +110,35 @@ pub struct Setup {
     pub callbell: Option<Callbell>,
     /// Where audience files lie: the project's root.
     pub root: std::path::PathBuf,
+    pub outside: Outside,
+}
+
+/// What the engine needs of its surroundings for what it does beside the account.
+#[derive(Clone)]
+pub struct Outside {
+    /// Looks the variable of a secret up; `None` = not set.
+    pub secrets: Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>,
+    /// Whether the targets of the relay get anything: what is played in `dev` must not reach real systems.
+    pub relays: bool,
+}
+
+impl Default for Outside {
+    /// Without any secret; nothing is handed on.
+    fn default() -> Self {
+        Self { secrets: Arc::new(|_| None), relays: false }
+    }
+}
+
+impl Outside {
+    fn secret(&self, name: &str) -> Option<Secret> {
+        (self.secrets)(name)
+    }
+}
+
+impl std::fmt::Debug for Outside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outside").finish_non_exhaustive()
+    }
 }
 
 /// Why an event was not taken in. It may be posted again.
@@ -119,7 +154,8 @@ enum Item {
     },
     Told {
         incoming: Vec<Incoming>,
-        bytes: usize,
+        /// The body they were read from.
+        raw: Bytes,
         reply: oneshot::Sender<Result<(), Busy>>,
     },
     Call(CallResult),
@@ -143,6 +179,8 @@ enum Item {
     Quiet(oneshot::Sender<Option<i64>>),
     /// The clock was moved.
     Look,
+    /// A worker beside the loop has nothing to do.
+    Rested,
     /// Answered when no call is open any more; nothing is claimed from then on.
     Drain(oneshot::Sender<()>),
 }
@@ -181,13 +219,14 @@ impl Engine {
         answer.await.unwrap_or(Err(Busy))
     }
 
-    /// Takes in what the account told by webhook.
+    /// Takes in what the account told by webhook. `raw`: the body it was read from, which the relay hands on.
     ///
     /// # Errors
     /// As [`Engine::accept`].
-    pub async fn told(&self, incoming: Vec<Incoming>, bytes: usize) -> Result<(), Busy> {
+    pub async fn told(&self, incoming: Vec<Incoming>, raw: Bytes) -> Result<(), Busy> {
         let (reply, answer) = oneshot::channel();
-        self.offer(Item::Told { incoming, bytes, reply }, bytes)?;
+        let bytes = raw.len();
+        self.offer(Item::Told { incoming, raw, reply }, bytes)?;
         answer.await.unwrap_or(Err(Busy))
     }
 
@@ -289,8 +328,9 @@ async fn begin(
         waiting_bytes: AtomicUsize::new(0),
         draining: AtomicBool::new(false),
         load: Load::default(),
+        board: Arc::default(),
     });
-    let mut running = loops::Loop::new(setup, shared.clone(), writer, queue, beside);
+    let mut running = loops::Loop::new(setup, shared.clone(), writer, queue, beside)?;
     running.take_up(project).await?;
     Ok((shared, running))
 }

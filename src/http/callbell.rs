@@ -31,7 +31,7 @@ pub(super) async fn take(State(app): State<App>, request: Request) -> Result<Res
     let incoming = webhook::read(&body, app.engine().clock().now_ms())
         .map_err(|error| Refusal::unreadable(error.to_string(), "send the event as JSON"))?;
     if incoming.iter().any(|one| *one != Incoming::Check) {
-        app.engine().told(incoming, body.len()).await.map_err(|_| Refusal::busy(hooks::some_seconds()))?;
+        app.engine().told(incoming, body.clone()).await.map_err(|_| Refusal::busy(hooks::some_seconds()))?;
     }
     Ok(ok())
 }

@@ -56,8 +56,9 @@ static END_ATTEMPTS: Statement = Statement::new(
 );
 
 static ADD_STATUSES: Statement = Statement::new(
-    "update attempt set statuses = r.statuses, code = coalesce(attempt.code, r.code)
-     from {rows: id text, statuses text, code bigint} r where attempt.id = r.id",
+    "update attempt set statuses = r.statuses, code = coalesce(attempt.code, r.code),
+        message_uuid = coalesce(attempt.message_uuid, r.message_uuid)
+     from {rows: id text, statuses text, code bigint, message_uuid text} r where attempt.id = r.id",
 );
 
 static FORGET_EVERY_EARLY: Statement =
@@ -143,7 +144,8 @@ impl Tx<'_> {
         let mut rows = Rows::default();
         for attempt in attempts {
             let statuses = serde_json::to_string(&attempt.statuses)?;
-            rows.push(&[(&attempt.id).into(), Cell::Text(&statuses), attempt.code.into()]);
+            let uuid = attempt.message_uuid.as_deref();
+            rows.push(&[(&attempt.id).into(), Cell::Text(&statuses), attempt.code.into(), uuid.into()]);
         }
         self.write(&ADD_STATUSES, rows).await.map(drop)
     }

@@ -222,6 +222,12 @@ impl Tx<'_> {
         }
         let written = self.write(&UPDATE, rows).await?;
         anyhow::ensure!(written == moved.len() as u64, super::Moved);
+        let unsent = |row: &&&DeliveryRow| {
+            matches!(row.delivery.state, DeliveryState::Skipped | DeliveryState::Rejected)
+                && row.was != row.delivery.state
+                && row.delivery.caller.is_some()
+        };
+        self.ended.extend(moved.iter().filter(unsent).map(|row| row.delivery.clone()));
         Ok(())
     }
 

@@ -11,6 +11,7 @@ pub mod deliveries;
 pub mod dialect;
 pub mod events;
 pub mod relay_targets;
+pub mod relays;
 pub mod runs;
 pub mod schedules;
 pub mod scopes;
@@ -18,6 +19,7 @@ pub mod scopes;
 mod suite;
 
 use crate::clock::Clock;
+use crate::delivery::Delivery;
 use anyhow::{Context as _, bail};
 use dialect::{Dialect, Kind, SIZES, Statement};
 use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
@@ -61,6 +63,8 @@ pub struct Tx<'w> {
     pub now_ms: i64,
     /// Statements executed and rows handed over, for the load program.
     pub counted: Counted,
+    /// Messages of the gateway that ended in this transaction without having been sent.
+    pub(crate) ended: Vec<Delivery>,
 }
 
 /// A guard was broken: another writer moved the row since it was read. The group is rolled back and done again.
@@ -156,7 +160,7 @@ impl Writer {
             }
             _ => self.clock.now_ms(),
         };
-        Ok(Tx { tx, dialect: self.dialect, now_ms, counted: Counted::default() })
+        Ok(Tx { tx, dialect: self.dialect, now_ms, counted: Counted::default(), ended: Vec::new() })
     }
 
     /// Opens the connection anew after an error that may have broken it. The old one goes first: the database then

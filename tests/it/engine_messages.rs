@@ -220,7 +220,7 @@ async fn a_message_and_an_order_of_one_person_make_one_contact(database: Databas
     let raw = created("1", "received", json!({})).to_string();
     let incoming = relance::connector::webhook::read(raw.as_bytes(), world.clock.now_ms()).unwrap();
     let order = world.new_event("order.paid", json!({"phone": ANA}));
-    let both = async move { tokio::join!(engine.accept(order), engine.told(incoming, raw.len())) };
+    let both = async move { tokio::join!(engine.accept(order), engine.told(incoming, raw.into())) };
     let (accepted, told) = world.within(both).await;
     assert!(accepted.is_ok() && told.is_ok());
     world.settle().await;

@@ -83,7 +83,7 @@ async fn a_correction_that_comes_before_the_answer_counts_as_well(database: Data
     let raw = mismatch(&uuid).to_string();
     let incoming = relance::connector::webhook::read(raw.as_bytes(), world.clock.now_ms()).unwrap();
     let engine = world.engine().clone();
-    world.within(async move { engine.told(incoming, raw.len()).await }).await.unwrap();
+    world.within(async move { engine.told(incoming, raw.into()).await }).await.unwrap();
     world.gate.open();
     world.settle().await;
     world.restart().await;

@@ -630,7 +630,7 @@ async fn a_status_before_the_answer_finds_its_message(database: Database) {
     }});
     let raw = body.to_string();
     let incoming = relance::connector::webhook::read(raw.as_bytes(), world.clock.now_ms()).unwrap();
-    world.engine().told(incoming, raw.len()).await.unwrap();
+    world.engine().told(incoming, raw.into()).await.unwrap();
     assert_eq!(world.delivery_states().await, ["sending"]);
     world.gate.open();
     world.settle().await;

@@ -23,7 +23,7 @@ use relance::connector::Callbell;
 use relance::connector::sandbox::{Sandbox, SandboxConfig, SandboxMessage, Way};
 use relance::connector::webhook;
 use relance::delivery::DeliveryState;
-use relance::engine::{Accepted, Engine, Setup};
+use relance::engine::{Accepted, Engine, Outside, Setup};
 use relance::event::{Dedupe, Evaluation, NewEvent};
 use relance::run::Run;
 use relance::store::Store;
@@ -45,6 +45,9 @@ pub(crate) const NOON: i64 = 1_772_449_200_000;
 /// The person of most tests.
 pub(crate) const ANA: &str = "+33612340001";
 pub(crate) const BOB: &str = "+33612340002";
+/// Secrets of two targets of the relay, of either kind.
+pub(crate) const CRM_SECRET: &str = "whsec_crm";
+pub(crate) const TOOL_SECRET: &str = "whsec_dG9vbC1zZWNyZXQ=";
 /// Instants and posts that one move of the clock may pass.
 const MOST_TURNS: usize = 50_000;
 /// Real time after which a world that does not come to rest is broken.
@@ -214,6 +217,15 @@ fn read(files: &Files) -> Project {
     loaded.project.unwrap()
 }
 
+/// What the environment of the engine holds: `CRM_SECRET`, `TOOL_SECRET`.
+fn secret(name: &str) -> Option<Secret> {
+    match name {
+        "CRM_SECRET" => Some(Secret::new(CRM_SECRET)),
+        "TOOL_SECRET" => Some(Secret::new(TOOL_SECRET)),
+        _ => None,
+    }
+}
+
 /// Everything of one story. See the top of this file.
 pub(crate) struct World {
     pub(crate) clock: Clock,
@@ -300,10 +312,15 @@ impl World {
 
     /// The account tells something that the fake vendor does not say by itself.
     pub(crate) async fn told(&self, body: Value) {
-        let raw = body.to_string();
-        let incoming = webhook::read(raw.as_bytes(), self.clock.now_ms()).unwrap();
+        self.told_raw(&body.to_string()).await;
+    }
+
+    /// As [`World::told`], byte for byte.
+    pub(crate) async fn told_raw(&self, raw: &str) {
+        let raw = Bytes::copy_from_slice(raw.as_bytes());
+        let incoming = webhook::read(&raw, self.clock.now_ms()).unwrap();
         let engine = self.engine().clone();
-        self.within(async move { engine.told(incoming, raw.len()).await }).await.unwrap();
+        self.within(async move { engine.told(incoming, raw).await }).await.unwrap();
         self.settle().await;
     }
 
@@ -373,7 +390,9 @@ impl World {
         let begin = move || {
             let engine = runtime.block_on(async {
                 let store = Store::open(&url).await.unwrap();
-                Engine::start(Setup { clock, store, callbell: Some(callbell), root }, &project).await.unwrap()
+                let outside = Outside { secrets: Arc::new(secret), relays: true };
+                let setup = Setup { clock, store, callbell: Some(callbell), root, outside };
+                Engine::start(setup, &project).await.unwrap()
             });
             Life { runtime, engine }
         };
@@ -586,7 +605,7 @@ impl Door {
 async fn receive(State((door, clock)): State<(Door, Clock)>, body: Bytes) -> Response {
     let Some(engine) = door.engine() else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     let incoming = webhook::read(&body, clock.now_ms()).unwrap();
-    match engine.told(incoming, body.len()).await {
+    match engine.told(incoming, body.clone()).await {
         Ok(()) => Json(json!({"status": "ok"})).into_response(),
         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }

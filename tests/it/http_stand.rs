@@ -4,7 +4,7 @@ use relance::clock::Clock;
 use relance::config::{Environment, Files, Secret};
 use relance::connector::sandbox::{Sandbox, SandboxConfig};
 use relance::connector::{Callbell, install_crypto};
-use relance::engine::{Engine, Setup};
+use relance::engine::{Engine, Outside, Setup};
 use relance::http::limits::Limits;
 use relance::http::{self, App, Mode};
 use relance::store::Store;
@@ -124,6 +124,7 @@ impl Stand {
             store: Store::open(&url).await.unwrap(),
             callbell: Some(sandbox(clock).await),
             root: folder.path().to_owned(),
+            outside: Outside::default(),
         };
         let loaded = relance::workflow::load(&files());
         assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);

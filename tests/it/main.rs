@@ -25,5 +25,7 @@ mod http_front;
 mod http_hooks;
 mod http_stand;
 mod process;
+mod relay;
 mod serve;
+mod targets;
 mod tidy;

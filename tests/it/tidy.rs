@@ -8,11 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may import whom, from the bottom to the top. `nouns` stands for all of them.
-const NOUNS: &[&str] = &["contact", "message", "delivery", "run", "event", "clock"];
+const NOUNS: &[&str] = &["contact", "message", "delivery", "relay", "run", "event", "clock"];
 const LAYERS: &[(&str, &[&str])] = &[
     ("contact", &["nouns"]),
     ("message", &["nouns"]),
     ("delivery", &["nouns"]),
+    ("relay", &["nouns"]),
     ("run", &["nouns"]),
     ("event", &["nouns"]),
     ("clock", &[]),
@@ -59,6 +60,7 @@ const PURE: &[&str] = &[
     "contact.rs",
     "message.rs",
     "delivery.rs",
+    "relay.rs",
     "run.rs",
     "event.rs",
     "condition.rs",
@@ -70,6 +72,7 @@ const PURE: &[&str] = &[
     "connector/wire",
     "connector/webhook",
     "connector/verdicts.rs",
+    "connector/guard.rs",
     "engine/advance.rs",
     "engine/calendar.rs",
     "engine/evaluate.rs",

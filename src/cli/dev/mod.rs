@@ -23,7 +23,7 @@ use crate::clock::{self, Clock};
 use crate::config::{Environment, Files, Loaded, Project, Secret};
 use crate::connector::Callbell;
 use crate::connector::sandbox::{Sandbox, SandboxConfig, Timing};
-use crate::engine::{Engine, Setup};
+use crate::engine::{Engine, Outside, Setup};
 use crate::http::dashboard::{self, Dev};
 use crate::http::{self, App, Mode};
 use crate::store::Store;
@@ -168,7 +168,8 @@ async fn start(
     tasks.spawn(serve_sandbox(sandbox_listener, sandbox.router()));
     let store = Store::open(&database::make_empty(&global.project)?).await?;
     let callbell = Callbell::new(&format!("http://{sandbox_address}/v1"), Some(token))?;
-    let setup = Setup { clock, store, callbell: Some(callbell), root: global.project.clone() };
+    let setup =
+        Setup { clock, store, callbell: Some(callbell), root: global.project.clone(), outside: Outside::default() };
     let engine = Engine::start(setup, project).await.context("the engine did not start")?;
     let environment = Arc::new(own_environment(address, webhook_secret));
     let admin = Secret::new(hex::encode(clock::new_secret()));

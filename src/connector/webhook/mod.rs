@@ -17,7 +17,9 @@ pub use status::StatusEvent;
 pub use time::read_time;
 
 use crate::event::Dedupe;
+use bytes::Bytes;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::fmt;
 
 /// How deep a body may be nested.
@@ -99,6 +101,16 @@ pub fn read(raw: &[u8], received_ms: i64) -> Result<Vec<Incoming>, ReadError> {
         Value::Array(items) => items.iter().map(|item| read_one(item, received_ms)).collect(),
         one => vec![read_one(one, received_ms)],
     })
+}
+
+/// The body's own bytes of each of the `count` things it tells: all of it when it tells one.
+pub fn parts(raw: &Bytes, count: usize) -> Vec<Bytes> {
+    let json = raw.strip_prefix("\u{feff}".as_bytes()).unwrap_or(raw);
+    let items: Option<Vec<&RawValue>> = (count > 1).then(|| serde_json::from_slice(json).ok()).flatten();
+    match items.filter(|items| items.len() == count) {
+        Some(items) => items.into_iter().map(|item| raw.slice_ref(item.get().as_bytes())).collect(),
+        None => vec![raw.clone(); count],
+    }
 }
 
 fn read_one(body: &Value, received_ms: i64) -> Incoming {

@@ -10,10 +10,12 @@ mod plan;
 mod runs;
 
 use super::deployed::{Definition, Deployed};
+use super::hand_on::Late;
 use super::submit::Desk;
 use crate::action::send_message::Planned;
 use crate::clock::Clock;
 use crate::contact::{Contact, Line};
+use crate::relay::Relay;
 use crate::run::{Run, RunState};
 use crate::store::aliases::AliasRow;
 use crate::store::attempts::{AttemptEnd, AttemptRow};
@@ -90,6 +92,10 @@ pub(super) struct Unit<'a> {
     pub(super) opened: Vec<(String, String)>,
     /// Messages of the gateway.
     pub(super) desk: Desk,
+    /// Results of the relay's posts.
+    pub(super) relayed: Vec<Relay>,
+    /// Statuses of the gateway's messages that waited for their answer.
+    pub(super) late: Vec<Late>,
 }
 
 impl<'a> Unit<'a> {
@@ -121,6 +127,8 @@ impl<'a> Unit<'a> {
             cancelled: Vec::new(),
             opened: Vec::new(),
             desk: Desk::default(),
+            relayed: Vec::new(),
+            late: Vec::new(),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod mask;
 mod query;
+mod relay;
 mod view;
 
 use super::error::Refusal;
@@ -35,6 +36,8 @@ pub(super) fn router(app: App) -> Router<App> {
         .route("/api/deliveries", get(deliveries))
         .route("/api/campaigns", get(campaigns))
         .route("/api/load", get(load))
+        .route("/api/relay", get(relay::list))
+        .route("/api/relay/redrive", post(relay::redrive))
         .route_layer(from_fn_with_state(app, admitted))
 }
 

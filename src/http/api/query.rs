@@ -2,6 +2,7 @@
 
 use crate::delivery::DeliveryState;
 use crate::http::error::Refusal;
+use crate::relay::RelayState;
 use crate::run::RunState;
 use axum::extract::Query as Pairs;
 use axum::http::Uri;
@@ -47,6 +48,10 @@ impl Query {
 
     pub(super) fn delivery_state(&self) -> Result<Option<DeliveryState>, Refusal> {
         self.word("state", &DeliveryState::ALL.map(DeliveryState::as_str), DeliveryState::parse)
+    }
+
+    pub(super) fn relay_state(&self) -> Result<Option<RelayState>, Refusal> {
+        self.word("state", &RelayState::ALL.map(RelayState::as_str), RelayState::parse)
     }
 
     pub(super) fn limit(&self) -> Result<u32, Refusal> {

@@ -2,6 +2,7 @@
 
 use super::mask::{masked, masked_text};
 use crate::event::Evaluation;
+use crate::relay::{Relay, RelayState};
 use crate::run::Run;
 use crate::store::attempts::AttemptRow;
 use crate::store::deliveries::DeliveryRow;
@@ -119,6 +120,24 @@ pub(super) fn campaign(row: &FiringRow) -> Value {
         "duplicates": row.counts.duplicates,
         "bad": row.counts.bad,
         "bad_rows": row.bad_rows,
+    })
+}
+
+/// One event on its way to one target, without its body.
+pub(super) fn relay(row: &Relay) -> Value {
+    json!({
+        "id": row.id,
+        "target": row.target,
+        "event": row.event,
+        "name": row.name,
+        "state": row.state.as_str(),
+        "attempts": row.attempts,
+        "due_at": (row.state == RelayState::Queued).then(|| iso(row.due_at_ms)),
+        "expires_at": iso(row.expires_at_ms),
+        "ended_at": row.ended_at_ms.map(iso),
+        "http_status": row.http_status,
+        "error": row.error.as_deref().map(masked_text),
+        "redrive_of": row.redrive_of,
     })
 }
 

@@ -10,6 +10,7 @@ mod database;
 mod deliveries;
 mod events;
 mod relay_targets;
+mod relays;
 mod rows;
 mod runs;
 mod schedules;

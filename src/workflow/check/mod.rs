@@ -17,6 +17,7 @@ mod media;
 mod paths;
 mod pattern;
 mod project;
+mod relays;
 mod report;
 mod samples;
 mod schedule;

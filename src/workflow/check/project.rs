@@ -6,7 +6,7 @@ use super::duration::parse_zone;
 use super::fields::{Fields, Shape, later_value};
 use super::report::Report;
 use super::values::{check_name, duration, integer, plain_text, scalar};
-use super::{sources, tokens, vars};
+use super::{relays, sources, tokens, vars};
 use crate::config::{CallbellSettings, ConsentRule, ProjectSettings};
 use crate::contact::{Phone, PhoneError};
 use crate::workflow::yaml::{Entry, Kind, Node};
@@ -29,8 +29,9 @@ const PROJECT: Shape = Shape {
         "colleagues",
         "tokens",
         "vars",
+        "relay",
     ],
-    later: &["opt_out", "relay", "allow_hosts", "caps"],
+    later: &["opt_out", "allow_hosts", "caps"],
     elsewhere: &[
         ("timezone", "write it under `settings:`"),
         ("quiet_hours", "write it under `settings:`"),
@@ -95,6 +96,9 @@ pub(super) fn read(report: &mut Report, root: Option<&Node>) -> ProjectSettings 
     if let Some(entry) = fields.get("vars") {
         settings.vars = vars::read_literals(report, entry);
     }
+    if let Some(entry) = fields.get("relay") {
+        settings.relay = relays::read(report, entry);
+    }
     settings
 }
 
@@ -118,6 +122,7 @@ pub(super) fn usual() -> ProjectSettings {
         colleagues: BTreeMap::new(),
         tokens: BTreeMap::new(),
         vars: serde_json::Map::new(),
+        relay: Vec::new(),
     }
 }
 

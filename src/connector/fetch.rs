@@ -1,0 +1,101 @@
+//! Fetch: HTTP to addresses that others named, through the guard: files of customers, targets of the relay.
+//!
+//! ```text
+//! address ─► guard (literal) ─► resolver ─► guard (every answer) ─► the very addresses that are dialled
+//! ```
+//! Never with the account's token. Invariant: no redirect is followed and no proxy is asked, so the host that was
+//! checked is the host that answers.
+
+use super::guard::{Guard, REFUSED};
+use super::{describe, install_crypto};
+use anyhow::Context as _;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Client, Url};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A client for addresses that others named. Cloning shares its connections.
+#[derive(Debug, Clone)]
+pub struct Fetcher {
+    http: Client,
+    guard: Guard,
+}
+
+impl Fetcher {
+    /// `total`: how long a whole exchange may take.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(guard: Guard, total: Duration) -> anyhow::Result<Self> {
+        install_crypto();
+        let http = Client::builder()
+            .user_agent(concat!("relance/", env!("CARGO_PKG_VERSION")))
+            .http1_only()
+            .retry(reqwest::retry::never())
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .dns_resolver(Arc::new(Guarded(guard)))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(total)
+            .build()
+            .context("cannot set up the HTTP client")?;
+        Ok(Self { http, guard })
+    }
+
+    /// The client and the address, once the guard has let it pass.
+    ///
+    /// # Errors
+    /// A sentence for people, without the address.
+    pub(super) fn open(&self, url: &str) -> Result<(&Client, Url), String> {
+        let url = Url::parse(url).map_err(|_| "the address cannot be read".to_owned())?;
+        self.guard.check(&url)?;
+        Ok((&self.http, url))
+    }
+}
+
+/// What went wrong, in one line and without the address; a guarded address is said to be one.
+pub(super) fn words(error: reqwest::Error) -> String {
+    let said = describe(error);
+    if said.contains(REFUSED) { REFUSED.to_owned() } else { said }
+}
+
+/// Resolves a name, and refuses it when any of its addresses is closed: the next lookup could give that one.
+struct Guarded(Guard);
+
+impl Resolve for Guarded {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guard = self.0;
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            if found.iter().all(|address| guard.allows(address.ip())) {
+                return Ok(Box::new(found.into_iter()) as Addrs);
+            }
+            Err(REFUSED.into())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_of_this_machine_is_not_dialled_unless_it_is_allowed() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
+        let dialled = tokio::spawn(async move { listener.accept().await.map(drop) });
+        let ask = async |guard| {
+            let fetcher = Fetcher::new(guard, Duration::from_secs(5)).unwrap();
+            let (http, url) = fetcher.open(&url).unwrap();
+            words(http.get(url).send().await.unwrap_err())
+        };
+        assert_eq!(ask(Guard::default()).await, REFUSED);
+        assert!(!dialled.is_finished());
+        assert_ne!(ask(Guard { loopback: true }).await, REFUSED);
+        dialled.await.unwrap().unwrap();
+    }
+}
