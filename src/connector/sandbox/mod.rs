@@ -1,7 +1,7 @@
 //! Sandbox: a fake Callbell over real HTTP, for `relance sandbox`, for `dev` and for the tests.
 //!
 //! ```text
-//! api ────┐                       ┌── request, extras, fill, office (what the reference says)
+//! api ────┐                       ┌── request, fill, office (what the reference says)
 //!         ├─→ account (one mutex) ┼── faults
 //! control ┘                       └── mailbox ──→ pump ──→ the webhook
 //! files: what customers sent, by addresses that expire
@@ -15,7 +15,6 @@
 mod account;
 mod api;
 mod control;
-mod extras;
 mod faults;
 mod files;
 mod fill;

@@ -4,6 +4,7 @@
 
 use super::request::Recipient;
 use crate::config::{Channel, ChannelKind};
+use crate::message::Bot;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -73,11 +74,10 @@ pub(super) struct BotState {
 }
 
 impl BotState {
-    /// `bot_start` or `bot_end`, read before.
-    pub(super) fn asked(word: &str, now_ms: i64) -> Self {
-        match word {
-            "bot_start" => Self { status: "started", started_ms: Some(now_ms) },
-            _ => Self { status: "ended", started_ms: None },
+    pub(super) fn asked(bot: Bot, now_ms: i64) -> Self {
+        match bot {
+            Bot::Start => Self { status: "started", started_ms: Some(now_ms) },
+            Bot::Stop => Self { status: "ended", started_ms: None },
         }
     }
 }

@@ -3,7 +3,6 @@
 //! Pure. Invariant: a message is taken at most once per request, whatever the caller is told of it.
 
 use super::account::Account;
-use super::extras::Extras;
 use super::faults::Fault;
 use super::payload;
 use super::request::{Refusal, read};
@@ -27,7 +26,7 @@ impl Account {
         let (wants_contact, wants_conversation) = (request.wants_contact, request.wants_conversation);
         let body: Box<RawValue> =
             serde_json::from_slice(raw).map_err(|_| Refusal::field(400, "base", "invalid JSON"))?;
-        let number = self.accept(request, &Extras::read(raw), body, now_ms)?;
+        let number = self.accept(request, body, now_ms)?;
         let as_list = wants_contact && self.faults.take(Fault::ContactList);
         let (message, person, _) = self.around(number).ok_or_else(|| Refusal::plain(500, "internal error"))?;
         let mut said = json!({ "uuid": message.uuid, "status": "enqueued" });

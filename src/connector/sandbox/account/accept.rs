@@ -2,7 +2,6 @@
 //!
 //! Pure. Invariant: whatever the platform will do with the message, the request is answered `enqueued` first.
 
-use super::super::extras::Extras;
 use super::super::fill::fill;
 use super::super::message::{Failure, SandboxMessage, Status, Timing, Way, real_kind};
 use super::super::people::{BotState, Line};
@@ -30,14 +29,13 @@ impl Account {
     pub(in super::super) fn accept(
         &mut self,
         request: SendRequest,
-        extras: &Extras,
         body: Box<RawValue>,
         now_ms: i64,
     ) -> Result<u64, Refusal> {
-        let (line, template) = self.references(&request, extras)?;
+        let (line, template) = self.references(&request)?;
         let person = self.meet(&request.to, &line.uuid, now_ms);
         self.converse(&person, &line.uuid, now_ms);
-        self.hand_over(&person, extras, now_ms);
+        self.hand_over(&person, &request, now_ms);
         let filled =
             template.as_ref().map(|template| fill(template, &request.kind, &request.text, &request.template_values));
         let fate = self.judge(&request, &line, &person, template.as_ref(), filled.as_ref(), now_ms);
@@ -72,13 +70,13 @@ impl Account {
         Ok(number)
     }
 
-    fn references(&self, request: &SendRequest, extras: &Extras) -> Result<(Line, Option<LockedTemplate>), Refusal> {
+    fn references(&self, request: &SendRequest) -> Result<(Line, Option<LockedTemplate>), Refusal> {
         if request.from != "whatsapp" {
             return Err(Refusal::field(422, "from", "has no channel"));
         }
         let line = self.working_line(request.channel_uuid.as_deref()).cloned();
         let template = request.template_uuid.as_deref().map(|uuid| self.template(uuid).cloned());
-        let team = extras.team_uuid.as_deref().map(|uuid| self.office.team(uuid));
+        let team = request.team_uuid.as_deref().map(|uuid| self.office.team(uuid));
         let unknown = [
             ("channel_uuid", line.is_none()),
             ("team_uuid", team == Some(None)),
@@ -96,16 +94,16 @@ impl Account {
     }
 
     /// `assigned_user`, `team_uuid` and `bot_status` of a send. A colleague outside the team is not assigned.
-    fn hand_over(&mut self, key: &str, extras: &Extras, now_ms: i64) {
+    fn hand_over(&mut self, key: &str, request: &SendRequest, now_ms: i64) {
         let Some(person) = self.people.get_mut(key) else { return };
         let before = (person.assigned.clone(), person.team.clone());
-        if extras.team_uuid.is_some() {
-            person.team.clone_from(&extras.team_uuid);
+        if request.team_uuid.is_some() {
+            person.team.clone_from(&request.team_uuid);
         }
-        if let (Some(word), Some(_)) = (&extras.bot_status, &self.office.bot) {
-            person.bot = BotState::asked(word, now_ms);
+        if let (Some(bot), Some(_)) = (request.bot, &self.office.bot) {
+            person.bot = BotState::asked(bot, now_ms);
         }
-        let user = extras.assigned_user.as_deref();
+        let user = request.assigned_user.as_deref();
         let user = user.filter(|email| self.office.may_have(email, person.team.as_deref()));
         if let Some(user) = user {
             person.assigned = Some(user.to_owned());

@@ -6,6 +6,7 @@ use super::super::people::{BotState, Note, Person, key_of, new_person};
 use super::super::request::Recipient;
 use super::{Account, told::Shape};
 use crate::connector::sandbox::payload;
+use crate::message::Bot;
 use serde_json::{Map, Value, json};
 
 /// What a call changes of a contact; `None` leaves it. Checked: every reference is known.
@@ -20,8 +21,7 @@ pub(in super::super) struct ContactChange {
     pub(in super::super) assigned: Option<Option<String>>,
     pub(in super::super) team: Option<String>,
     pub(in super::super) funnel: Option<String>,
-    /// `bot_start` or `bot_end`.
-    pub(in super::super) bot: Option<String>,
+    pub(in super::super) bot: Option<Bot>,
     /// `""` clears it.
     pub(in super::super) note: Option<String>,
 }
@@ -112,8 +112,8 @@ impl Account {
         if let Some(note) = change.note {
             person.note = Some(note).filter(|note| !note.is_empty());
         }
-        if let Some(word) = change.bot.filter(|_| with_bot) {
-            person.bot = BotState::asked(&word, now_ms);
+        if let Some(bot) = change.bot.filter(|_| with_bot) {
+            person.bot = BotState::asked(bot, now_ms);
         }
         if before == shown(person) {
             return false;
@@ -210,7 +210,7 @@ fn as_shown(value: Value) -> Value {
 }
 
 /// Everything of a contact that a change may touch.
-fn shown(person: &Person) -> (Vec<Option<String>>, Vec<String>, Map<String, Value>, &'static str) {
-    let texts = [&person.name, &person.assigned, &person.team, &person.funnel, &person.note];
-    (texts.map(Clone::clone).into(), person.tags.clone(), person.custom.clone(), person.bot.status)
+fn shown(person: &Person) -> Value {
+    let Person { name, assigned, team, funnel, note, tags, custom, bot, .. } = person;
+    json!([name, assigned, team, funnel, note, tags, custom, bot.status])
 }

@@ -5,6 +5,7 @@
 use super::super::account::ContactChange;
 use super::super::office::Office;
 use super::fields::Fields;
+use crate::message::Bot;
 use serde_json::{Map, Value};
 
 /// Characters of a contact's note.
@@ -31,9 +32,15 @@ pub(super) fn read(fields: &mut Fields, office: &Office) -> ContactChange {
         assigned: read_assigned(fields, office),
         team,
         funnel: None,
-        bot: fields.word("bot_status", &["bot_start", "bot_end"]),
+        bot: read_bot(fields, "bot_status"),
         note,
     }
+}
+
+/// `bot_start` or `bot_end`.
+pub(super) fn read_bot(fields: &mut Fields, field: &str) -> Option<Bot> {
+    let word = fields.word(field, &["bot_start", "bot_end"])?;
+    Some(if word == "bot_start" { Bot::Start } else { Bot::Stop })
 }
 
 /// Tags as the account spells them, each once.

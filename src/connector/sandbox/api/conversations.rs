@@ -3,6 +3,7 @@
 use super::super::Sandbox;
 use super::super::account::{Account, ContactChange, Shape};
 use super::super::payload;
+use super::change::read_bot;
 use super::{Fields, Said, found, unknown};
 use axum::Router;
 use axum::body::Bytes;
@@ -30,7 +31,7 @@ async fn set_bot(State(sandbox): State<Sandbox>, Path(uuid): Path<String>, raw: 
     sandbox.change(&raw, |account, fields, now_ms| {
         let key = account.key_by_uuid(&uuid).ok_or_else(unknown)?;
         fields.needed("status");
-        let bot = fields.word("status", &["bot_start", "bot_end"]);
+        let bot = read_bot(fields, "status");
         fields.check()?;
         account.change_contact(&key, ContactChange { bot, ..ContactChange::default() }, now_ms);
         account.bot_answer(&key).ok_or_else(unknown)

@@ -93,3 +93,17 @@ async fn calls_hold_the_bodies_of_what_was_asked() {
     let (status, said) = stand.call("POST", "/v1/contacts", json!([])).await;
     assert_eq!((status, said), (400, json!({"error": {"base": ["invalid JSON"]}})));
 }
+
+#[tokio::test]
+async fn what_the_command_prints_is_there() {
+    let stand = stand(|_| {}).await;
+    for (call, _) in NOTES {
+        let (methods, path) = call.split_once(' ').unwrap();
+        for method in methods.split('|') {
+            let path = path.split('?').next().unwrap();
+            let (status, _) = stand.call(method, path, Value::Null).await;
+            let known = if method == "GET" { status == 200 } else { matches!(status, 400 | 415 | 422) };
+            assert!(known, "{method} {path}: {status}");
+        }
+    }
+}
