@@ -307,6 +307,7 @@ async fn a_token_does_what_its_scopes_allow_and_no_more() {
     let nothing = json!({});
     assert_eq!(status(&bearer(READER), Method::GET, "/v1/templates", &nothing).await, 200);
     assert_eq!(status(&bearer(READER), Method::POST, "/v1/messages/send", &text(ANA, "x")).await, 403);
+    assert_eq!(status(&bearer(READER), Method::GET, "/v1/contacts", &nothing).await, 403, "it holds numbers");
     assert_eq!(status(&bearer(READER), Method::GET, "/api/runs", &nothing).await, 200);
     assert_eq!(status(&bearer(READER), Method::POST, "/api/events/order.paid", &nothing).await, 403);
     assert_eq!(status(&bearer(SENDER), Method::POST, "/api/events/order.paid", &nothing).await, 200);
