@@ -263,7 +263,13 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::pass((Patch, "/users/{uuid}/status"), "The same", AGENT_STATUS),
     Endpoint::new((Post, "/webhooks/subscribe"), Act::Subscribe, "Have the account's events handed on", SUBSCRIBE),
     Endpoint::new((Delete, "/webhooks/unsubscribe"), Act::Unsubscribe, "No longer", &[]),
-    Endpoint::new((Get, "/webhooks/events"), Act::Events, "List what was handed on", EVENTS).personal(),
+    Endpoint::new(
+        (Get, "/webhooks/events"),
+        Act::Events,
+        "List what was handed on; the payload of what was taken is not kept",
+        EVENTS,
+    )
+    .personal(),
 ];
 
 #[cfg(test)]
