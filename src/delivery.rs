@@ -121,6 +121,17 @@ pub fn inside_id(uuid: &str) -> Option<String> {
     Some(ulid::Ulid::from(bits).to_string())
 }
 
+/// The code with which the platform would have refused what relance did not send for this reason; `None` when it has none.
+pub fn code_of_reason(reason: &str) -> Option<i64> {
+    match reason {
+        "window_closed" => Some(131_047),
+        "opted_out" => Some(131_050),
+        "invalid_values" => Some(132_000),
+        "template_unavailable" => Some(132_001),
+        _ => None,
+    }
+}
+
 /// Why nothing of a scope leaves: the account, a channel, or a template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {

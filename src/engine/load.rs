@@ -111,7 +111,9 @@ pub(super) async fn load_runs(
     unit: &mut Unit<'_>,
     runs: BTreeSet<String>,
 ) -> anyhow::Result<BTreeSet<String>> {
-    let ids: Vec<&str> = runs.iter().map(String::as_str).filter(|id| !unit.knows_run(id)).collect();
+    // A message of the gateway has no run.
+    let unknown = |id: &&str| !id.is_empty() && !unit.knows_run(id);
+    let ids: Vec<&str> = runs.iter().map(String::as_str).filter(unknown).collect();
     let mut people = BTreeSet::new();
     for row in tx.runs(&ids).await? {
         people.insert(row.run.contact.clone());

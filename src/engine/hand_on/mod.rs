@@ -9,7 +9,7 @@ use super::inbound::{Told, attempt_of};
 use super::unit::Unit;
 use crate::connector::webhook::Incoming;
 use crate::contact::Contact;
-use crate::delivery::{Delivery, DeliveryState};
+use crate::delivery::{Delivery, DeliveryState, code_of_reason, outside_id};
 use crate::relay::{Relay, subscribed_key};
 use crate::store::Tx;
 use crate::store::contacts::ContactKey;
@@ -153,11 +153,6 @@ fn single(value: &mut Value) -> &mut Value {
     }
 }
 
-/// A delivery's id as its caller knows it: the same 128 bits in hex, like the vendor's own ids.
-fn outside_id(id: &str) -> String {
-    ulid::Ulid::from_string(id).map_or_else(|_| id.to_owned(), |ulid| format!("{:032x}", u128::from(ulid)))
-}
-
 /// What the vendor would tell of a message that it could not deliver: who only listens must hear of it too.
 fn failure(delivery: &Delivery, people: &[Contact]) -> String {
     let person = people.iter().find(|contact| contact.id == delivery.contact);
@@ -175,7 +170,7 @@ fn failure(delivery: &Delivery, people: &[Contact]) -> String {
             "messageStatusPayload": {
                 "type": "failed",
                 "destination": digits,
-                "payload": { "code": Value::Null, "reason": format!("{word}: {}", delivery.reason) },
+                "payload": { "code": code_of_reason(&delivery.reason), "reason": format!("{word}: {}", delivery.reason) },
             },
             "metadata": metadata,
             "contact": contact,

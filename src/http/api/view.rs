@@ -63,6 +63,7 @@ pub(super) fn delivery(row: &DeliveryRow, attempts: Vec<Value>) -> Value {
         "run": delivery.run,
         "workflow": delivery.workflow,
         "step": delivery.step,
+        "caller": delivery.caller,
         "contact": delivery.contact,
         "channel": delivery.channel,
         "purpose": delivery.purpose,

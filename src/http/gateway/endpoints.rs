@@ -104,6 +104,11 @@ impl Endpoint {
         Self::new(at, Act::Pass, summary, parameters)
     }
 
+    /// What it answers holds people's numbers, which the scope `read` does not show.
+    const fn personal(self) -> Self {
+        Self { scope: Scope::Operate, ..self }
+    }
+
     /// Whether relance answers by itself, as far as it knows; else the account does.
     pub(super) fn is_own(&self) -> bool {
         !matches!(self.act, Act::Pass | Act::Funnel | Act::Me)
@@ -218,14 +223,14 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::new((Get, "/messages/status/{uuid}"), Act::Status, "Where a message is", &[]),
     Endpoint::new((Delete, "/messages/{uuid}"), Act::Delete, "Take a message back, or delete it in the account", &[]),
     Endpoint::new((Delete, "/messages"), Act::Delete, "The same, with the uuid in the body", MESSAGE_UUID),
-    Endpoint::pass((Get, "/contacts"), "List contacts", CONTACTS),
+    Endpoint::pass((Get, "/contacts"), "List contacts", CONTACTS).personal(),
     Endpoint::pass((Post, "/contacts"), "Create a contact", NEW_CONTACT),
-    Endpoint::pass((Get, "/contacts/{uuid}"), "Show a contact", &[query("include_field_types")]),
+    Endpoint::pass((Get, "/contacts/{uuid}"), "Show a contact", &[query("include_field_types")]).personal(),
     Endpoint::pass((Patch, "/contacts/{uuid}"), "Change a contact", CHANGED_CONTACT),
     Endpoint::pass((Delete, "/contacts/{uuid}"), "Delete a contact", &[]),
-    Endpoint::pass((Get, "/contacts/phone/{number}"), "Find a contact by number", &[query("channel_uuid")]),
-    Endpoint::pass((Get, "/contacts/bsuid/{bsuid}"), "Find a contact by WhatsApp id", &[]),
-    Endpoint::pass((Get, "/contacts/{uuid}/messages"), "List a contact's messages", &[page()]),
+    Endpoint::pass((Get, "/contacts/phone/{number}"), "Find a contact by number", &[query("channel_uuid")]).personal(),
+    Endpoint::pass((Get, "/contacts/bsuid/{bsuid}"), "Find a contact by WhatsApp id", &[]).personal(),
+    Endpoint::pass((Get, "/contacts/{uuid}/messages"), "List a contact's messages", &[page()]).personal(),
     Endpoint::pass((Get, "/contacts/{uuid}/bot"), "Show a contact's bot", &[]),
     Endpoint::pass((Post, "/contacts/{uuid}/bot"), "Start or end a contact's bot", &[body("status", Text).needed()]),
     Endpoint::pass((Post, "/contacts/{uuid}/conversation/open"), "Open a conversation", &[]),
@@ -258,7 +263,13 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::pass((Patch, "/users/{uuid}/status"), "The same", AGENT_STATUS),
     Endpoint::new((Post, "/webhooks/subscribe"), Act::Subscribe, "Have the account's events handed on", SUBSCRIBE),
     Endpoint::new((Delete, "/webhooks/unsubscribe"), Act::Unsubscribe, "No longer", &[]),
-    Endpoint::new((Get, "/webhooks/events"), Act::Events, "List what was handed on", EVENTS),
+    Endpoint::new(
+        (Get, "/webhooks/events"),
+        Act::Events,
+        "List what was handed on; the payload of what was taken is not kept",
+        EVENTS,
+    )
+    .personal(),
 ];
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::Asked;
 use super::answer::Answer;
 use super::pass;
 use crate::connector::verdicts;
-use crate::delivery::{DeliveryState, VendorStatus, inside_id};
+use crate::delivery::{DeliveryState, VendorStatus, code_of_reason, inside_id};
 use crate::engine::TakenBack;
 use crate::http::hooks::some_seconds;
 use crate::store::attempts::AttemptRow;
@@ -58,23 +58,12 @@ fn why(row: &DeliveryRow, last: Option<&AttemptRow>) -> (Option<i64>, String) {
     let code = match (row.delivery.state, last) {
         (DeliveryState::Accepted, Some(attempt)) => attempt.code,
         (DeliveryState::Rejected, Some(attempt)) => attempt.code.or(attempt.http_status),
-        _ => code_of(reason),
+        _ => code_of_reason(reason),
     };
     let meaning = code.map(|code| verdicts::verdict(code).meaning.as_str()).unwrap_or_default();
     let said = last.and_then(|attempt| attempt.error.as_deref()).unwrap_or_default();
     let words = [meaning, said, reason].into_iter().find(|words| !words.is_empty()).unwrap_or("failed");
     (code, words.to_owned())
-}
-
-/// The code with which the platform would have refused what relance did not send.
-fn code_of(reason: &str) -> Option<i64> {
-    match reason {
-        "window_closed" => Some(131_047),
-        "opted_out" => Some(131_050),
-        "invalid_values" => Some(132_000),
-        "template_unavailable" => Some(132_001),
-        _ => None,
-    }
 }
 
 pub(super) async fn delete(asked: &Asked) -> Result<Answer, Answer> {

@@ -7,6 +7,7 @@ use super::Asked;
 use super::answer::Answer;
 use crate::http::front::Caller;
 use crate::http::hooks::some_seconds;
+use crate::relay::subscribed_key;
 use crate::store::relay_targets::{RelayedFilter, RelayedRow, TargetRow};
 use jiff::Timestamp;
 use reqwest::Url;
@@ -65,7 +66,7 @@ pub(super) async fn unsubscribe(asked: &Asked) -> Result<Answer, Answer> {
     }
 }
 
-/// What was handed on to this token's target, newest first.
+/// What was handed on to this token's target, newest first. What the target took is not kept: its payload is null.
 pub(super) async fn events(asked: &Asked) -> Result<Answer, Answer> {
     let page = number(asked, "page", 1, u32::MAX)?;
     let items = number(asked, "items", PAGE, MOST_ROWS)?;
@@ -76,7 +77,7 @@ pub(super) async fn events(asked: &Asked) -> Result<Answer, Answer> {
         Some(_) => return Err(Answer::faulty(400, "status", "is not included in the list")),
     };
     let events = asked.query("subscriptions").map(split).unwrap_or_default();
-    let filter = RelayedFilter { target: asked.caller.clone(), success, events, page, items };
+    let filter = RelayedFilter { target: subscribed_key(&asked.caller), success, events, page, items };
     let found = asked.app.engine().store().relayed(&filter).await;
     let (rows, all) = found.map_err(|error| Answer::store(&error))?;
     let rows: Vec<Value> = rows.iter().map(shown).collect();
