@@ -83,6 +83,9 @@ pub struct Progress {
     /// Name of the channel by which the person wrote, when a message started it: answers leave by the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
+    /// A status of a message started it: what it sends starts nothing by its own statuses.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_status: bool,
     /// What happened, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trace: Vec<TraceEntry>,

@@ -10,6 +10,7 @@ use super::guard::{Guard, REFUSED};
 use super::{describe, install_crypto};
 use anyhow::Context as _;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::HeaderValue;
 use reqwest::{Client, Url};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -52,7 +53,7 @@ impl Fetcher {
     /// A sentence for people, without the address.
     pub(super) fn open(&self, url: &str) -> Result<(&Client, Url), String> {
         let url = Url::parse(url).map_err(|_| "the address cannot be read".to_owned())?;
-        self.guard.check(&url)?;
+        self.guard.check(url.scheme(), url.host_str().unwrap_or_default())?;
         Ok((&self.http, url))
     }
 }
@@ -61,6 +62,12 @@ impl Fetcher {
 pub(super) fn words(error: reqwest::Error) -> String {
     let said = describe(error);
     if said.contains(REFUSED) { REFUSED.to_owned() } else { said }
+}
+
+/// Milliseconds that a `Retry-After` in seconds asks for; a date is not understood, and asks for nothing.
+pub(super) fn wait_ms(header: Option<&HeaderValue>) -> Option<i64> {
+    let seconds: u32 = header?.to_str().ok()?.trim().parse().ok()?;
+    Some(i64::from(seconds) * 1000)
 }
 
 /// Resolves a name, and refuses it when any of its addresses is closed: the next lookup could give that one.
@@ -97,5 +104,32 @@ mod tests {
         assert!(!dialled.is_finished());
         assert_ne!(ask(Guard { loopback: true }).await, REFUSED);
         dialled.await.unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_literal_in_an_address_is_looked_at_in_every_notation() {
+        let check = |guard: Guard, url: &str| {
+            let url = Url::parse(url).unwrap();
+            guard.check(url.scheme(), url.host_str().unwrap_or_default()).is_ok()
+        };
+        let closed = [
+            "http://127.0.0.1/x",
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://[::1]:80/",
+            "http://0177.0.0.1/",
+            "http://[::ffff:7f00:1]/",
+            "https://10.0.0.1/",
+            "ftp://example.com/",
+            "file:///etc/passwd",
+            "data:,x",
+        ];
+        for url in closed {
+            assert!(!check(Guard::default(), url), "{url}");
+        }
+        assert!(check(Guard::default(), "https://example.com/") && check(Guard::default(), "http://1.1.1.1/"));
+        let local = Guard { loopback: true };
+        assert!(check(local, "http://127.0.0.1:4010/") && check(local, "http://[::1]/"));
+        assert!(!check(local, "http://10.0.0.1/") && !check(local, "http://169.254.169.254/"));
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Invariant: the body leaves byte for byte as it was kept, and each post is signed anew with its own time.
 
-use super::fetch::{Fetcher, words};
-use super::guard::{Guard, wait_ms};
+use super::fetch::{Fetcher, wait_ms, words};
+use super::guard::Guard;
 use crate::config::Secret;
 use crate::relay::{Relay, Signature};
 use base64::Engine as _;

@@ -32,6 +32,8 @@ pub struct Deployed {
     /// Event name → who listens: workflow id and index of the trigger, by id.
     webhooks: HashMap<String, Vec<(String, usize)>>,
     messages: Vec<(String, usize)>,
+    statuses: Vec<(String, usize)>,
+    contacts: Vec<(String, usize)>,
 }
 
 impl Deployed {
@@ -42,7 +44,8 @@ impl Deployed {
             (id.clone(), Arc::new(Definition::new(workflow, &settings, &project.files)))
         };
         let definitions: BTreeMap<_, _> = project.workflows.iter().map(definition).collect();
-        let (mut webhooks, mut messages) = (HashMap::<String, Vec<_>>::new(), Vec::new());
+        let mut webhooks = HashMap::<String, Vec<_>>::new();
+        let (mut messages, mut statuses, mut contacts) = (Vec::new(), Vec::new(), Vec::new());
         for (id, definition) in &definitions {
             for (index, trigger) in definition.enabled_triggers() {
                 match &trigger.kind {
@@ -50,11 +53,14 @@ impl Deployed {
                         webhooks.entry(event.clone()).or_default().push((id.clone(), index));
                     }
                     TriggerKind::Message { .. } => messages.push((id.clone(), index)),
+                    TriggerKind::MessageStatus { .. } => statuses.push((id.clone(), index)),
+                    TriggerKind::Contact { .. } => contacts.push((id.clone(), index)),
                     TriggerKind::Schedule { .. } => {}
                 }
             }
         }
-        Self { settings, catalogue: project.catalogue.clone(), definitions, webhooks, messages }
+        let catalogue = project.catalogue.clone();
+        Self { settings, catalogue, definitions, webhooks, messages, statuses, contacts }
     }
 
     /// Triggers on a webhook event of this name from this source.
@@ -70,6 +76,16 @@ impl Deployed {
     /// Triggers on messages of customers.
     pub fn messages(&self) -> impl Iterator<Item = (&Arc<Definition>, &Trigger)> {
         self.resolve(&self.messages)
+    }
+
+    /// Triggers on what becomes of our messages.
+    pub fn statuses(&self) -> impl Iterator<Item = (&Arc<Definition>, &Trigger)> {
+        self.resolve(&self.statuses)
+    }
+
+    /// Triggers on changes of people in the account.
+    pub fn contacts(&self) -> impl Iterator<Item = (&Arc<Definition>, &Trigger)> {
+        self.resolve(&self.contacts)
     }
 
     /// Every schedule that may fire.

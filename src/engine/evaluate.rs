@@ -12,7 +12,7 @@ use crate::event::{Evaluation, EvaluationResult, NewEvent};
 use crate::expr::Scope;
 use crate::run::{Progress, Run, RunState};
 use crate::store::contacts::ContactKey;
-use crate::trigger::Trigger;
+use crate::trigger::{Trigger, TriggerKind};
 use crate::workflow::{Again, ContactMap, Workflow};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -30,6 +30,8 @@ pub(super) struct Arrival {
     /// Its `data` stands beside it, shared with the runs.
     pub(super) event: Arc<NewEvent>,
     pub(super) data: Arc<Value>,
+    /// Whom it is about, when that is known whatever it starts.
+    pub(super) contact: Option<String>,
     /// The firing whose instant, or whose row, this is.
     pub(super) firing: Option<String>,
     /// Name of the channel by which the person wrote.
@@ -406,7 +408,12 @@ fn new_run(candidate: &Candidate, contact: &Contact, arrival: &Arrival, unit: &U
         firing: arrival.firing.clone(),
         state: RunState::Waiting,
         reason: String::new(),
-        progress: Progress { contact: given, channel: arrival.channel.clone(), ..Progress::default() },
+        progress: Progress {
+            contact: given,
+            channel: arrival.channel.clone(),
+            of_status: matches!(candidate.trigger().kind, TriggerKind::MessageStatus { .. }),
+            ..Progress::default()
+        },
         wake_at_ms: None,
         seed: unit.clock.new_seed(),
         fence: 0,

@@ -165,6 +165,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     let due = if context.tick { load_due(tx, &mut unit).await? } else { Vec::new() };
 
     settle_calls(tx, &mut unit, work, context, &mut done).await?;
+    arrivals.append(&mut unit.late_arrivals);
     for change in &work.changes {
         done.changed.push(change::apply(tx, &mut unit, change, context).await?);
     }
@@ -238,6 +239,7 @@ fn new_arrivals(work: &Work, fresh: &HashSet<String>, context: &Context) -> Vec<
         id: new.id.clone(),
         event: new.event.clone(),
         data: new.data.clone(),
+        contact: None,
         firing: new.target.as_ref().map(|target| target.firing.clone()),
         channel: None,
         candidates: match &new.target {
@@ -395,7 +397,9 @@ fn keep_events(
     let texts: HashMap<&str, &Arc<str>> = work.arrivals.iter().map(|new| (new.id.as_str(), &new.text)).collect();
     for (arrival, evaluations) in arrivals.iter().zip(evaluations) {
         let event = &arrival.event;
-        let contact = evaluate::keys(arrival).find_map(|key| unit.contact_by(&[key]).map(|contact| contact.id.clone()));
+        let about =
+            || evaluate::keys(arrival).find_map(|key| unit.contact_by(&[key]).map(|contact| contact.id.clone()));
+        let contact = arrival.contact.clone().or_else(about);
         unit.events.push(EventRow {
             id: arrival.id.clone(),
             source: event.source.clone(),

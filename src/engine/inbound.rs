@@ -6,6 +6,7 @@
 use super::advance::Input;
 use super::evaluate::{Arrival, Candidate, Route, index_of, known_person};
 use super::hand_on::Late;
+use super::observe;
 use super::unit::Unit;
 use crate::config::Channel;
 use crate::connector::webhook::{ContactFacts, ContentKind, Direction, InboundMessage, Incoming, StatusEvent};
@@ -24,6 +25,8 @@ use std::sync::Arc;
 
 /// Name under which the account's events are kept.
 pub(super) const SOURCE: &str = "callbell";
+/// Bytes of an event that nothing follows from, at most.
+const MOST_KEPT: usize = 64 * 1024;
 
 /// One event of the account, read, with the attempt that it verifiably concerns.
 #[derive(Debug, Clone)]
@@ -108,39 +111,85 @@ pub(super) fn facts_keys(facts: &ContactFacts) -> Vec<ContactKey> {
 
 /// Applies one event; what may start runs comes back as an arrival, the rest as an event without candidates.
 pub(super) fn apply(told: &Told, unit: &mut Unit) -> Option<Arrival> {
+    let dedupe = told.dedupe()?.clone();
     let corrects = note_correction(told, unit);
-    // The facts beside a correction may show the corrected number, which must not make another person.
-    let facts = told.facts().filter(|_| corrects != Some(Correction::Early));
-    let contact = facts.and_then(|facts| learn(facts, unit));
-    let (data, at_ms, channel, candidates) = match &told.incoming {
-        Incoming::Check => return None,
+    let before = told.facts().and_then(|facts| unit.contact_by(&facts_keys(facts))).cloned();
+    // The facts beside a correction may show the corrected number, which must not make another person; who was deleted
+    // in the account is not made again here.
+    let learns = corrects != Some(Correction::Early) && told.name() != "contact_deleted";
+    let contact = match learns {
+        true => told.facts().and_then(|facts| learn(facts, unit)),
+        false => before.clone(),
+    };
+    let Heard { data, at_ms, channel, candidates } = hear(told, before.as_ref(), contact.as_ref(), unit)?;
+    let event = NewEvent { source: SOURCE.into(), name: told.name().into(), data: Value::Null, at_ms, dedupe };
+    Some(Arrival {
+        id: told.id.clone(),
+        event: Arc::new(event),
+        data: Arc::new(data),
+        contact: contact.map(|contact| contact.id),
+        firing: None,
+        channel,
+        candidates,
+    })
+}
+
+/// What an event comes to.
+struct Heard {
+    data: Value,
+    at_ms: i64,
+    channel: Option<String>,
+    candidates: Vec<Candidate>,
+}
+
+fn hear(told: &Told, before: Option<&Contact>, contact: Option<&Contact>, unit: &mut Unit) -> Option<Heard> {
+    let heard = |data, at_ms, candidates| Some(Heard { data, at_ms, channel: None, candidates });
+    match &told.incoming {
+        Incoming::Check => None,
         Incoming::Message(message) => {
-            if let Some(attempt) = &told.attempt
-                && message.direction == Direction::Sent
-            {
+            if let Some(attempt) = vouched(told, unit).filter(|_| message.direction == Direction::Sent) {
                 prove(attempt, None, unit);
             }
             let channel = channel_name(message.channel_uuid.as_deref(), &unit.deployed.settings.channels);
-            let candidates = match (&contact, message.direction) {
+            let candidates = match (contact, message.direction) {
                 (Some(contact), Direction::Received) => receive(message, contact, &channel, unit),
                 _ => Vec::new(),
             };
-            (message.event(&channel), message.at_ms, Some(channel), candidates)
+            let data = message.event(&channel);
+            Some(Heard { data, at_ms: message.at_ms, channel: Some(channel), candidates })
         }
         Incoming::Status(status) => {
+            let attempt = attempt_of(status, told, unit);
+            let news = attempt.as_deref().is_some_and(|attempt| !observe::is_known(attempt, &status.status, unit));
             note_status(status, told, unit);
-            let data = json!({
-                "uuid": status.uuid, "status": status.status, "code": status.code, "reason": status.reason,
-            });
-            (data, status.at_ms, None, Vec::new())
+            let data = observe::status_event(status.as_ref().into(), attempt.as_deref(), unit);
+            let watched = attempt.filter(|_| news);
+            let candidates = watched.map(|attempt| observe::of_status(&attempt, &status.status, unit));
+            heard(data, status.at_ms, candidates.unwrap_or_default())
         }
-        Incoming::Contact(contact) => (json!({}), contact.at_ms, None, Vec::new()),
-        Incoming::Other(other) => (json!({}), other.at_ms, None, Vec::new()),
-    };
-    let dedupe = told.dedupe()?.clone();
-    let event = NewEvent { source: SOURCE.into(), name: told.name().into(), data: Value::Null, at_ms, dedupe };
-    let data = Arc::new(data);
-    Some(Arrival { id: told.id.clone(), event: Arc::new(event), data, firing: None, channel, candidates })
+        Incoming::Contact(event) => {
+            let created = event.name == "contact_created";
+            let candidates = contact.map(|after| observe::of_contact(created, before, after, unit));
+            heard(observe::contact_event(before, contact), event.at_ms, candidates.unwrap_or_default())
+        }
+        Incoming::Other(other) => heard(bounded(&other.payload), other.at_ms, Vec::new()),
+    }
+}
+
+impl<'a> From<&'a StatusEvent> for observe::Told<'a> {
+    fn from(status: &'a StatusEvent) -> Self {
+        let (reason, uuid) = (status.reason.as_deref(), status.uuid.as_deref());
+        Self { status: &status.status, code: status.code, reason, uuid }
+    }
+}
+
+/// What came, as it is kept for people to look at; of a very long one its beginning.
+fn bounded(payload: &Value) -> Value {
+    let text = payload.to_string();
+    match text.len() <= MOST_KEPT {
+        true => payload.clone(),
+        false => json!({ "cut": text[..text.floor_char_boundary(MOST_KEPT)] }),
+    }
 }
 
 /// Writes what was told of a person; a person nobody knows is made.
@@ -235,13 +284,47 @@ fn prove(attempt: &str, message_uuid: Option<&str>, unit: &mut Unit) {
     unit.settle_run(&delivery_id, consequences.settlement);
 }
 
+/// The attempt that a valid mark names. An event of another line, or of another person, is no evidence: somebody has
+/// copied the mark. A correction names another number by its nature.
+fn vouched<'a>(told: &'a Told, unit: &Unit) -> Option<&'a str> {
+    let attempt = told.attempt.as_deref()?;
+    let delivery = &unit.deliveries.get(&unit.attempts.get(attempt)?.delivery)?.delivery;
+    let (uuid, corrects) = match &told.incoming {
+        Incoming::Message(message) => (message.channel_uuid.as_deref(), false),
+        Incoming::Status(status) => (None, status.corrected.is_some()),
+        _ => (None, false),
+    };
+    let uuid = uuid.or_else(|| told.facts()?.channel_uuid.as_deref());
+    let fits = |facts| corrects || is_of(facts, &delivery.contact, unit);
+    let same = is_line(uuid, &delivery.channel, &unit.deployed.settings.channels) && told.facts().is_none_or(fits);
+    same.then_some(attempt)
+}
+
+/// Whether a uuid may be that of the line with this name.
+fn is_line(uuid: Option<&str>, name: &str, channels: &[Channel]) -> bool {
+    let Some(uuid) = uuid else { return true };
+    let known = channels.iter().find(|channel| channel.uuid.as_deref() == Some(uuid));
+    let own = channels.iter().find(|channel| channel.name == name).and_then(|channel| channel.uuid.as_deref());
+    known.map_or(own.is_none(), |known| known.name == name)
+}
+
+/// Whether facts may be about this person: one identifier in common, or none that contradicts.
+fn is_of(facts: &ContactFacts, contact: &str, unit: &Unit) -> bool {
+    let Some(known) = unit.contact(contact) else { return true };
+    let found = |key: ContactKey| unit.contact_by(&[key]).is_some_and(|other| other.id == contact);
+    let differs = (facts.uuid.is_some() && known.uuid.is_some())
+        || (facts.phone.is_some() && known.phone.is_some())
+        || (facts.bsuid.is_some() && known.bsuid.is_some());
+    !differs || facts_keys(facts).into_iter().any(found)
+}
+
 /// The attempt that a status is about: by the vendor's uuid, else by our mark.
 pub(super) fn attempt_of(status: &StatusEvent, told: &Told, unit: &Unit) -> Option<String> {
     let by_uuid = || {
         let uuid = status.uuid.as_deref()?;
         unit.attempts.values().find(|row| row.message_uuid.as_deref() == Some(uuid)).map(|row| row.id.clone())
     };
-    by_uuid().or_else(|| told.attempt.clone()).filter(|attempt| unit.attempts.contains_key(attempt))
+    by_uuid().or_else(|| vouched(told, unit).map(str::to_owned))
 }
 
 /// What a `mismatch` came to.
@@ -269,7 +352,9 @@ pub(super) struct Early {
     pub(super) event: String,
     pub(super) body: String,
     pub(super) code: Option<i64>,
+    pub(super) reason: Option<String>,
     pub(super) corrected: Option<Phone>,
+    pub(super) at_ms: i64,
 }
 
 impl Early {
@@ -286,7 +371,12 @@ pub(super) fn apply_early(attempt: &str, status: &str, early: Early, unit: &mut 
         unit.late.push(Late { event: early.event, body: early.body, delivery });
     }
     correct(attempt, early.corrected.as_ref(), unit);
+    let news = !observe::is_known(attempt, status, unit);
     apply_status(attempt, status, early.code, unit);
+    let uuid = unit.attempts.get(attempt).and_then(|row| row.message_uuid.clone());
+    let told = observe::Told { status, code: early.code, reason: early.reason.as_deref(), uuid: uuid.as_deref() };
+    let arrival = news.then(|| observe::late_arrival(told, attempt, early.at_ms, unit)).flatten();
+    unit.late_arrivals.extend(arrival);
 }
 
 fn correct(attempt: &str, corrected: Option<&Phone>, unit: &mut Unit) {
@@ -303,7 +393,7 @@ fn correct(attempt: &str, corrected: Option<&Phone>, unit: &mut Unit) {
 
 /// Writes a status to its attempt, and what follows from it to the delivery.
 fn note_status(status: &StatusEvent, told: &Told, unit: &mut Unit) {
-    if let Some(attempt) = &told.attempt {
+    if let Some(attempt) = vouched(told, unit) {
         prove(attempt, status.uuid.as_deref(), unit);
         learn_message_uuid(attempt, status, unit);
     }
@@ -314,8 +404,14 @@ fn note_status(status: &StatusEvent, told: &Told, unit: &mut Unit) {
         _ => {
             if let Some(uuid) = &status.uuid {
                 let body = String::from_utf8_lossy(&told.raw).into_owned();
-                let (code, corrected) = (status.code, status.corrected.clone());
-                let kept = Early { event: told.id.clone(), body, code, corrected };
+                let kept = Early {
+                    event: told.id.clone(),
+                    body,
+                    code: status.code,
+                    reason: status.reason.clone(),
+                    corrected: status.corrected.clone(),
+                    at_ms: status.at_ms,
+                };
                 let kept = serde_json::to_string(&kept).unwrap_or_default();
                 unit.early.push((uuid.clone(), status.status.clone(), kept));
             }

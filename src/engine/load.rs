@@ -57,7 +57,10 @@ pub(super) async fn load_calls(
         unit.deliveries.insert(row.delivery.id.clone(), row);
     }
     let open = |row: &&DeliveryRow| matches!(row.was, DeliveryState::Sending | DeliveryState::Uncertain);
-    let runs: BTreeSet<String> = unit.deliveries.values().filter(open).map(|row| row.delivery.run.clone()).collect();
+    // Whether a status started the run of a message is asked only where a status may start one.
+    let watched = unit.deployed.statuses().next().is_some() && !told.is_empty();
+    let asked = |row: &&DeliveryRow| open(row) || (watched && !row.delivery.run.is_empty());
+    let runs: BTreeSet<String> = unit.deliveries.values().filter(asked).map(|row| row.delivery.run.clone()).collect();
     load_runs(tx, unit, runs).await?;
     // An answer may name a person who is known otherwise.
     let named =

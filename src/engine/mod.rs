@@ -24,6 +24,7 @@ mod hand_on;
 mod inbound;
 mod load;
 mod loops;
+mod observe;
 mod redo;
 mod submit;
 mod take_back;

@@ -1,12 +1,16 @@
 //! Triggers: what starts a run. An enum with one file per variant that has rules of its own.
 
+pub mod contact;
 pub mod fold;
 pub mod message;
+pub mod message_status;
 pub mod schedule;
 pub mod webhook;
 
 use crate::condition::Condition;
+use contact::Change;
 use message::Matcher;
+use message_status::Watched;
 use schedule::{Missed, Schedule};
 
 /// One entry of `when`.
@@ -22,9 +26,27 @@ pub struct Trigger {
 #[derive(Debug, Clone)]
 pub enum TriggerKind {
     /// `source`: entry of `sources`; `None` = any of them.
-    Webhook { event: String, source: Option<String> },
+    Webhook {
+        event: String,
+        source: Option<String>,
+    },
     /// `schedule` and `cron` alike. `catch_up_ms`: instants older than this after downtime are skipped, `missed`.
-    Schedule { schedule: Schedule, missed: Missed, catch_up_ms: i64 },
+    Schedule {
+        schedule: Schedule,
+        missed: Missed,
+        catch_up_ms: i64,
+    },
     /// `channel`: name of a channel; `None` = any.
-    Message { matcher: Matcher, channel: Option<String> },
+    Message {
+        matcher: Matcher,
+        channel: Option<String>,
+    },
+    /// `of`: the workflow whose message it is about; `None` = any message, the gateway's included.
+    MessageStatus {
+        status: Watched,
+        of: Option<String>,
+    },
+    Contact {
+        change: Change,
+    },
 }

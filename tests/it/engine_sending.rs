@@ -583,11 +583,14 @@ async fn a_refused_token_suspends_the_account_until_a_new_start(database: Databa
 }
 
 async fn a_refused_message_fails_its_step(database: Database) {
-    let text = ORDER.replace("'{{event.phone}}' }", "uuid: '{{event.uuid}}' }").replace("phone: uuid", "uuid");
-    let world = shop(database).workflow("order", &text).start().await;
-    world.event("order.paid", json!({"uuid": "somebody", "order": 1})).await;
-    assert_eq!(world.delivery_states().await, ["rejected: rejected:400"]);
-    assert_eq!(world.run_states().await, ["needs_attention: rejected:400"]);
+    let line = |digit: &str| digit.repeat(32);
+    let channels = format!("channels: {{ shop: {{ uuid: {}, default: true }} }}\n", line("a"));
+    let mut world = shop(database).project(&channels).workflow("order", ORDER).start().await;
+    world.edit("relance.yaml", &line("a"), &line("b"));
+    world.deploy().await;
+    world.event("order.paid", order(ANA, 1)).await;
+    assert_eq!(world.delivery_states().await, ["rejected: rejected:422"]);
+    assert_eq!(world.run_states().await, ["needs_attention: rejected:422"]);
     world.advance(hours(2)).await;
     assert_eq!(world.sandbox.calls().len(), 1);
 }

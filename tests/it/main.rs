@@ -11,6 +11,7 @@ mod crash;
 mod database;
 mod engine_campaigns;
 mod engine_messages;
+mod engine_observing;
 mod engine_people;
 mod engine_sending;
 mod engine_starting;

@@ -56,6 +56,8 @@ pub struct OtherEvent {
     /// The vendor's word; `unknown` without one.
     pub name: String,
     pub contact: Option<ContactFacts>,
+    /// As it came; of an unknown shape all of it.
+    pub payload: Value,
     pub at_ms: i64,
     pub dedupe: Dedupe,
 }
@@ -126,10 +128,19 @@ fn read_one(body: &Value, received_ms: i64) -> Incoming {
         })),
         other => Incoming::Other(Box::new(OtherEvent {
             name: other.to_owned(),
-            contact: payload["contact"].is_object().then(|| ContactFacts::read(&payload["contact"])),
+            contact: other_facts(other, payload),
+            payload: payload.clone(),
             at_ms: received_ms,
             dedupe: dedupe::by_body(other, payload),
         })),
+    }
+}
+
+/// Conversations show the person; of one that was deleted only the uuid is told.
+fn other_facts(name: &str, payload: &Value) -> Option<ContactFacts> {
+    match name {
+        "contact_deleted" => Some(ContactFacts { uuid: text(&payload["uuid"]), ..ContactFacts::default() }),
+        _ => payload["contact"].is_object().then(|| ContactFacts::read(&payload["contact"])),
     }
 }
 

@@ -10,6 +10,7 @@ mod plan;
 mod runs;
 
 use super::deployed::{Definition, Deployed};
+use super::evaluate::Arrival;
 use super::hand_on::Late;
 use super::submit::Desk;
 use crate::action::send_message::Planned;
@@ -96,6 +97,8 @@ pub(super) struct Unit<'a> {
     pub(super) relayed: Vec<Relay>,
     /// Statuses of the gateway's messages that waited for their answer.
     pub(super) late: Vec<Late>,
+    /// Events of such statuses, where they may start something.
+    pub(super) late_arrivals: Vec<Arrival>,
 }
 
 impl<'a> Unit<'a> {
@@ -129,6 +132,7 @@ impl<'a> Unit<'a> {
             desk: Desk::default(),
             relayed: Vec::new(),
             late: Vec::new(),
+            late_arrivals: Vec::new(),
         }
     }
 }

@@ -81,6 +81,11 @@ impl Unit<'_> {
         self.lines.get(&(contact.to_owned(), channel.to_owned())).map_or(Line::default(), |(line, _)| *line)
     }
 
+    /// Whether relance itself has sent the person anything: the first message makes them in the account.
+    pub(in crate::engine) fn was_written_to(&self, contact: &str) -> bool {
+        self.lines.iter().any(|((of, _), (line, _))| of == contact && line.tat_us.is_some())
+    }
+
     pub(in crate::engine) fn put_line(&mut self, contact: &str, channel: &str, line: Line) {
         if self.line(contact, channel) != line {
             self.lines.insert((contact.to_owned(), channel.to_owned()), (line, true));

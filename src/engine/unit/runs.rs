@@ -133,6 +133,11 @@ impl Unit<'_> {
         self.runs.values().map(|known| &known.row.run).filter(goes_on).map(|run| run.contact.clone())
     }
 
+    /// Whether a status of a message started this run.
+    pub(in crate::engine) fn is_of_status(&self, run: &str) -> bool {
+        self.runs.get(run).is_some_and(|known| known.row.run.progress.of_status)
+    }
+
     pub(in crate::engine) fn knows_run(&self, id: &str) -> bool {
         self.runs.contains_key(id)
     }

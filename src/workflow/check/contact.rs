@@ -52,6 +52,7 @@ impl<'a> Lowering<'a> {
         if self.triggers.messages > 0 {
             known.push(("a message".into(), Cow::Borrowed(&self.world.samples.message)));
         }
+        known.extend(self.triggers.told.iter().map(|(name, sample)| (name.clone(), Cow::Owned(sample.clone()))));
         if self.triggers.schedules > 0 {
             match self.world.samples.schedule_event(audience) {
                 Some(event) => {
@@ -74,6 +75,10 @@ impl<'a> Lowering<'a> {
             },
             Some(TriggerKind::Message { .. }) => {
                 Events::Known(vec![("a message".into(), Cow::Borrowed(&self.world.samples.message))])
+            }
+            Some(TriggerKind::MessageStatus { .. } | TriggerKind::Contact { .. }) => {
+                let (name, sample) = self.triggers.told.last().cloned().unwrap_or_default();
+                Events::Known(vec![(name, Cow::Owned(sample))])
             }
             // Its audience is read later.
             Some(TriggerKind::Schedule { .. }) | None => Events::Silent,

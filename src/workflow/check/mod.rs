@@ -29,6 +29,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod told;
 mod trigger;
 mod values;
 mod vars;
@@ -55,6 +56,8 @@ struct World<'a> {
     usable: bool,
     templates: &'a Templates,
     samples: &'a Samples,
+    /// Ids of the project's workflows, in order.
+    workflows: Vec<&'a str>,
     now_ms: Option<i64>,
 }
 
@@ -78,7 +81,9 @@ fn load_at(files: &Files, now_ms: Option<i64>) -> Loaded {
     let (settings, usable) = read_project(files, &mut diagnostics);
     let templates = read_templates(files, &mut diagnostics);
     let samples = samples::read(files, &mut diagnostics);
-    let world = World { settings: &settings, usable, templates: &templates, samples: &samples, now_ms };
+    let workflows = files.keys().filter_map(|path| path.strip_prefix("workflows/")?.strip_suffix(".yaml"));
+    let workflows = workflows.filter(|id| words::is_name(id)).collect();
+    let world = World { settings: &settings, usable, templates: &templates, samples: &samples, workflows, now_ms };
     let mut workflows = BTreeMap::new();
     for (path, text) in files {
         if let Some(workflow) = read_workflow(path, text, &world, &mut diagnostics) {

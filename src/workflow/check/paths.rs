@@ -112,6 +112,8 @@ impl<'a> Lowering<'a> {
             Some(near) => format!("did you mean `{above}.{near}`?"),
             None if matches!(value, Json::Array(_)) => format!("name an item: `{above}.0.{field}`"),
             None if known.is_empty() => "look at the sample, or bring it up to date".to_owned(),
+            // What the account tells has no file that could be old.
+            None if sample.starts_with("a ") => format!("it has {}", listed(&known)),
             None if known.len() > 12 => format!("look at {sample}, or bring it up to date"),
             None if sample.starts_with("the columns") => format!("it has {}; or add the column", listed(&known)),
             None => format!("it has {}; or bring the sample up to date", listed(&known)),

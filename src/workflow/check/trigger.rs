@@ -1,13 +1,15 @@
-//! `when`: webhooks, schedules, messages.
+//! `when`: webhooks, schedules, messages; what the account tells of messages and people is in `told`.
 
 use super::fields::{Fields, Shape};
 use super::lowering::Lowering;
 use super::values::scalar;
 use super::words::{listed, suggestion};
 use crate::condition::Condition;
+use crate::trigger::contact::Change;
 use crate::trigger::message::Matcher;
 use crate::trigger::{Trigger, TriggerKind};
 use crate::workflow::yaml::{Entry, Kind, Node};
+use serde_json::Value;
 
 /// Kinds of triggers that a workflow has.
 #[derive(Debug, Default)]
@@ -18,6 +20,8 @@ pub(super) struct Triggers {
     pub(super) messages: usize,
     /// The one channel that messages come from, when the trigger names it.
     pub(super) channels: Vec<Option<String>>,
+    /// Examples of what the account tells of messages and people, each with its name.
+    pub(super) told: Vec<(String, Value)>,
     /// A trigger that is refused: nothing is known of its events and contacts.
     pub(super) unknown: bool,
     /// Where the first webhook or schedule stands: there a contact is missed.
@@ -28,16 +32,30 @@ pub(super) struct Triggers {
 
 const TRIGGER: Shape = Shape {
     what: "a trigger",
-    keys: &["webhook", "schedule", "cron", "message", "if", "source", "missed", "catch_up", "channel"],
-    later: &["message_status", "contact", "conversation", "of", "tag", "zone"],
+    keys: &[
+        "webhook",
+        "schedule",
+        "cron",
+        "message",
+        "message_status",
+        "contact",
+        "if",
+        "source",
+        "missed",
+        "catch_up",
+        "channel",
+        "of",
+        "tag",
+    ],
+    later: &["conversation", "zone"],
     elsewhere: &[
         ("same", "`same` belongs in `stop_when`, where it compares two events"),
         ("once_per", "write it under `settings:`"),
         ("timezone", "write it under `settings:`"),
     ],
 };
-const KINDS: [&str; 4] = ["webhook", "schedule", "cron", "message"];
-const LATER_KINDS: [&str; 3] = ["message_status", "contact", "conversation"];
+const KINDS: [&str; 6] = ["webhook", "schedule", "cron", "message", "message_status", "contact"];
+const LATER_KINDS: [&str; 1] = ["conversation"];
 
 impl<'a> Lowering<'a> {
     pub(super) fn when(&mut self, fields: &Fields<'a>) -> Vec<Trigger> {
@@ -77,6 +95,8 @@ impl<'a> Lowering<'a> {
         let kind = match key.key.as_str() {
             "webhook" => self.webhook(key, &fields),
             "message" => self.message(key, &fields),
+            "message_status" => self.message_status(key, &fields),
+            "contact" => self.contact_change(key, &fields),
             _ => self.schedule(key, &fields),
         };
         self.triggers.unknown |= kind.is_none();
@@ -112,6 +132,8 @@ impl<'a> Lowering<'a> {
             ("missed", &["schedule", "cron"]),
             ("catch_up", &["schedule", "cron"]),
             ("channel", &["message"]),
+            ("of", &["message_status"]),
+            ("tag", &["contact"]),
         ];
         for (extra, kinds) in owners {
             if let Some(entry) = fields.get(extra).filter(|_| !kinds.contains(&key)) {
@@ -191,6 +213,12 @@ fn name_of(key: &Entry, kind: &TriggerKind) -> String {
             parts.extend(pattern.has.iter().map(|content| format!("has={content:?}").to_lowercase()));
             parts.join(",")
         }
+        TriggerKind::MessageStatus { status, of: None } => status.as_str().to_owned(),
+        TriggerKind::MessageStatus { status, of: Some(of) } => format!("{} of {of}", status.as_str()),
+        TriggerKind::Contact { change: Change::Tagged(tags) } if !tags.is_empty() => {
+            format!("tagged={}", tags.join("|"))
+        }
+        TriggerKind::Contact { change } => change.as_str().to_owned(),
     };
     format!("{}:{value}", key.key)
 }

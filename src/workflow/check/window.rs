@@ -53,10 +53,10 @@ impl<'a> Lowering<'a> {
     /// Between the person's message and this step lies no wait, and both are on the same line.
     fn provably_open(&self, to_somebody_else: bool, channel: Option<&str>) -> bool {
         let only_messages =
-            self.triggers.messages > 0 && self.triggers.needs_contact.is_none() && !self.triggers.unknown;
+            self.triggers.messages > 0 && self.triggers.needs_contact.is_none() && self.triggers.told.is_empty();
         let same_line = channel.is_none()
             || self.world.settings.channels.len() == 1
             || self.triggers.channels.iter().all(|line| line.as_deref() == channel);
-        only_messages && !self.waited && !to_somebody_else && same_line
+        only_messages && !self.triggers.unknown && !self.waited && !to_somebody_else && same_line
     }
 }
