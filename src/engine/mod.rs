@@ -15,12 +15,14 @@ mod campaign;
 mod change;
 mod claim;
 pub mod deployed;
+mod early;
 mod evaluate;
 mod fire;
 mod group;
 mod inbound;
 mod load;
 mod loops;
+mod node;
 mod redo;
 mod submit;
 mod take_back;
@@ -64,6 +66,8 @@ struct Shared {
     callbell: Option<Callbell>,
     waiting_bytes: AtomicUsize,
     draining: AtomicBool,
+    /// Id of this process among those that share the database.
+    node: String,
     load: Load,
 }
 
@@ -225,7 +229,7 @@ impl Engine {
         let _ = self.queue.send(Item::Look).await;
     }
 
-    /// Stops claiming, and waits until no call is open (`semantics.md` §6.2).
+    /// Stops claiming, waits until no call is open (`semantics.md` §6.2), and leaves the rest to the other nodes.
     pub async fn drain(&self) {
         self.shared.draining.store(true, Ordering::SeqCst);
         let (reply, answer) = oneshot::channel();
@@ -250,6 +254,11 @@ impl Engine {
 
     pub fn clock(&self) -> &Clock {
         &self.shared.clock
+    }
+
+    /// The id of this process among those that share the database.
+    pub fn node(&self) -> &str {
+        &self.shared.node
     }
 
     /// What the loop did so far.
@@ -288,6 +297,7 @@ async fn begin(
         callbell: setup.callbell.clone(),
         waiting_bytes: AtomicUsize::new(0),
         draining: AtomicBool::new(false),
+        node: setup.clock.new_id(),
         load: Load::default(),
     });
     let mut running = loops::Loop::new(setup, shared.clone(), writer, queue, beside);

@@ -9,7 +9,7 @@ mod people;
 mod plan;
 mod runs;
 
-use super::deployed::{Definition, Deployed};
+use super::deployed::{Deployed, Pinned};
 use super::submit::Desk;
 use crate::action::send_message::Planned;
 use crate::clock::Clock;
@@ -70,7 +70,7 @@ pub(super) struct Unit<'a> {
     pub(super) clock: &'a Clock,
     pub(super) deployed: &'a Deployed,
     /// Definitions of older versions that live runs still need, by hash.
-    pub(super) pinned: &'a HashMap<String, Arc<Definition>>,
+    pub(super) pinned: &'a Pinned,
     contacts: BTreeMap<String, Known<ContactRow>>,
     by_key: HashMap<ContactKey, String>,
     /// Names that people got in this group.
@@ -97,7 +97,7 @@ impl<'a> Unit<'a> {
         now_ms: i64,
         clock: &'a Clock,
         deployed: &'a Deployed,
-        pinned: &'a HashMap<String, Arc<Definition>>,
+        pinned: &'a Pinned,
     ) -> Self {
         Self {
             now_ms,
