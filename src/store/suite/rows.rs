@@ -110,7 +110,7 @@ async fn opening_again_finds_what_was_committed(database: Database) {
     tx.commit().await.unwrap();
     let Rig { store, writer, database, .. } = rig;
     drop((store, writer));
-    database.wait_until_free().await;
+    database.wait_until_free("").await;
     let mut rig = Rig::new(database).await;
     rig.store.ping().await.unwrap();
     let mut tx = rig.begin().await;
