@@ -52,7 +52,12 @@ impl Clock {
     }
 
     fn new(kind: Kind, value_ms: i64) -> Self {
-        Self(Arc::new(Inner { kind, value_ms: AtomicI64::new(value_ms), began: Instant::now(), drawn: AtomicU64::new(0) }))
+        Self(Arc::new(Inner {
+            kind,
+            value_ms: AtomicI64::new(value_ms),
+            began: Instant::now(),
+            drawn: AtomicU64::new(0),
+        }))
     }
 
     /// The present instant, Unix time in milliseconds.

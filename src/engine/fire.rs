@@ -62,12 +62,7 @@ fn row(definition: &Definition, trigger: &str, now_ms: i64) -> ScheduleRow {
 }
 
 /// Fires what is due.
-pub(super) async fn fire(
-    tx: &mut Tx<'_>,
-    deployed: &Deployed,
-    clock: &Clock,
-    node: &str,
-) -> anyhow::Result<Fired> {
+pub(super) async fn fire(tx: &mut Tx<'_>, deployed: &Deployed, clock: &Clock, node: &str) -> anyhow::Result<Fired> {
     let mut rows = tx.schedules().await?;
     let mut fired = Fired::default();
     let (mut firings, mut moved) = (Vec::new(), Vec::new());

@@ -9,9 +9,9 @@
 
 use super::advance::Input;
 use super::change::{self, Change, Changed};
-use super::early;
 use super::claim::{ACCOUNT, channel_names, claim, earliest};
 use super::deployed::{Definition, Deployed, Pinned};
+use super::early;
 use super::evaluate::{self, Arrival};
 use super::inbound::{self, Told};
 use super::load::{load_calls, load_due, load_identities, load_people};

@@ -307,8 +307,11 @@ impl Loop {
         }
         self.ahead_ms = tx.now_ms - self.setup.clock.now_ms();
         let fires = tick && self.schedule_ms <= tx.now_ms;
-        let fired =
-            if fires { fire::fire(&mut tx, &deployed, &self.setup.clock, &self.node.id).await? } else { fire::Fired::default() };
+        let fired = if fires {
+            fire::fire(&mut tx, &deployed, &self.setup.clock, &self.node.id).await?
+        } else {
+            fire::Fired::default()
+        };
         let mut done = match fired.arrivals.is_empty() {
             true => group::decide(&mut tx, work, &context).await?,
             false => group::decide(&mut tx, &work.with(&fired.arrivals), &context).await?,

@@ -44,14 +44,6 @@ impl Database {
         Self { url: format!("{server}/{name}"), place: Place::Server { admin: admin.clone(), name } }
     }
 
-    /// Its address for a process of this name.
-    pub(crate) fn url_as(&self, name: &str) -> String {
-        match &self.place {
-            Place::Folder { .. } => self.url.clone(),
-            Place::Server { .. } => format!("{}?application_name={name}", self.url),
-        }
-    }
-
     /// Waits until the process of this name has let go of it: a dead one is noticed a moment later.
     pub(crate) async fn wait_until_free(&self, name: &str) {
         match &self.place {
@@ -73,16 +65,6 @@ impl Database {
                 connection.close().await.unwrap();
             }
         }
-    }
-
-    /// From now on it is as if nothing had been heard of a node for long: nobody waits whether it comes back.
-    pub(crate) async fn silence(&self, node: &str) {
-        let Place::Server { .. } = &self.place else { return };
-        sqlx::any::install_default_drivers();
-        let mut connection = AnyConnection::connect(&self.url).await.unwrap();
-        let silence = sqlx::query("update node set heartbeat_ms = 0 where id = $1").bind(node.to_owned());
-        silence.execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
     }
 }
 

@@ -338,6 +338,11 @@ impl World {
         self.crash_peer().await;
     }
 
+    /// Does something to the rows from outside; how many were concerned.
+    pub(crate) async fn execute(&self, statement: &str) -> u64 {
+        self.database.execute(statement).await
+    }
+
     /// It is as if the second process had not been heard of for long, although it lives.
     pub(crate) async fn silence_peer(&self) {
         self.database.silence(self.peer().node()).await;

@@ -93,12 +93,7 @@ pub(super) struct Unit<'a> {
 }
 
 impl<'a> Unit<'a> {
-    pub(super) fn new(
-        now_ms: i64,
-        clock: &'a Clock,
-        deployed: &'a Deployed,
-        pinned: &'a Pinned,
-    ) -> Self {
+    pub(super) fn new(now_ms: i64, clock: &'a Clock, deployed: &'a Deployed, pinned: &'a Pinned) -> Self {
         Self {
             now_ms,
             clock,

@@ -62,10 +62,8 @@ async fn a_call_is_nobodys_once_its_node_is_gone(database: Database) {
     tx.beat_or_join("n1").await.unwrap();
     tx.beat_or_join("n2").await.unwrap();
     tx.insert_deliveries(&all).await.unwrap();
-    let moved: Vec<DeliveryRow> = all
-        .iter()
-        .map(|one| DeliveryRow { delivery: one.clone(), was: DeliveryState::Queued, status: None })
-        .collect();
+    let moved: Vec<DeliveryRow> =
+        all.iter().map(|one| DeliveryRow { delivery: one.clone(), was: DeliveryState::Queued, status: None }).collect();
     tx.update_deliveries(&moved.iter().collect::<Vec<_>>()).await.unwrap();
     let attempt = |id: &str, delivery: &str, n: u32| Attempt {
         id: id.into(),
