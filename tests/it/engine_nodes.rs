@@ -2,6 +2,7 @@
 
 use crate::database::Database;
 use crate::harness::{ANA, BOB, Plan, World, hours, minutes, seconds, unindent};
+use crate::process::eventually;
 use futures_util::future::join_all;
 use relance::connector::sandbox::Fault;
 use relance::connector::webhook;
@@ -9,6 +10,7 @@ use relance::delivery::VendorStatus;
 use relance::engine::Busy;
 use relance::event::NewEvent;
 use serde_json::{Value, json};
+use sqlx::Executor as _;
 use std::collections::BTreeSet;
 
 /// A file has one process; these are about servers on PostgreSQL.
@@ -33,6 +35,7 @@ on_postgres!(
     a_node_that_was_thought_dead_goes_on,
     a_node_that_leaves_leaves_nothing_in_doubt,
     a_node_that_cannot_write_its_heartbeat_calls_nobody,
+    a_call_whose_commit_took_too_long_is_given_up_before_its_first_byte,
     a_campaign_of_a_node_that_died_goes_on_at_another,
     a_run_of_a_newer_deploy_goes_on_at_a_node_of_the_older,
     a_status_told_to_one_node_finds_the_answer_of_another,
@@ -266,6 +269,49 @@ async fn a_node_that_cannot_write_its_heartbeat_calls_nobody(database: Database)
     world.post_to_peer(event).await;
     world.settle().await;
     assert_eq!(world.messages().len(), 1);
+}
+
+/// The claim is held up inside its transaction until the heartbeat in it is too old for a call, and no other can be
+/// written.
+async fn a_call_whose_commit_took_too_long_is_given_up_before_its_first_byte(database: Database) {
+    let world = shop(database).start().await;
+    world
+        .execute(
+            "create table stuck (n bigint);
+            create sequence refused;
+            create function refuse() returns trigger language plpgsql as $$ begin
+                if exists (select 1 from stuck) then perform nextval('refused'); raise exception 'stuck'; end if;
+                return new;
+            end $$;
+            create trigger refuse before update on node for each row execute function refuse();
+            create function wait() returns trigger language plpgsql as $$ begin
+                perform set_config('lock_timeout', '0', true); perform pg_advisory_xact_lock(7); return new;
+            end $$;
+            create trigger wait before insert on attempt for each row execute function wait()",
+        )
+        .await;
+    let mut holder = world.stranger().await;
+    holder.execute("select pg_advisory_lock(7)").await.unwrap();
+    let (engine, event) = (world.engine().clone(), world.new_event("order.paid", order(ANA, 1)));
+    let posted = tokio::spawn(async move { engine.accept(event).await });
+    let waits = "select 1 from pg_locks where locktype = 'advisory' and not granted";
+    eventually("the claim waits", async || (world.execute(waits).await == 1).then_some(())).await;
+    world.clock.move_to(world.clock.now_ms() + 6_000);
+    world.execute("insert into stuck values (1)").await;
+    holder.execute("select pg_advisory_unlock(7)").await.unwrap();
+    posted.await.unwrap().unwrap();
+    eventually("no heartbeat is taken", async || {
+        (world.execute("select 1 from refused where is_called").await == 1).then_some(())
+    })
+    .await;
+    world.execute("delete from stuck").await;
+    world.settle().await;
+    assert!(world.sandbox.calls().is_empty());
+    assert_eq!(world.delivery_states().await, ["held: backoff"]);
+    world.advance(seconds(10)).await;
+    assert_eq!(world.delivery_states().await, ["accepted template"]);
+    let outcomes: Vec<_> = world.attempts().await.into_iter().map(|one| one.outcome.unwrap()).collect();
+    assert_eq!((outcomes, world.messages().len()), (vec!["not_sent".to_owned(), "accepted".to_owned()], 1));
 }
 
 async fn a_campaign_of_a_node_that_died_goes_on_at_another(database: Database) {

@@ -24,7 +24,7 @@ impl Database {
         }
     }
 
-    /// How many rows a statement concerned.
+    /// Does something to the rows from outside; how many were concerned.
     pub(crate) async fn execute(&self, statement: &str) -> u64 {
         sqlx::any::install_default_drivers();
         let mut connection = AnyConnection::connect(&self.url).await.unwrap();

@@ -33,6 +33,7 @@ use relance::store::deliveries::{DeliveryFilter, DeliveryRow};
 use relance::store::runs::RunFilter;
 use relance::workflow::diagnostic::Severity;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 use std::cell::Cell;
 use std::fmt::Write as _;
 use std::sync::{Arc, RwLock};
@@ -336,6 +337,11 @@ impl World {
         let engine = self.peer().clone();
         self.peer.as_ref().expect("the second process lives").within(async move { engine.drain().await }).await;
         self.crash_peer().await;
+    }
+
+    /// Somebody else's connection to the same database.
+    pub(crate) async fn stranger(&self) -> PgConnection {
+        PgConnection::connect(&self.database.url).await.unwrap()
     }
 
     /// Does something to the rows from outside; how many were concerned.
