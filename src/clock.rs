@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A shared source of instants (Unix time in milliseconds) and of new ids. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ struct Inner {
     kind: Kind,
     /// Milliseconds added to the machine's time, or the instant itself when it stands still.
     value_ms: AtomicI64,
+    /// When it was made, by a clock of the machine that nobody sets.
+    began: Instant,
     /// Ids drawn so far; also the random part of ids when time stands still.
     drawn: AtomicU64,
 }
@@ -50,7 +52,12 @@ impl Clock {
     }
 
     fn new(kind: Kind, value_ms: i64) -> Self {
-        Self(Arc::new(Inner { kind, value_ms: AtomicI64::new(value_ms), drawn: AtomicU64::new(0) }))
+        Self(Arc::new(Inner {
+            kind,
+            value_ms: AtomicI64::new(value_ms),
+            began: Instant::now(),
+            drawn: AtomicU64::new(0),
+        }))
     }
 
     /// The present instant, Unix time in milliseconds.
@@ -59,6 +66,18 @@ impl Clock {
         match self.0.kind {
             Kind::Still => value,
             Kind::Machine | Kind::Movable => machine_ms() + value,
+        }
+    }
+
+    /// Milliseconds that only ever run forward, from an origin of its own: how long something has been, whatever is done
+    /// to the machine's clock. Virtual time passes here too.
+    pub fn monotonic_ms(&self) -> i64 {
+        let value = self.0.value_ms.load(Ordering::SeqCst);
+        let real_ms = i64::try_from(self.0.began.elapsed().as_millis()).unwrap_or(i64::MAX);
+        match self.0.kind {
+            Kind::Still => value,
+            Kind::Movable => real_ms.saturating_add(value),
+            Kind::Machine => real_ms,
         }
     }
 

@@ -145,7 +145,7 @@ fn outside() -> Outside {
 }
 
 fn no_database(error: &anyhow::Error) -> anyhow::Error {
-    let hint = "check RELANCE_DATABASE_URL, that the database runs, and that no other server uses it";
+    let hint = "check RELANCE_DATABASE_URL, that the database runs, and that no other server uses its SQLite file";
     Failure::error(Exit::NoConnection, format!("{error:#}"), hint)
 }
 

@@ -16,7 +16,6 @@ use anyhow::Context as _;
 use csv::ByteRecord;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -68,29 +67,26 @@ fn bad(firing: &mut FiringRow, line: u64, reason: String) {
     }
 }
 
-/// Feeds every open campaign to its end, oldest first.
-pub(super) async fn feed(
-    shared: &Arc<Shared>,
-    pinned: &HashMap<String, Arc<Definition>>,
-    root: &Path,
-    queue: &mpsc::Sender<Item>,
-) -> anyhow::Result<()> {
-    let deployed = shared.deployed();
-    while let Some(firing) = shared.store.open_firing().await? {
-        if !Arc::ptr_eq(&deployed, &shared.deployed()) {
-            // Another project serves, and `pinned` is of before: the loop begins again with what is pinned now.
-            return Ok(());
+/// Feeds every open campaign of this node to its end, oldest first.
+pub(super) async fn feed(shared: &Arc<Shared>, root: &Path, queue: &mpsc::Sender<Item>) -> anyhow::Result<()> {
+    while let Some(firing) = shared.store.open_firing(&shared.node).await? {
+        match definition(shared, &firing).await? {
+            Some(definition) => feed_one(shared, definition, root.to_owned(), firing, queue).await?,
+            None => stop(firing, "its definition is missing", queue).await?,
         }
-        let current = deployed.definitions.get(&firing.workflow);
-        let current = current.filter(|definition| definition.hash == firing.definition);
-        let definition = current.or_else(|| pinned.get(&firing.definition)).cloned();
-        let Some(definition) = definition else {
-            stop(firing, "its definition is missing", queue).await?;
-            continue;
-        };
-        feed_one(shared, definition, root.to_owned(), firing, queue).await?;
     }
     Ok(())
+}
+
+/// What it was fired by: what serves, else an older version, or one of the node that fired it.
+async fn definition(shared: &Shared, firing: &FiringRow) -> anyhow::Result<Option<Arc<Definition>>> {
+    let deployed = shared.deployed();
+    let current = deployed.definitions.get(&firing.workflow);
+    if let Some(current) = current.filter(|definition| definition.hash == firing.definition) {
+        return Ok(Some(current.clone()));
+    }
+    let stored = shared.store.definition(&firing.definition).await?;
+    Ok(stored.and_then(Definition::stored).map(Arc::new))
 }
 
 /// Ends a campaign that cannot go on: a person has to look at it.
@@ -159,7 +155,7 @@ async fn feed_one(
         if last {
             return Ok(());
         }
-        firing = match shared.store.open_firing().await? {
+        firing = match shared.store.open_firing(&shared.node).await? {
             Some(stored) if stored.id == firing.id => stored,
             _ => return Ok(()),
         };

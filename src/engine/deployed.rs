@@ -2,11 +2,12 @@
 
 use crate::config::{Catalogue, ConsentRule, Files, Project, ProjectSettings};
 use crate::contact::Contact;
+use crate::store::runs::DefinitionRow;
 use crate::trigger::{Trigger, TriggerKind};
 use crate::workflow::Workflow;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// One immutable version of a workflow, with the project that gives it its meaning.
@@ -34,6 +35,34 @@ pub struct Deployed {
     messages: Vec<(String, usize)>,
     statuses: Vec<(String, usize)>,
     contacts: Vec<(String, usize)>,
+}
+
+/// Definitions beside those that serve: of live runs that began with another version, on this node or on another.
+#[derive(Debug, Default)]
+pub struct Pinned {
+    /// By hash.
+    definitions: HashMap<String, Arc<Definition>>,
+    /// Hashes of definitions that are not stored, or that this release cannot read.
+    missing: HashSet<String>,
+}
+
+impl Pinned {
+    pub fn get(&self, hash: &str) -> Option<&Arc<Definition>> {
+        self.definitions.get(hash)
+    }
+
+    /// Whether it was asked for: it is here, or nowhere.
+    pub fn knows(&self, hash: &str) -> bool {
+        self.definitions.contains_key(hash) || self.missing.contains(hash)
+    }
+
+    /// Takes in what was found under a hash.
+    pub fn put(&mut self, hash: String, found: Option<Definition>) {
+        match found {
+            Some(definition) => drop(self.definitions.insert(hash, Arc::new(definition))),
+            None => drop(self.missing.insert(hash)),
+        }
+    }
 }
 
 impl Deployed {
@@ -130,6 +159,18 @@ impl Definition {
         let found = project.workflows.get(workflow);
         let found = found.ok_or_else(|| anyhow::anyhow!("workflow `{workflow}` cannot be read any more"))?;
         Ok(Self::new(found, &Arc::new(project.settings.clone()), &files))
+    }
+
+    /// As [`Definition::restore`]; one that cannot be read is told of in the log.
+    pub fn stored(row: DefinitionRow) -> Option<Self> {
+        match Self::restore(&row.workflow, &row.files) {
+            Ok(definition) => Some(Self { hash: row.hash, ..definition }),
+            Err(error) => {
+                let workflow = row.workflow;
+                tracing::error!(workflow, %error, "the definition of live runs cannot be read: they need attention");
+                None
+            }
+        }
     }
 
     fn enabled_triggers(&self) -> impl Iterator<Item = (usize, &Trigger)> {

@@ -62,7 +62,7 @@ fn row(definition: &Definition, trigger: &str, now_ms: i64) -> ScheduleRow {
 }
 
 /// Fires what is due.
-pub(super) async fn fire(tx: &mut Tx<'_>, deployed: &Deployed, clock: &Clock) -> anyhow::Result<Fired> {
+pub(super) async fn fire(tx: &mut Tx<'_>, deployed: &Deployed, clock: &Clock, node: &str) -> anyhow::Result<Fired> {
     let mut rows = tx.schedules().await?;
     let mut fired = Fired::default();
     let (mut firings, mut moved) = (Vec::new(), Vec::new());
@@ -89,12 +89,13 @@ pub(super) async fn fire(tx: &mut Tx<'_>, deployed: &Deployed, clock: &Clock) ->
             }
             firings.push(firing);
         }
-        row.hwm_ms = due.hwm.as_millisecond();
-        moved.push(row.clone());
+        let was_ms = std::mem::replace(&mut row.hwm_ms, due.hwm.as_millisecond());
+        moved.push((row.clone(), was_ms));
     }
+    firings.iter_mut().for_each(|firing| firing.node = Some(node.to_owned()));
     drop_repeated(tx, &mut firings, &mut fired.arrivals).await?;
     tx.insert_firings(&firings).await?;
-    tx.upsert_schedules(&moved).await?;
+    tx.move_schedules(&moved).await?;
     fired.next_ms = next_ms(&rows, deployed);
     Ok(fired)
 }
@@ -164,6 +165,7 @@ fn firing(
         total: 0,
         counts: Default::default(),
         bad_rows: Vec::new(),
+        node: None,
     }
 }
 

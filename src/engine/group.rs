@@ -10,18 +10,19 @@
 use super::advance::Input;
 use super::change::{self, Change, Changed};
 use super::claim::{ACCOUNT, channel_names, claim, earliest};
-use super::deployed::{Definition, Deployed};
+use super::deployed::{Definition, Deployed, Pinned};
+use super::early;
 use super::evaluate::{self, Arrival};
 use super::hand_on::hand_on;
-use super::inbound::{self, Early, Told};
-use super::load::{load_calls, load_contacts, load_due, load_identities, load_people};
+use super::inbound::{self, Told};
+use super::load::{load_calls, load_due, load_identities, load_people};
 use super::unit::Unit;
 use crate::clock::Clock;
 use crate::delivery::{DeliveryState, Outcome};
 use crate::event::Evaluation;
 use crate::message::Form;
 use crate::outbox::{rates, settle, window};
-use crate::store::attempts::{AttemptEnd, AttemptRow};
+use crate::store::attempts::AttemptEnd;
 use crate::store::contacts::ContactKey;
 use crate::store::deliveries::DeliveryRow;
 use crate::store::events::EventRow;
@@ -30,11 +31,14 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+/// How long another node may take for the runs it is moving, before they are asked for again.
+const ELSEWHERE_MS: i64 = 250;
+
 /// Everything a group needs beside its items.
 pub(super) struct Context<'a> {
     pub(super) clock: &'a Clock,
     pub(super) deployed: &'a Deployed,
-    pub(super) pinned: &'a HashMap<String, Arc<Definition>>,
+    pub(super) pinned: &'a Pinned,
     /// Installation key.
     pub(super) key: &'a [u8],
     pub(super) node: &'a str,
@@ -50,6 +54,10 @@ pub(super) struct Context<'a> {
     /// Whether a call is open whose answer may tell that. Else a status of an unknown message is of somebody else's:
     /// what people write in the inbox, for instance.
     pub(super) calling: bool,
+    /// Whether other nodes may be at work on the same rows.
+    pub(super) shared: bool,
+    /// Whether what fell between two nodes is to be looked for.
+    pub(super) sweep: bool,
 }
 
 /// What is to be decided together. Read only: a group that fails is done again from the same work.
@@ -173,13 +181,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     due.iter().for_each(|run| unit.move_run(run, &Input::TimerDue));
     arrivals.iter_mut().for_each(|arrival| evaluate::judge(arrival, &unit));
     load_identities(tx, &mut unit, &arrivals).await?;
-    if !context.calling {
-        unit.early.clear();
-        if context.early {
-            tx.forget_every_early_status().await?;
-        }
-    }
-    done.early = !unit.early.is_empty() || (context.early && context.calling);
+    done.early = early::tidy(tx, &mut unit, context).await?;
     let evaluations = arrivals.iter_mut().map(|arrival| evaluate::decide(arrival, &mut unit)).collect();
     keep_events(&mut unit, work, &arrivals, &evaluations)?;
     done.accepted = answers(work, &known, &arrivals, evaluations);
@@ -192,7 +194,11 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     done.next_due_ms = earliest(done.next_due_ms, unit.next_due_ms());
     if context.tick {
         let channels = channel_names(context.deployed);
-        done.next_due_ms = earliest(done.next_due_ms, tx.next_due_ms(&channels).await?);
+        let next_ms = tx.next_due_ms(&channels).await?;
+        // What is due and was not there to be taken is in another node's hands until its commit.
+        let elsewhere = context.shared && due.is_empty();
+        let next_ms = next_ms.map(|at_ms| if elsewhere { at_ms.max(now_ms + ELSEWHERE_MS) } else { at_ms });
+        done.next_due_ms = earliest(done.next_due_ms, next_ms);
     }
     done.counted = tx.counted;
     Ok(done)
@@ -280,31 +286,7 @@ async fn settle_calls(
         let tat_us = rates::silence(until_ms, unit.deployed.settings.callbell.pace);
         tx.upsert_buckets(&[(ACCOUNT.to_owned(), tat_us)]).await?;
     }
-    let uuids: Vec<&str> = work.calls.iter().filter_map(|call| message_uuid(&call.outcome)).collect();
-    let early = if context.early { tx.early_statuses(&uuids).await? } else { Vec::new() };
-    if early.is_empty() {
-        return Ok(());
-    }
-    let named: Vec<(&str, &str)> = early.iter().map(|(uuid, _, _)| (uuid.as_str(), "")).collect();
-    tx.end_attempts(&std::mem::take(&mut unit.ends)).await?;
-    for attempt in tx.attempts_by(&named).await? {
-        unit.attempts.insert(attempt.id.clone(), attempt);
-    }
-    // A status may close a person's window: their lines are written whole, so they have to be known.
-    let told = unit.attempts.values().filter_map(|attempt| unit.deliveries.get(&attempt.delivery));
-    let people = told.map(|row| row.delivery.contact.clone()).collect();
-    load_contacts(tx, unit, people).await?;
-    let corrected = early.iter().filter_map(|(_, _, kept)| serde_json::from_str(kept).ok()).flat_map(Early::keys);
-    unit.know_contacts(tx.contacts_by_keys(&corrected.collect::<Vec<_>>()).await?);
-    for (uuid, status, kept) in &early {
-        let of = |row: &&AttemptRow| row.message_uuid.as_ref() == Some(uuid);
-        let attempt = unit.attempts.values().find(of).map(|row| row.id.clone());
-        if let Some(attempt) = attempt {
-            inbound::apply_early(&attempt, status, serde_json::from_str(kept)?, unit);
-        }
-    }
-    let uuids: Vec<&str> = early.iter().map(|(uuid, _, _)| uuid.as_str()).collect();
-    tx.forget_early_statuses(&uuids).await
+    early::settle(tx, unit, work, context).await
 }
 
 fn settle_call(unit: &mut Unit<'_>, call: &CallResult) -> settle::Consequences {
@@ -316,7 +298,13 @@ fn settle_call(unit: &mut Unit<'_>, call: &CallResult) -> settle::Consequences {
     {
         attempt.message_uuid = Some(uuid.to_owned());
     }
-    let waits = |row: &DeliveryRow| row.delivery.state == DeliveryState::Sending && row.delivery.attempts == call.n;
+    // Another node took the delivery over while the call was open: the answer is evidence that it arrived, or nothing.
+    let proven = matches!(call.outcome, Outcome::Accepted { .. });
+    let waits = |row: &DeliveryRow| match row.delivery.state {
+        DeliveryState::Sending => row.delivery.attempts == call.n,
+        DeliveryState::Uncertain => row.delivery.attempts == call.n && proven,
+        _ => false,
+    };
     if !unit.deliveries.get(&call.delivery).is_some_and(waits) {
         // Evidence came first, and perhaps another attempt since: the answer is kept with its own and moves nothing.
         return consequences;

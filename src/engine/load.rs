@@ -95,6 +95,7 @@ pub(super) async fn load_due(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Re
     for row in rows {
         unit.know_run(row.run, Arc::new(serde_json::from_str(&row.event_data)?));
     }
+    need_definitions(unit)?;
     load_contacts(tx, unit, people).await?;
     let overdue = tx.overdue_uncertain(DUE_RUNS).await?;
     let runs: BTreeSet<String> = overdue.iter().map(|row| row.delivery.run.clone()).collect();
@@ -122,7 +123,26 @@ pub(super) async fn load_runs(
         people.insert(row.run.contact.clone());
         unit.know_run(row.run, Arc::new(serde_json::from_str(&row.event_data)?));
     }
+    need_definitions(unit)?;
     Ok(people)
+}
+
+/// A run of a definition that only another node has deployed: the group is done again once it is read.
+#[derive(Debug)]
+pub(super) struct Unread(pub(super) Vec<String>);
+
+impl std::fmt::Display for Unread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a definition of another node is not read yet")
+    }
+}
+
+impl std::error::Error for Unread {}
+
+fn need_definitions(unit: &Unit<'_>) -> anyhow::Result<()> {
+    let unknown = unit.unknown_definitions();
+    anyhow::ensure!(unknown.is_empty(), Unread(unknown));
+    Ok(())
 }
 
 pub(super) async fn load_contacts(

@@ -1,23 +1,23 @@
 //! The loop: takes what waits, makes a group of it, answers, and sleeps until something is due.
 //!
 //! Where a kill may fall: before the commit nothing was answered and nothing was sent; between the commit and the call
-//! the delivery stands as `sending` and becomes `uncertain` at the next start, never sent twice.
+//! the delivery stands as `sending` and becomes `uncertain` when its node is known to be dead (`node`), never sent twice.
 
 use super::campaign;
 use super::change::Changed;
 use super::couriers::Couriers;
-use super::deployed::{Definition, Deployed};
+use super::deployed::{Definition, Deployed, Pinned};
 use super::evaluate;
 use super::fire;
 use super::group::{self, Call, CallResult, Context, Done, Work};
 use super::inbound::Told;
+use super::load::Unread;
+use super::node::Node;
 use super::redo::{apart, is_conflict, is_refusal};
 use super::{Accepted, Busy, Item, Setup, Shared};
 use crate::config::Project;
 use crate::connector::guard::Guard;
 use crate::connector::{Callbell, webhook};
-use crate::delivery::DeliveryState;
-use crate::outbox::settle::RECONCILE_MS;
 use crate::store::Writer;
 use crate::store::runs::DefinitionRow;
 use std::collections::{HashMap, HashSet};
@@ -39,27 +39,25 @@ const NAP: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(30);
 /// Pause before a campaign that the store did not take is tried again.
 const FEED_AGAIN: Duration = Duration::from_secs(2);
-/// Deliveries taken up at a start in one transaction.
-const TAKE_UP: usize = 500;
 
 pub(super) struct Loop {
-    setup: Setup,
-    shared: Arc<Shared>,
-    writer: Writer,
+    pub(super) setup: Setup,
+    pub(super) shared: Arc<Shared>,
+    pub(super) writer: Writer,
     queue: mpsc::WeakSender<Item>,
     /// Where calls and campaigns run: beside the loop, which has a thread of its own.
     beside: Handle,
-    node: String,
-    pinned: HashMap<String, Arc<Definition>>,
+    pub(super) node: Node,
+    pinned: Pinned,
     /// Attempts whose call is open, each with its delivery: an attempt that evidence settled may still wait for its
     /// answer while the next one of the same delivery is under way.
-    open: HashMap<String, String>,
+    pub(super) open: HashMap<String, String>,
     /// Results that the store did not take yet.
-    carried: Vec<CallResult>,
+    pub(super) carried: Vec<CallResult>,
     suspended: bool,
     /// Status events may wait for the answers that tell whose they are.
     early: bool,
-    due_ms: i64,
+    pub(super) due_ms: i64,
     schedule_ms: i64,
     /// How far the store's time is ahead of the process's. What is due is due by the store's time: a sleep by another
     /// clock would end early and find nothing, again and again.
@@ -68,7 +66,7 @@ pub(super) struct Loop {
     unsettled: bool,
     /// A task feeds campaigns; another campaign was begun meanwhile.
     feeding: bool,
-    feed_again: bool,
+    pub(super) feed_again: bool,
     couriers: Couriers,
     quiet: Vec<oneshot::Sender<Option<i64>>>,
     drains: Vec<oneshot::Sender<()>>,
@@ -96,13 +94,13 @@ impl Loop {
         let outside = setup.outside.clone();
         let couriers = Couriers::new(guard, outside, shared.clone(), queue.clone(), beside.clone())?;
         Ok(Self {
-            node: setup.clock.new_id(),
+            node: Node::new(shared.node.clone(), setup.store.dialect().is_shared(), setup.clock.monotonic_ms()),
             setup,
             shared,
             writer,
             queue,
             beside,
-            pinned: HashMap::new(),
+            pinned: Pinned::default(),
             open: HashMap::new(),
             carried: Vec::new(),
             suspended: false,
@@ -119,9 +117,11 @@ impl Loop {
         })
     }
 
-    /// What an earlier life left: calls that were open become uncertain, definitions of live runs are read again.
+    /// Joins the nodes of this database, and takes up what those that are dead left: calls that were open become
+    /// uncertain, campaigns go on, definitions of live runs are read again.
     pub(super) async fn take_up(&mut self, project: &Project) -> anyhow::Result<()> {
-        self.settle_unfinished().await?;
+        self.look_around().await?;
+        self.take_over().await?;
         let mut tx = self.writer.begin().await?;
         self.early = tx.has_early_statuses().await?;
         tx.rollback().await?;
@@ -130,38 +130,15 @@ impl Loop {
         Ok(())
     }
 
-    async fn settle_unfinished(&mut self) -> anyhow::Result<()> {
-        loop {
-            let mut tx = self.writer.begin().await?;
-            let mut left = tx.unfinished_calls(TAKE_UP + self.open.len()).await?;
-            left.retain(|row| !self.open.values().any(|open| *open == row.delivery.id));
-            for row in &mut left {
-                row.delivery.state = DeliveryState::Uncertain;
-                row.delivery.reason = "the process ended while the call was open".into();
-                row.delivery.due_at_ms = tx.now_ms + RECONCILE_MS;
-            }
-            tx.update_deliveries(&left.iter().collect::<Vec<_>>()).await?;
-            tx.commit().await?;
-            if left.is_empty() {
-                return Ok(());
-            }
-            tracing::warn!(deliveries = left.len(), "calls were open when the process ended: uncertain");
-        }
-    }
-
     async fn deploy(&mut self, deployed: Deployed) -> anyhow::Result<()> {
-        let mut tx = self.writer.begin().await?;
-        let row = |definition: &Arc<Definition>| DefinitionRow {
-            hash: definition.hash.clone(),
-            workflow: definition.workflow.id.clone(),
-            files: definition.files.clone(),
+        let mut tries = 1;
+        // Another node may deploy at this moment: both do.
+        let (schedule_ms, open) = loop {
+            match self.try_deploy(&deployed).await {
+                Err(error) if is_conflict(&error) && tries < TRIES => tries += 1,
+                done => break done?,
+            }
         };
-        tx.insert_definitions(&deployed.definitions.values().map(row).collect::<Vec<_>>()).await?;
-        let schedule_ms = fire::deploy(&mut tx, &deployed).await?;
-        let open = tx.open_definitions().await?;
-        // A new start, a new configuration: what waited for a person to mend the account is tried again.
-        tx.release_holds(&["channel_paused", "template_paused", "template_category"]).await?;
-        tx.commit().await?;
         self.pinned = pinned(open, &deployed);
         self.schedule_ms = schedule_ms.unwrap_or(i64::MAX);
         self.suspended = false;
@@ -170,6 +147,31 @@ impl Loop {
         self.shared.replace(Arc::new(deployed));
         // Targets may have gone.
         self.shared.board.nudge();
+        Ok(())
+    }
+
+    async fn try_deploy(&mut self, deployed: &Deployed) -> anyhow::Result<(Option<i64>, Vec<DefinitionRow>)> {
+        let mut tx = self.writer.begin().await?;
+        let row = |definition: &Arc<Definition>| DefinitionRow {
+            hash: definition.hash.clone(),
+            workflow: definition.workflow.id.clone(),
+            files: definition.files.clone(),
+        };
+        tx.insert_definitions(&deployed.definitions.values().map(row).collect::<Vec<_>>()).await?;
+        let schedule_ms = fire::deploy(&mut tx, deployed).await?;
+        let open = tx.open_definitions().await?;
+        // A new start, a new configuration: what waited for a person to mend the account is tried again.
+        tx.release_holds(&["channel_paused", "template_paused", "template_category"]).await?;
+        tx.commit().await?;
+        Ok((schedule_ms, open))
+    }
+
+    /// Reads definitions that another node deployed.
+    async fn read_definitions(&mut self, hashes: &[String]) -> anyhow::Result<()> {
+        for hash in hashes {
+            let stored = self.setup.store.definition(hash).await?;
+            self.pinned.put(hash.clone(), stored.and_then(Definition::stored));
+        }
         Ok(())
     }
 
@@ -183,11 +185,12 @@ impl Loop {
                 taken = items.recv_many(&mut batch, GROUP) => if taken == 0 { break },
                 () = tokio::time::sleep(nap) => {}
             }
+            self.tend().await;
             self.turn(&mut batch).await;
             if items.is_empty() {
                 self.answer_quiet();
             }
-            self.answer_drains();
+            self.answer_drains().await;
         }
         self.writer.checkpoint().await;
     }
@@ -199,10 +202,11 @@ impl Loop {
 
     fn nap(&self) -> Duration {
         let due_ms = self.due_ms.min(self.schedule_ms);
-        match due_ms {
+        let rest = match due_ms {
             i64::MAX if self.carried.is_empty() => IDLE,
             _ => self.setup.clock.until(due_ms.saturating_sub(self.ahead_ms), NAP),
-        }
+        };
+        rest.min(self.node.rest(self.setup.clock.monotonic_ms()))
     }
 
     async fn turn(&mut self, batch: &mut Vec<Item>) {
@@ -257,7 +261,7 @@ impl Loop {
             return;
         }
         match self.try_group(&work, &owed, tick).await {
-            Ok(done) => self.finish(work, owed, done),
+            Ok(done) => self.finish(work, owed, done).await,
             Err(error) if is_refusal(&error) && work.items() + usize::from(tick) > 1 && !work.is_empty() => {
                 tracing::warn!(
                     error = format!("{error:#}"),
@@ -265,7 +269,7 @@ impl Loop {
                 );
                 for (work, owed) in apart(work, owed) {
                     match self.try_group(&work, &owed, false).await {
-                        Ok(done) => self.finish(work, owed, done),
+                        Ok(done) => self.finish(work, owed, done).await,
                         Err(error) => self.refuse(work, owed, &error),
                     }
                 }
@@ -281,7 +285,11 @@ impl Loop {
         loop {
             match self.attempt(work, chunk, tick).await {
                 Err(error) if is_conflict(&error) && tries < TRIES => tries += 1,
-                done => return done,
+                Err(error) => match error.downcast::<Unread>() {
+                    Ok(Unread(hashes)) => self.read_definitions(&hashes).await?,
+                    Err(error) => return Err(error),
+                },
+                Ok(done) => return Ok(done),
             }
         }
     }
@@ -294,24 +302,36 @@ impl Loop {
         let deployed = self.shared.deployed();
         let claims = self.setup.callbell.is_some() && !self.shared.draining.load(Ordering::SeqCst);
         let closing = work.calls.len();
+        let begun_ms = self.setup.clock.monotonic_ms();
+        let sweep = tick && self.node.sweeps(begun_ms);
         let context = Context {
             clock: &self.setup.clock,
             deployed: &deployed,
             pinned: &self.pinned,
             key: &self.shared.key,
-            node: &self.node,
+            node: &self.node.id,
             free: if claims { (SLOTS + closing).saturating_sub(self.open.len()) } else { 0 },
             suspended: self.suspended,
             relays: self.setup.outside.relays,
             tick,
             early: self.early,
             calling: !self.open.is_empty(),
+            shared: self.node.shared,
+            sweep,
         };
+        let fenced = self.node.shared && context.free > 0;
         let mut tx = self.writer.begin().await?;
+        if fenced {
+            // Whoever takes this node's work over removes its row first: what is claimed here is seen there, or not done.
+            tx.beat_or_join(&self.node.id).await?;
+        }
         self.ahead_ms = tx.now_ms - self.setup.clock.now_ms();
         let fires = tick && self.schedule_ms <= tx.now_ms;
-        let fired =
-            if fires { fire::fire(&mut tx, &deployed, &self.setup.clock).await? } else { fire::Fired::default() };
+        let fired = if fires {
+            fire::fire(&mut tx, &deployed, &self.setup.clock, &self.node.id).await?
+        } else {
+            fire::Fired::default()
+        };
         let mut done = match fired.arrivals.is_empty() {
             true => group::decide(&mut tx, work, &context).await?,
             false => group::decide(&mut tx, &work.with(&fired.arrivals), &context).await?,
@@ -323,6 +343,12 @@ impl Loop {
         }
         done.counted = tx.counted;
         tx.commit().await?;
+        if fenced {
+            self.node.beaten(begun_ms);
+        }
+        if sweep {
+            self.node.swept(begun_ms);
+        }
         if fires {
             self.schedule_ms = fired.next_ms.unwrap_or(i64::MAX);
             self.feed_again |= fired.campaigns;
@@ -334,7 +360,7 @@ impl Loop {
         Ok(done)
     }
 
-    fn finish(&mut self, work: Work, owed: Owed, done: Done) {
+    async fn finish(&mut self, work: Work, owed: Owed, done: Done) {
         self.shared.load.add(work.arrivals.len(), work.calls.len(), &done);
         for call in &work.calls {
             self.open.remove(&call.attempt);
@@ -348,7 +374,6 @@ impl Loop {
             self.couriers.see_to(done.relayed);
             self.shared.board.nudge();
         }
-        done.calls.into_iter().for_each(|call| self.begin_call(call));
         let mut accepted = done.accepted.into_iter();
         for (reply, bytes) in owed.events {
             self.release(bytes);
@@ -364,11 +389,17 @@ impl Loop {
         if let Some((_, reply)) = owed.chunk {
             let _ = reply.send(true);
         }
+        self.begin_calls(done.calls).await;
     }
 
     /// Nothing of the group was kept: senders may post again, results of calls are tried again with the next group.
     async fn fail(&mut self, work: Work, owed: Owed, error: &anyhow::Error) {
         self.refuse(work, owed, error);
+        self.mend().await;
+    }
+
+    /// After an error of the store: a new connection, and everything is looked at again.
+    pub(super) async fn mend(&mut self) {
         // The connection may be broken, and the commit may have got through all the same.
         self.unsettled = true;
         tokio::time::sleep(NAP).await;
@@ -402,7 +433,7 @@ impl Loop {
     }
 
     /// The call runs beside the loop; its result is an item of a later group. It is never cancelled.
-    fn begin_call(&mut self, call: Call) {
+    pub(super) fn begin_call(&mut self, call: Call) {
         let (Some(callbell), Some(queue)) = (self.setup.callbell.clone(), self.queue.upgrade()) else { return };
         self.open.insert(call.attempt.clone(), call.delivery.clone());
         self.beside.spawn(async move {
@@ -421,10 +452,9 @@ impl Loop {
         let Some(queue) = self.queue.upgrade() else { return };
         (self.feeding, self.feed_again) = (true, false);
         let shared = self.shared.clone();
-        let pinned = self.pinned.clone();
         let root = self.setup.root.clone();
         self.beside.spawn(async move {
-            let fed = campaign::feed(&shared, &pinned, &root, &queue).await;
+            let fed = campaign::feed(&shared, &root, &queue).await;
             let again = fed.is_err();
             if let Err(error) = fed {
                 tracing::warn!(error = format!("{error:#}"), "a campaign could not go on: it is tried again soon");
@@ -448,8 +478,9 @@ impl Loop {
         }
     }
 
-    fn answer_drains(&mut self) {
-        if self.open.is_empty() && self.carried.is_empty() {
+    async fn answer_drains(&mut self) {
+        if !self.drains.is_empty() && self.open.is_empty() && self.carried.is_empty() {
+            self.leave().await;
             for reply in self.drains.drain(..) {
                 let _ = reply.send(());
             }
@@ -472,15 +503,11 @@ pub(super) fn on_own_thread<F: Future<Output = ()>>(task: impl FnOnce() -> F + S
     Ok(())
 }
 
-fn pinned(open: Vec<DefinitionRow>, deployed: &Deployed) -> HashMap<String, Arc<Definition>> {
+fn pinned(open: Vec<DefinitionRow>, deployed: &Deployed) -> Pinned {
     let current: HashSet<&str> = deployed.definitions.values().map(|definition| definition.hash.as_str()).collect();
-    let older = open.into_iter().filter(|row| !current.contains(row.hash.as_str()));
-    let restore = |row: DefinitionRow| match Definition::restore(&row.workflow, &row.files) {
-        Ok(definition) => Some((row.hash.clone(), Arc::new(Definition { hash: row.hash, ..definition }))),
-        Err(error) => {
-            tracing::error!(workflow = row.workflow, %error, "the definition of live runs cannot be read: they need attention");
-            None
-        }
-    };
-    older.filter_map(restore).collect()
+    let mut pinned = Pinned::default();
+    for row in open.into_iter().filter(|row| !current.contains(row.hash.as_str())) {
+        pinned.put(row.hash.clone(), Definition::stored(row));
+    }
+    pinned
 }

@@ -17,6 +17,7 @@ mod change;
 mod claim;
 mod couriers;
 pub mod deployed;
+mod early;
 mod evaluate;
 mod fire;
 mod group;
@@ -24,6 +25,7 @@ mod hand_on;
 mod inbound;
 mod load;
 mod loops;
+mod node;
 mod observe;
 mod redo;
 mod submit;
@@ -69,6 +71,8 @@ struct Shared {
     callbell: Option<Callbell>,
     waiting_bytes: AtomicUsize,
     draining: AtomicBool,
+    /// Id of this process among those that share the database.
+    node: String,
     load: Load,
     /// Who works off rows beside the loop.
     board: Arc<board::Board>,
@@ -265,7 +269,7 @@ impl Engine {
         let _ = self.queue.send(Item::Look).await;
     }
 
-    /// Stops claiming, and waits until no call is open (`semantics.md` §6.2).
+    /// Stops claiming, waits until no call is open (`semantics.md` §6.2), and leaves the rest to the other nodes.
     pub async fn drain(&self) {
         self.shared.draining.store(true, Ordering::SeqCst);
         let (reply, answer) = oneshot::channel();
@@ -290,6 +294,11 @@ impl Engine {
 
     pub fn clock(&self) -> &Clock {
         &self.shared.clock
+    }
+
+    /// The id of this process among those that share the database.
+    pub fn node(&self) -> &str {
+        &self.shared.node
     }
 
     /// What the loop did so far.
@@ -328,6 +337,7 @@ async fn begin(
         callbell: setup.callbell.clone(),
         waiting_bytes: AtomicUsize::new(0),
         draining: AtomicBool::new(false),
+        node: setup.clock.new_id(),
         load: Load::default(),
         board: Arc::default(),
     });

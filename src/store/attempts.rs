@@ -39,6 +39,9 @@ pub struct AttemptRow {
     pub message_uuid: Option<String>,
     /// Every status the vendor told, in the order of arrival.
     pub statuses: Vec<String>,
+    /// They as they were read, JSON: what another node adds meanwhile is not written over.
+    #[serde(skip)]
+    pub was: String,
 }
 
 static INSERT_ATTEMPTS: Statement = Statement::new(
@@ -58,11 +61,9 @@ static END_ATTEMPTS: Statement = Statement::new(
 static ADD_STATUSES: Statement = Statement::new(
     "update attempt set statuses = r.statuses, code = coalesce(attempt.code, r.code),
         message_uuid = coalesce(attempt.message_uuid, r.message_uuid)
-     from {rows: id text, statuses text, code bigint, message_uuid text} r where attempt.id = r.id",
+     from {rows: id text, was text, statuses text, code bigint, message_uuid text} r
+     where attempt.id = r.id and attempt.statuses = r.was",
 );
-
-static FORGET_EVERY_EARLY: Statement =
-    Statement::new("delete from early_status where exists (select 1 from {rows: n bigint} r)");
 
 macro_rules! attempt_columns {
     () => {
@@ -88,17 +89,28 @@ static ATTEMPTS_OF: Statement = Statement::new(concat!(
 ));
 
 static KEEP_EARLY: Statement = Statement::new(
-    "insert into early_status (uuid, status, event) select uuid, status, event
-     from {rows: uuid text, status text, event text} r where true on conflict (uuid, status) do nothing",
+    "insert into early_status (uuid, status, event, kept_at_ms) select uuid, status, event, kept_at_ms
+     from {rows: uuid text, status text, event text, kept_at_ms bigint} r where true
+     on conflict (uuid, status) do nothing",
 );
 
 static EARLY: Statement =
     Statement::new("select s.uuid, s.status, s.event from {rows: uuid text} r join early_status s on s.uuid = r.uuid");
 
+/// The answer may have been recorded by one node while another kept the status.
+static ANSWERED_EARLY: Statement = Statement::new(
+    "select s.uuid, s.status, s.event from early_status s
+     where s.kept_at_ms <= $1 and exists (select 1 from attempt a where a.message_uuid = s.uuid)
+     order by s.kept_at_ms, s.uuid, s.status limit $2",
+);
+
 static ANY_EARLY: Statement = Statement::new("select s.uuid from early_status s where $1 = $1 limit $2");
 
 static FORGET_EARLY: Statement =
     Statement::new("delete from early_status where uuid in (select uuid from {rows: uuid text} r)");
+
+static FORGET_EARLY_OF: Statement =
+    Statement::new("delete from early_status where kept_at_ms <= (select at_ms from {rows: at_ms bigint} r)");
 
 impl Tx<'_> {
     pub(crate) async fn insert_attempts(&mut self, attempts: &[Attempt], node: &str) -> anyhow::Result<()> {
@@ -139,21 +151,32 @@ impl Tx<'_> {
         self.fetch(&ATTEMPTS_BY_UUID, rows).await?.iter().map(read_attempt).collect()
     }
 
-    /// Writes what the vendor told of attempts, and the code of a failure.
+    /// Writes what the vendor told of attempts, and the code of a failure; fails when another node wrote some since they
+    /// were read.
     pub(crate) async fn write_statuses(&mut self, attempts: &[&AttemptRow]) -> anyhow::Result<()> {
         let mut rows = Rows::default();
         for attempt in attempts {
             let statuses = serde_json::to_string(&attempt.statuses)?;
             let uuid = attempt.message_uuid.as_deref();
-            rows.push(&[(&attempt.id).into(), Cell::Text(&statuses), attempt.code.into(), uuid.into()]);
+            rows.push(&[
+                (&attempt.id).into(),
+                (&attempt.was).into(),
+                Cell::Text(&statuses),
+                attempt.code.into(),
+                uuid.into(),
+            ]);
         }
-        self.write(&ADD_STATUSES, rows).await.map(drop)
+        let written = self.write(&ADD_STATUSES, rows).await?;
+        anyhow::ensure!(written == attempts.len() as u64, super::Moved);
+        Ok(())
     }
 
     /// Keeps (uuid, status, event JSON) until the answer tells whose they are.
     pub(crate) async fn keep_early_statuses(&mut self, early: &[(String, String, String)]) -> anyhow::Result<()> {
         let mut rows = Rows::default();
-        early.iter().for_each(|(uuid, status, event)| rows.push(&[uuid.into(), status.into(), event.into()]));
+        for (uuid, status, event) in early {
+            rows.push(&[uuid.into(), status.into(), event.into(), self.now_ms.into()]);
+        }
         self.write(&KEEP_EARLY, rows).await.map(drop)
     }
 
@@ -161,8 +184,16 @@ impl Tx<'_> {
     pub(crate) async fn early_statuses(&mut self, uuids: &[&str]) -> anyhow::Result<Vec<(String, String, String)>> {
         let mut rows = Rows::default();
         uuids.iter().for_each(|uuid| rows.push(&[(*uuid).into()]));
-        let early = |row: &AnyRow| -> anyhow::Result<_> { Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)) };
-        self.fetch(&EARLY, rows).await?.iter().map(early).collect()
+        self.fetch(&EARLY, rows).await?.iter().map(read_early).collect()
+    }
+
+    /// Those whose answer is recorded by now.
+    pub(crate) async fn answered_early_statuses(
+        &mut self,
+        most: usize,
+    ) -> anyhow::Result<Vec<(String, String, String)>> {
+        let now_ms = self.now_ms;
+        self.due(&ANSWERED_EARLY, now_ms, most).await?.iter().map(read_early).collect()
     }
 
     /// Whether any status event still waits for its answer.
@@ -170,11 +201,11 @@ impl Tx<'_> {
         Ok(!self.due(&ANY_EARLY, 0, 1).await?.is_empty())
     }
 
-    /// Forgets all of them: no answer is awaited any more.
-    pub(crate) async fn forget_every_early_status(&mut self) -> anyhow::Result<()> {
+    /// Forgets those kept at `until_ms` or earlier: their answers are not awaited any more.
+    pub(crate) async fn forget_early_statuses_until(&mut self, until_ms: i64) -> anyhow::Result<()> {
         let mut rows = Rows::default();
-        rows.push(&[Cell::Number(1)]);
-        self.write(&FORGET_EVERY_EARLY, rows).await.map(drop)
+        rows.push(&[Cell::Number(until_ms)]);
+        self.write(&FORGET_EARLY_OF, rows).await.map(drop)
     }
 
     pub(crate) async fn forget_early_statuses(&mut self, uuids: &[&str]) -> anyhow::Result<()> {
@@ -211,5 +242,10 @@ fn read_attempt(row: &AnyRow) -> anyhow::Result<AttemptRow> {
         error: row.try_get(9)?,
         message_uuid: row.try_get(10)?,
         statuses: serde_json::from_str(&statuses).context("stored statuses are not readable")?,
+        was: statuses,
     })
+}
+
+fn read_early(row: &AnyRow) -> anyhow::Result<(String, String, String)> {
+    Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
 }

@@ -59,8 +59,10 @@ static UPSERT_LINES: Statement = Statement::new(
      from {rows: contact text, channel text, last_inbound_ms bigint, refused_at_ms bigint, asked_at_ms bigint,
         tat_us bigint} r where true
      on conflict (contact, channel) do update set
-        last_inbound_ms = coalesce(excluded.last_inbound_ms, line.last_inbound_ms),
-        refused_at_ms = coalesce(excluded.refused_at_ms, line.refused_at_ms),
+        last_inbound_ms = case when line.last_inbound_ms > excluded.last_inbound_ms then line.last_inbound_ms
+            else coalesce(excluded.last_inbound_ms, line.last_inbound_ms) end,
+        refused_at_ms = case when line.refused_at_ms > excluded.refused_at_ms then line.refused_at_ms
+            else coalesce(excluded.refused_at_ms, line.refused_at_ms) end,
         asked_at_ms = coalesce(excluded.asked_at_ms, line.asked_at_ms),
         tat_us = coalesce(excluded.tat_us, line.tat_us)",
 );
@@ -122,7 +124,8 @@ impl Tx<'_> {
         self.fetch(&LINES, rows).await?.iter().map(line).collect()
     }
 
-    /// Writes lines; what is not known of one leaves what is stored.
+    /// Writes lines; what is not known of one leaves what is stored, and instants only move forward: another node may have
+    /// been told of a later one.
     pub(crate) async fn upsert_lines(&mut self, lines: &[(String, String, Line)]) -> anyhow::Result<()> {
         let mut rows = Rows::default();
         for (contact, channel, line) in lines {

@@ -52,14 +52,15 @@ static CLAIM: Statement = Statement::new(concat!(
             and (e.state = 'sending' or (e.state = 'uncertain' and e.due_at_ms > $1)
                 or (e.state in ('queued', 'held') and e.reason not in ('window_closed', 'template_paused', 'template_category')
                     and (e.line_at_ms < d.line_at_ms or (e.line_at_ms = d.line_at_ms and e.id < d.id)))))
-     order by d.due_at_ms, d.id limit $2 {skip locked}"
+     order by d.due_at_ms, d.id limit $2 {skip locked d}"
 ));
 
 static OVERDUE_UNCERTAIN: Statement = Statement::new(concat!(
     "select ",
     delivery_columns!(),
     " from delivery d
-     where d.state = 'uncertain' and d.due_at_ms <= $1 and d.due_at_ms > 0 order by d.due_at_ms, d.id limit $2"
+     where d.state = 'uncertain' and d.due_at_ms <= $1 and d.due_at_ms > 0 order by d.due_at_ms, d.id limit $2
+     {skip locked d}"
 ));
 
 static BY_IDS: Statement =
@@ -108,8 +109,10 @@ static RELEASE_REASONS: Statement = Statement::new(
 static UNFINISHED: Statement = Statement::new(concat!(
     "select ",
     delivery_columns!(),
-    " from delivery d where d.state in ('sending', 'uncertain', 'rejected') and d.state = 'sending' and d.due_at_ms <= $1
-     limit $2"
+    " from delivery d, {rows: node text, most bigint} r
+     where d.state = 'sending' and not exists (select 1 from attempt a join node n on n.id = a.node
+        where a.delivery = d.id and a.n = d.attempts and a.node <> r.node)
+     order by d.id limit (select most from {rows: node text, most bigint} q) {skip locked d}"
 ));
 
 static NEXT_DUE: Statement = Statement::new(
@@ -162,9 +165,11 @@ impl Tx<'_> {
         self.due(&OVERDUE_UNCERTAIN, now_ms, most).await?.iter().map(read_delivery).collect()
     }
 
-    /// Deliveries whose call was open when another life of this process ended.
-    pub(crate) async fn unfinished_calls(&mut self, most: usize) -> anyhow::Result<Vec<DeliveryRow>> {
-        self.due(&UNFINISHED, i64::MAX, most).await?.iter().map(read_delivery).collect()
+    /// Deliveries under way for whose call no other living node answers: this node's own, and those of the dead.
+    pub(crate) async fn unfinished_calls(&mut self, node: &str, most: usize) -> anyhow::Result<Vec<DeliveryRow>> {
+        let mut rows = Rows::default();
+        rows.push(&[node.into(), i64::try_from(most)?.into()]);
+        self.fetch(&UNFINISHED, rows).await?.iter().map(read_delivery).collect()
     }
 
     pub(crate) async fn deliveries(&mut self, ids: &[&str]) -> anyhow::Result<Vec<DeliveryRow>> {

@@ -1,7 +1,7 @@
 //! Dialect: every difference between SQLite and PostgreSQL, in one place.
 //!
 //! Statements are written once. `{rows: id text, at_ms bigint}` stands for the rows handed over with the statement,
-//! `{skip locked}` for the tail of a claim. The rows are bound value by value: the elements of one JSON parameter would be
+//! `{skip locked d}` for the tail of a claim of rows of `d`. The rows are bound value by value: the elements of one JSON parameter would be
 //! parsed again for each column. Invariant: a value reaches SQL as a bound parameter, never as text.
 
 use sqlx::AssertSqlSafe;
@@ -94,12 +94,9 @@ impl Dialect {
         }
     }
 
-    /// Takes the database for one process (1 = taken); `None` where a file lock does it.
-    pub(crate) fn exclusive(self) -> Option<&'static str> {
-        match self {
-            Self::Sqlite => None,
-            Self::Postgres => Some("select case when pg_try_advisory_lock(7235452) then 1::bigint else 0::bigint end"),
-        }
+    /// Whether several processes may write the database at once. SQLite's file is locked for one.
+    pub(crate) fn is_shared(self) -> bool {
+        self == Self::Postgres
     }
 
     fn translate(self, text: &str, size: usize) -> String {
@@ -120,10 +117,11 @@ impl Dialect {
         if let Some(columns) = placeholder.strip_prefix("rows:") {
             return self.rows(columns, size, numbered);
         }
-        match (placeholder, self) {
-            ("skip locked" | "lock", Self::Sqlite) => String::new(),
-            ("skip locked", Self::Postgres) => "for update of d skip locked".into(),
-            ("lock", Self::Postgres) => "for update".into(),
+        let claimed = placeholder.strip_prefix("skip locked ");
+        match (placeholder, claimed, self) {
+            ("lock", _, Self::Sqlite) | (_, Some(_), Self::Sqlite) => String::new(),
+            ("lock", _, Self::Postgres) => "for update".into(),
+            (_, Some(table), Self::Postgres) => format!("for update of {table} skip locked"),
             _ => unreachable!("no such placeholder: {placeholder}"),
         }
     }

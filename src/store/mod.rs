@@ -10,6 +10,7 @@ pub mod contacts;
 pub mod deliveries;
 pub mod dialect;
 pub mod events;
+pub mod nodes;
 pub mod relay_targets;
 pub mod relays;
 pub mod runs;
@@ -26,13 +27,13 @@ use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
 use sqlx::{AnyConnection, AnyPool, Arguments as _, Connection as _, Executor as _, Row as _};
 use std::fs::File;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// SQLite before this loses commits under a rare race of its write-ahead log.
 const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
 
-/// How long a start waits for the connection of a process that was killed to be given up.
-const TAKE_OVER: Duration = Duration::from_secs(3);
+/// How long a broken connection may take to be closed.
+const CLOSE: Duration = Duration::from_secs(3);
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
@@ -110,16 +111,14 @@ impl Store {
         Ok(Self { url: url.to_owned(), dialect, readers, _lock: lock })
     }
 
-    /// The connection that writes. One per process: on SQLite a second one would wait for the first.
+    /// The connection that writes. One per process: on SQLite a second one would wait for the first; on PostgreSQL other
+    /// processes have theirs.
     ///
     /// # Errors
     /// When the database cannot be reached.
     pub async fn writer(&self, clock: Clock) -> anyhow::Result<Writer> {
         let mut connection = connect(&self.url).await?;
         connection.execute(self.dialect.settings(true)).await?;
-        if let Some(statement) = self.dialect.exclusive() {
-            take(statement, &mut connection).await?;
-        }
         Ok(Writer { connection: Some(connection), dialect: self.dialect, clock })
     }
 
@@ -164,14 +163,14 @@ impl Writer {
     }
 
     /// Opens the connection anew after an error that may have broken it. The old one goes first: the database then
-    /// undoes what it had begun, and gives back the lock that keeps other processes out.
+    /// undoes what it had begun, and gives back its locks.
     ///
     /// # Errors
     /// When the database cannot be reached.
     pub async fn reconnect(&mut self, store: &Store) -> anyhow::Result<()> {
         if let Some(old) = self.connection.take() {
             // One that does not answer is dropped, which closes it too.
-            let _ = tokio::time::timeout(TAKE_OVER, old.close()).await;
+            let _ = tokio::time::timeout(CLOSE, old.close()).await;
         }
         *self = store.writer(self.clock.clone()).await?;
         Ok(())
@@ -354,19 +353,6 @@ impl From<bool> for Cell<'_> {
 impl From<Option<i64>> for Cell<'_> {
     fn from(number: Option<i64>) -> Self {
         number.map_or(Self::Null, Self::Number)
-    }
-}
-
-/// PostgreSQL: a lock that lives as long as the connection. After a kill it is free once the server has noticed.
-async fn take(statement: &'static str, connection: &mut AnyConnection) -> anyhow::Result<()> {
-    let begun = Instant::now();
-    loop {
-        let taken: i64 = sqlx::query(statement).fetch_one(&mut *connection).await?.try_get(0)?;
-        if taken == 1 {
-            return Ok(());
-        }
-        anyhow::ensure!(begun.elapsed() < TAKE_OVER, "another relance process serves this database");
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

@@ -35,7 +35,7 @@ static DUE: Statement = Statement::new(concat!(
     "select ",
     run_columns!(),
     ", e.data from run u join event e on e.id = u.event
-     where u.wake_at_ms <= $1 order by u.wake_at_ms, u.id limit $2"
+     where u.wake_at_ms <= $1 order by u.wake_at_ms, u.id limit $2 {skip locked u}"
 ));
 
 static BY_IDS: Statement = Statement::new(concat!(
@@ -96,6 +96,9 @@ static OPEN_DEFINITIONS: Statement = Statement::new(
         or exists (select 1 from firing f where f.definition = d.hash and f.state = 'running')",
 );
 
+static DEFINITION: Statement =
+    Statement::new("select d.hash, d.workflow, d.files from {rows: hash text} r join definition d on d.hash = r.hash");
+
 /// Which runs to list; `None` = all.
 #[derive(Debug, Clone, Default)]
 pub struct RunFilter {
@@ -118,7 +121,7 @@ pub struct DefinitionRow {
 }
 
 impl Tx<'_> {
-    /// Runs whose wait is over, oldest first.
+    /// Runs whose wait is over, oldest first, without those that another node is moving at this moment.
     pub(crate) async fn due_runs(&mut self, most: usize) -> anyhow::Result<Vec<RunRow>> {
         let now_ms = self.now_ms;
         self.due(&DUE, now_ms, most).await?.iter().map(read_run).collect()
@@ -213,10 +216,7 @@ impl Tx<'_> {
     pub(crate) async fn open_definitions(&mut self) -> anyhow::Result<Vec<DefinitionRow>> {
         let mut rows = Rows::default();
         rows.push(&[Cell::Number(1)]);
-        let definition = |row: &AnyRow| -> anyhow::Result<DefinitionRow> {
-            Ok(DefinitionRow { hash: row.try_get(0)?, workflow: row.try_get(1)?, files: row.try_get(2)? })
-        };
-        self.fetch(&OPEN_DEFINITIONS, rows).await?.iter().map(definition).collect()
+        self.fetch(&OPEN_DEFINITIONS, rows).await?.iter().map(read_definition).collect()
     }
 }
 
@@ -237,6 +237,16 @@ impl Store {
         self.read(&LIST, rows).await?.iter().map(|row| read_run(row).map(|row| row.run)).collect()
     }
 
+    /// A definition by its hash, whichever node deployed it; `None` when there is none.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn definition(&self, hash: &str) -> anyhow::Result<Option<DefinitionRow>> {
+        let mut rows = Rows::default();
+        rows.push(&[hash.into()]);
+        self.read(&DEFINITION, rows).await?.first().map(read_definition).transpose()
+    }
+
     /// One run with its event's data; `None` when there is none of that id.
     ///
     /// # Errors
@@ -246,6 +256,10 @@ impl Store {
         rows.push(&[id.into()]);
         self.read(&BY_IDS, rows).await?.first().map(read_run).transpose()
     }
+}
+
+fn read_definition(row: &AnyRow) -> anyhow::Result<DefinitionRow> {
+    Ok(DefinitionRow { hash: row.try_get(0)?, workflow: row.try_get(1)?, files: row.try_get(2)? })
 }
 
 fn read_run(row: &AnyRow) -> anyhow::Result<RunRow> {

@@ -39,6 +39,8 @@ pub struct FiringRow {
     pub total: i64,
     pub counts: FiringCounts,
     pub bad_rows: Vec<BadRow>,
+    /// Who feeds it: the node that fired it, or the one that took over from that.
+    pub node: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -61,7 +63,8 @@ pub struct BadRow {
 }
 
 static SCHEDULES: Statement = Statement::new(
-    "select workflow, trigger_name, expression, zone, hwm_ms from schedule where $1 = $1 and $2 = $2 {lock}",
+    "select workflow, trigger_name, expression, zone, hwm_ms from schedule where $1 = $1 and $2 = $2
+     order by workflow, trigger_name {lock}",
 );
 
 static UPSERT_SCHEDULES: Statement = Statement::new(
@@ -69,7 +72,14 @@ static UPSERT_SCHEDULES: Statement = Statement::new(
      select workflow, trigger_name, expression, zone, hwm_ms
      from {rows: workflow text, trigger_name text, expression text, zone text, hwm_ms bigint} r where true
      on conflict (workflow, trigger_name) do update set expression = excluded.expression, zone = excluded.zone,
-        hwm_ms = excluded.hwm_ms",
+        hwm_ms = excluded.hwm_ms
+     where schedule.expression <> excluded.expression or schedule.zone <> excluded.zone",
+);
+
+static MOVE_SCHEDULES: Statement = Statement::new(
+    "update schedule set hwm_ms = r.hwm_ms
+     from {rows: workflow text, trigger_name text, was_ms bigint, hwm_ms bigint} r
+     where schedule.workflow = r.workflow and schedule.trigger_name = r.trigger_name and schedule.hwm_ms = r.was_ms",
 );
 
 static DELETE_SCHEDULES: Statement = Statement::new(
@@ -79,11 +89,11 @@ static DELETE_SCHEDULES: Statement = Statement::new(
 
 static INSERT_FIRINGS: Statement = Statement::new(
     "insert into firing (id, workflow, trigger_name, scheduled_at_ms, fired_at_ms, state, reason, definition, audience,
-        audience_hash, cursor_row, total_rows, started, refused, duplicates, bad, bad_rows)
+        audience_hash, cursor_row, total_rows, started, refused, duplicates, bad, bad_rows, node)
      select id, workflow, trigger_name, scheduled_at_ms, fired_at_ms, state, reason, definition, audience, null, 0, 0, 0,
-        0, 0, 0, '[]'
+        0, 0, 0, '[]', node
      from {rows: id text, workflow text, trigger_name text, scheduled_at_ms bigint, fired_at_ms bigint, state text,
-        reason text, definition text, audience text} r",
+        reason text, definition text, audience text, node text} r",
 );
 
 static FIRED: Statement = Statement::new(
@@ -97,25 +107,30 @@ static UPDATE_FIRINGS: Statement = Statement::new(
     "update firing set state = r.state, reason = r.reason, audience_hash = r.audience_hash, cursor_row = r.cursor_row,
         total_rows = r.total_rows, started = r.started, refused = r.refused, duplicates = r.duplicates,
         bad = r.bad, bad_rows = r.bad_rows
-     from {rows: id text, was bigint, state text, reason text, audience_hash text, cursor_row bigint,
+     from {rows: id text, was bigint, node text, state text, reason text, audience_hash text, cursor_row bigint,
         total_rows bigint, started bigint, refused bigint, duplicates bigint, bad bigint,
         bad_rows text} r
-     where firing.id = r.id and firing.cursor_row = r.was and firing.state = 'running'",
+     where firing.id = r.id and firing.cursor_row = r.was and firing.state = 'running' and firing.node = r.node",
+);
+
+static ADOPT_FIRINGS: Statement = Statement::new(
+    "update firing set node = r.node from {rows: node text} r
+     where firing.state = 'running' and (firing.node is null or not exists (select 1 from node n where n.id = firing.node))",
 );
 
 macro_rules! firing_columns {
     () => {
         "f.id, f.workflow, f.trigger_name, f.scheduled_at_ms, f.fired_at_ms, f.state, f.reason, f.definition, f.audience,
          f.audience_hash, f.cursor_row, f.total_rows, f.started, f.refused, f.duplicates, f.bad,
-         f.bad_rows"
+         f.bad_rows, f.node"
     };
 }
 
 static OPEN_FIRING: Statement = Statement::new(concat!(
     "select ",
     firing_columns!(),
-    " from firing f where f.state = 'running'
-     order by f.fired_at_ms, f.id limit (select n from {rows: n bigint} r)"
+    " from firing f, {rows: node text} r where f.state = 'running' and f.node = r.node
+     order by f.fired_at_ms, f.id limit 1"
 ));
 
 static FIRINGS: Statement = Statement::new(concat!(
@@ -140,6 +155,7 @@ impl Tx<'_> {
         self.due(&SCHEDULES, 0, 0).await?.iter().map(read_schedule).collect()
     }
 
+    /// Writes schedules; one that is known with the same expression and zone goes on from where it stands.
     pub(crate) async fn upsert_schedules(&mut self, schedules: &[ScheduleRow]) -> anyhow::Result<()> {
         let mut rows = Rows::default();
         for row in schedules {
@@ -152,6 +168,17 @@ impl Tx<'_> {
             ]);
         }
         self.write(&UPSERT_SCHEDULES, rows).await.map(drop)
+    }
+
+    /// Moves high-water marks, each from where it stood (`was_ms`); fails when another writer moved one.
+    pub(crate) async fn move_schedules(&mut self, moved: &[(ScheduleRow, i64)]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        for (row, was_ms) in moved {
+            rows.push(&[(&row.workflow).into(), (&row.trigger).into(), (*was_ms).into(), row.hwm_ms.into()]);
+        }
+        let written = self.write(&MOVE_SCHEDULES, rows).await?;
+        anyhow::ensure!(written == moved.len() as u64, super::Moved);
+        Ok(())
     }
 
     pub(crate) async fn delete_schedules(&mut self, gone: &[&ScheduleRow]) -> anyhow::Result<()> {
@@ -183,17 +210,19 @@ impl Tx<'_> {
                 (&row.reason).into(),
                 (&row.definition).into(),
                 row.audience.as_deref().into(),
+                row.node.as_deref().into(),
             ]);
         }
         self.write(&INSERT_FIRINGS, rows).await.map(drop)
     }
 
-    /// Moves a campaign on from the row where it stood (`was`); fails when another writer moved it.
+    /// Moves a campaign on from the row where it stood (`was`); fails when another writer moved it, or took it over.
     pub(crate) async fn update_firing(&mut self, row: &FiringRow, was: i64) -> anyhow::Result<()> {
         let mut rows = Rows::default();
         rows.push(&[
             (&row.id).into(),
             was.into(),
+            row.node.as_deref().into(),
             (&row.state).into(),
             (&row.reason).into(),
             row.audience_hash.as_deref().into(),
@@ -210,6 +239,13 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Gives this node the campaigns that no living node feeds: how many.
+    pub(crate) async fn adopt_firings(&mut self, node: &str) -> anyhow::Result<u64> {
+        let mut rows = Rows::default();
+        rows.push(&[node.into()]);
+        self.write(&ADOPT_FIRINGS, rows).await
+    }
+
     /// A fact of the installation; written with `value` when it is not there yet.
     pub(crate) async fn installed(&mut self, name: &str, value: &str) -> anyhow::Result<String> {
         let mut rows = Rows::default();
@@ -223,13 +259,13 @@ impl Tx<'_> {
 }
 
 impl Store {
-    /// The oldest campaign that has rows left.
+    /// The oldest campaign of this node that has rows left.
     ///
     /// # Errors
     /// What the database said.
-    pub async fn open_firing(&self) -> anyhow::Result<Option<FiringRow>> {
+    pub async fn open_firing(&self, node: &str) -> anyhow::Result<Option<FiringRow>> {
         let mut rows = Rows::default();
-        rows.push(&[Cell::Number(1)]);
+        rows.push(&[node.into()]);
         self.read(&OPEN_FIRING, rows).await?.first().map(read_firing).transpose()
     }
 
@@ -276,5 +312,6 @@ fn read_firing(row: &AnyRow) -> anyhow::Result<FiringRow> {
             bad: row.try_get(15)?,
         },
         bad_rows: serde_json::from_str(&bad_rows)?,
+        node: row.try_get(17)?,
     })
 }

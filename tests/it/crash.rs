@@ -40,23 +40,23 @@ fn moments() -> StdRng {
 }
 
 /// Orders on their way in.
-struct Orders {
+pub(crate) struct Orders {
     numbers: Range<usize>,
     next: AtomicUsize,
     acknowledged: Mutex<BTreeSet<usize>>,
 }
 
 impl Orders {
-    fn new(numbers: Range<usize>) -> Arc<Self> {
+    pub(crate) fn new(numbers: Range<usize>) -> Arc<Self> {
         Arc::new(Self { next: AtomicUsize::new(numbers.start), numbers, acknowledged: Mutex::default() })
     }
 
-    fn acknowledged(&self) -> usize {
+    pub(crate) fn acknowledged(&self) -> usize {
         self.acknowledged.lock().unwrap().len()
     }
 
     /// Posts what nobody has acknowledged yet, by all clients at once, until everything is or the server is gone.
-    async fn post(self: &Arc<Self>, site: &Arc<Site>) {
+    pub(crate) async fn post(self: &Arc<Self>, site: &Arc<Site>) {
         self.next.store(self.numbers.start, Ordering::SeqCst);
         let mut clients = JoinSet::new();
         for _ in 0..CLIENTS {
@@ -71,7 +71,7 @@ impl Orders {
         tokio::time::timeout(PATIENCE, all).await.expect("clients come to an end");
     }
 
-    fn post_meanwhile(self: &Arc<Self>, site: &Arc<Site>) -> JoinHandle<()> {
+    pub(crate) fn post_meanwhile(self: &Arc<Self>, site: &Arc<Site>) -> JoinHandle<()> {
         let (orders, site) = (self.clone(), site.clone());
         tokio::spawn(async move { orders.post(&site).await })
     }
@@ -105,7 +105,7 @@ fn order(number: usize) -> Value {
 }
 
 /// What the vendor counted of a pair of the metadata.
-async fn counted(site: &Site, pair: &str) -> BTreeMap<usize, usize> {
+pub(crate) async fn counted(site: &Site, pair: &str) -> BTreeMap<usize, usize> {
     let messages = site.messages().await;
     let calls = list(&site.vendor("/sandbox/calls").await);
     let taken = calls.iter().filter(|call| call["path"] == "/v1/messages/send" && call["accepted"].is_string());
@@ -118,7 +118,7 @@ async fn counted(site: &Site, pair: &str) -> BTreeMap<usize, usize> {
 }
 
 /// The field of the events behind the deliveries that are shown as uncertain.
-async fn uncertain(site: &Site, field: &str) -> BTreeSet<usize> {
+pub(crate) async fn uncertain(site: &Site, field: &str) -> BTreeSet<usize> {
     let mut found = BTreeSet::new();
     for delivery in site.deliveries("state=uncertain&limit=1000").await {
         let run = site.api(&format!("runs/{}", delivery["run"].as_str().unwrap())).await;
@@ -128,7 +128,11 @@ async fn uncertain(site: &Site, field: &str) -> BTreeSet<usize> {
 }
 
 /// One message each; for those shown as uncertain, at most one; for others none.
-fn judge(expected: impl IntoIterator<Item = usize>, uncertain: &BTreeSet<usize>, mut counted: BTreeMap<usize, usize>) {
+pub(crate) fn judge(
+    expected: impl IntoIterator<Item = usize>,
+    uncertain: &BTreeSet<usize>,
+    mut counted: BTreeMap<usize, usize>,
+) {
     for one in expected {
         let count = counted.remove(&one).unwrap_or(0);
         let fine = count == 1 || (count == 0 && uncertain.contains(&one));
@@ -147,38 +151,34 @@ async fn what_arrived_becomes_known(site: &Site, uncertain: &BTreeSet<usize>, co
     .await;
 }
 
-/// Kills the server while clients post, after that many acknowledgements and a little later; then the rest is posted.
-async fn kill_while_posting(
-    site: &Arc<Site>,
-    serve: Process,
-    orders: &Arc<Orders>,
-    at: usize,
-    later_ms: u64,
-) -> Process {
+/// Kills the server while clients post, after that many acknowledgements and a little later.
+async fn kill_while_posting(site: &Arc<Site>, serve: Process, orders: &Arc<Orders>, at: usize, later_ms: u64) {
     let posting = orders.post_meanwhile(site);
     eventually("the moment of the kill", async || (orders.acknowledged() >= at).then_some(())).await;
     tokio::time::sleep(Duration::from_millis(later_ms)).await;
     serve.kill();
     posting.await.unwrap();
     assert!(orders.acknowledged() < orders.numbers.len(), "killed in the middle");
-    let serve = site.serve().await;
-    orders.post(site).await;
-    assert_eq!(orders.acknowledged(), orders.numbers.len());
-    serve
 }
 
-/// So many cycles of that many orders, each with a kill in its middle.
-async fn cycles(site: Site, cycles: usize, size: usize) {
+/// So many cycles of that many orders, each with a kill in its middle and the rest posted to the next life.
+async fn cycles(site: Site, database: Option<&Database>, cycles: usize, size: usize) {
     let mut moments = moments();
     let (site, mut last) = (Arc::new(site), (BTreeSet::new(), BTreeMap::new()));
     let _sandbox = site.sandbox().await;
     // Slow enough that calls are open at any moment.
     site.turn("faults", &json!({ "delay": 60 })).await;
-    let mut serve = site.serve().await;
+    let (mut serve, mut open) = (site.serve().await, 0);
     for cycle in 0..cycles {
         let orders = Orders::new(cycle * size..(cycle + 1) * size);
         let at = moments.random_range(size / 10..size * 8 / 10);
-        serve = kill_while_posting(&site, serve, &orders, at, moments.random_range(0..20)).await;
+        kill_while_posting(&site, serve, &orders, at, moments.random_range(0..20)).await;
+        if let Some(database) = database {
+            open += database.execute("select id from delivery where state = 'sending'").await;
+        }
+        serve = site.serve().await;
+        orders.post(&site).await;
+        assert_eq!(orders.acknowledged(), orders.numbers.len());
         site.drained().await;
         let uncertain = uncertain(&site, "order_id").await;
         assert!(uncertain.len() <= SLOTS * (cycle + 1), "{} uncertain", uncertain.len());
@@ -189,13 +189,15 @@ async fn cycles(site: Site, cycles: usize, size: usize) {
     }
     what_arrived_becomes_known(&site, &last.0, &last.1).await;
     let log = site.serve_log();
-    assert!(log.contains("calls were open when the process ended"), "no call was open at any kill\n{log}");
+    // On PostgreSQL the vendor may tell of all of them before the dead server has been silent for long enough.
+    let in_doubt = log.contains("calls were open when the process ended");
+    assert!(open > 0 || in_doubt, "no call was open at any kill\n{log}");
     assert!(serve.peak_memory_mib() <= 150, "{} MiB", serve.peak_memory_mib());
 }
 
 #[tokio::test]
 async fn kill_9_in_the_middle_of_1000_events_loses_and_doubles_nothing() {
-    cycles(Site::of("shop"), times(3), 1000).await;
+    cycles(Site::of("shop"), None, times(3), 1000).await;
 }
 
 /// A site whose rows are on PostgreSQL, as long as the database lives.
@@ -218,17 +220,8 @@ async fn on_postgresql_orders_are_sent_as_on_sqlite() {
 
 #[tokio::test]
 async fn on_postgresql_kill_9_in_the_middle_loses_and_doubles_nothing() {
-    let (site, _database) = on_postgres();
-    cycles(site, times(1), 200).await;
-}
-
-#[tokio::test]
-async fn on_postgresql_a_second_server_is_refused() {
-    let ((site, database), mut other) = (on_postgres(), Site::of("shop"));
-    other.set("RELANCE_DATABASE_URL", &database.url);
-    let _serve = site.serve().await;
-    let said = other.run(&["serve"]).await;
-    assert!(said.code == 3 && said.stderr.contains("another relance process"), "{said:?}");
+    let (site, database) = on_postgres();
+    cycles(site, Some(&database), times(1), 200).await;
 }
 
 /// What the database does not take is not acknowledged; the sender posts it again, and it goes out once.
@@ -243,7 +236,6 @@ async fn on_postgresql_an_order_that_cannot_be_stored_is_answered_503_and_taken_
     eventually("the order is taken", async || (site.post_order(&order(1)).await.unwrap() == 200).then_some(())).await;
     site.drained().await;
     judge([1], &BTreeSet::new(), counted(&site, "order").await);
-    assert!(!site.serve_log().contains("another relance process"), "{}", site.serve_log());
 }
 
 /// Every connection of the server is cut again and again while orders come in: the process lives on, senders are asked

@@ -44,8 +44,8 @@ impl Database {
         Self { url: format!("{server}/{name}"), place: Place::Server { admin: admin.clone(), name } }
     }
 
-    /// Waits until no process serves it: a dead one is noticed a moment later, and whoever comes earlier is refused.
-    pub(crate) async fn wait_until_free(&self) {
+    /// Waits until the process of this name has let go of it: a dead one is noticed a moment later.
+    pub(crate) async fn wait_until_free(&self, name: &str) {
         match &self.place {
             Place::Folder { folder } => {
                 let path = folder.path().join("test.db.lock");
@@ -55,8 +55,13 @@ impl Database {
             Place::Server { .. } => {
                 sqlx::any::install_default_drivers();
                 let mut connection = AnyConnection::connect(&self.url).await.unwrap();
-                let wait = "set lock_timeout = '20s'; select pg_advisory_lock(7235452)::text";
-                connection.execute(wait).await.unwrap();
+                let left = "select count(*) from pg_stat_activity
+                    where datname = current_database() and application_name = $1";
+                let begun = std::time::Instant::now();
+                while sqlx::query_scalar::<_, i64>(left).bind(name).fetch_one(&mut connection).await.unwrap() > 0 {
+                    assert!(begun.elapsed().as_secs() < 20, "`{name}` does not end");
+                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                }
                 connection.close().await.unwrap();
             }
         }

@@ -5,6 +5,7 @@
 //! world.event("order.paid", json!({…})).await                  something happens, and everything it causes now
 //! world.advance(hours(25)).await                               time passes through every due instant, in order
 //! world.restart().await                                        the process dies, and is started again
+//! world.start_peer().await                                     a second process on the same rows (PostgreSQL)
 //! ```
 //! Nothing sleeps. A world that is dropped with work left over fails its test.
 
@@ -32,6 +33,7 @@ use relance::store::deliveries::{DeliveryFilter, DeliveryRow};
 use relance::store::runs::RunFilter;
 use relance::workflow::diagnostic::Severity;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 use std::cell::Cell;
 use std::fmt::Write as _;
 use std::sync::{Arc, RwLock};
@@ -189,6 +191,8 @@ impl Plan {
             files,
             token: "token",
             life: None,
+            peer: None,
+            lives: Cell::new(0),
             posted: Cell::new(0),
             left_over: Cell::new(false),
             database: self.database,
@@ -238,6 +242,9 @@ pub(crate) struct World {
     /// What the engine shows the vendor; anything but `token` is refused with 401.
     pub(crate) token: &'static str,
     life: Option<Life>,
+    /// Another process on the same rows. The vendor tells it nothing.
+    peer: Option<Life>,
+    lives: Cell<u32>,
     posted: Cell<u32>,
     left_over: Cell<bool>,
     /// Dropped last.
@@ -246,8 +253,37 @@ pub(crate) struct World {
 
 /// One life of the process.
 struct Life {
+    /// Under which the database knows it.
+    name: String,
     runtime: Runtime,
     engine: Engine,
+}
+
+impl Life {
+    async fn within<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> T {
+        self.runtime.spawn(task).await.unwrap()
+    }
+
+    /// Everything that is due for it now happens; when something is due next.
+    async fn settle(&self) -> Result<Option<i64>, tokio::time::error::Elapsed> {
+        let engine = self.engine.clone();
+        let quiet = async move {
+            engine.look().await;
+            engine.quiet().await
+        };
+        tokio::time::timeout(PATIENCE, self.within(quiet)).await
+    }
+
+    /// It dies as by `kill -9`; comes back when it is gone. The id of its node.
+    async fn kill(self, database: &Database) -> String {
+        let Self { name, runtime, engine } = self;
+        let node = engine.node().to_owned();
+        drop(engine);
+        tokio::task::spawn_blocking(move || runtime.shutdown_timeout(PATIENCE)).await.unwrap();
+        // The engine's thread ends a moment later; the clock may not be moved before.
+        database.wait_until_free(&name).await;
+        node
+    }
 }
 
 impl World {
@@ -297,6 +333,39 @@ impl World {
         self.within(async move { engine.accept(event).await }).await.unwrap()
     }
 
+    /// An event of which the second process is told, and only its commit is awaited.
+    pub(crate) async fn post_to_peer(&self, event: NewEvent) -> Accepted {
+        let peer = self.peer.as_ref().expect("the second process lives");
+        let engine = peer.engine.clone();
+        peer.within(async move { engine.accept(event).await }).await.unwrap()
+    }
+
+    pub(crate) fn peer(&self) -> &Engine {
+        &self.peer.as_ref().expect("the second process lives").engine
+    }
+
+    /// The second process ends as by SIGTERM.
+    pub(crate) async fn drain_peer(&mut self) {
+        let engine = self.peer().clone();
+        self.peer.as_ref().expect("the second process lives").within(async move { engine.drain().await }).await;
+        self.crash_peer().await;
+    }
+
+    /// Somebody else's connection to the same database.
+    pub(crate) async fn stranger(&self) -> PgConnection {
+        PgConnection::connect(&self.database.url).await.unwrap()
+    }
+
+    /// Does something to the rows from outside; how many were concerned.
+    pub(crate) async fn execute(&self, statement: &str) -> u64 {
+        self.database.execute(statement).await
+    }
+
+    /// It is as if the second process had not been heard of for long, although it lives.
+    pub(crate) async fn silence_peer(&self) {
+        self.database.silence(self.peer().node()).await;
+    }
+
     pub(crate) fn new_event(&self, name: &str, data: Value) -> NewEvent {
         self.posted.set(self.posted.get() + 1);
         let key = format!("event {}", self.posted.get());
@@ -334,10 +403,13 @@ impl World {
     async fn move_to(&self, at_ms: i64) {
         for _ in 0..MOST_TURNS {
             let due_ms = self.settle().await;
-            if self.clock.now_ms() >= at_ms {
+            let now_ms = self.clock.now_ms();
+            if now_ms >= at_ms {
                 return;
             }
-            self.clock.move_to(due_ms.map_or(at_ms, |due_ms| due_ms.min(at_ms)));
+            // Two processes that live hear of each other all the time.
+            let most_ms = if self.peer.is_some() { at_ms.min(now_ms + 5_000) } else { at_ms };
+            self.clock.move_to(due_ms.map_or(most_ms, |due_ms| due_ms.min(most_ms)));
         }
         panic!("the clock cannot be moved: something is due again and again at {}", self.clock.now_ms());
     }
@@ -345,17 +417,17 @@ impl World {
     /// Everything that is due now happens; when something is due next.
     pub(crate) async fn settle(&self) -> Option<i64> {
         for _ in 0..MOST_TURNS {
-            let engine = self.engine().clone();
-            let quiet = async move {
-                engine.look().await;
-                engine.quiet().await
-            };
-            let rest = tokio::time::timeout(PATIENCE, self.within(quiet)).await;
-            let of_engine =
-                rest.unwrap_or_else(|_| panic!("the engine does not come to rest: {:?}", self.sandbox.calls()));
+            let mut of_engines = Vec::new();
+            // What one does now may be work for the other: the first is asked again.
+            for life in self.life.iter().chain(&self.peer).chain(self.life.iter().filter(|_| self.peer.is_some())) {
+                let rest = life.settle().await;
+                of_engines.extend(
+                    rest.unwrap_or_else(|_| panic!("the engine does not come to rest: {:?}", self.sandbox.calls())),
+                );
+            }
             let of_vendor = self.sandbox.next_due_ms();
             if of_vendor.is_none_or(|due_ms| due_ms > self.clock.now_ms()) {
-                return of_engine.into_iter().chain(of_vendor).min();
+                return of_engines.into_iter().chain(of_vendor).min();
             }
             self.sandbox.settle().await;
         }
@@ -375,16 +447,37 @@ impl World {
     /// being committed at that moment is still committed; a kill inside it is for the tests with a real process.
     pub(crate) async fn crash(&mut self) {
         self.door.close();
-        let Life { runtime, engine } = self.life.take().expect("the process lives");
-        drop(engine);
-        tokio::task::spawn_blocking(move || runtime.shutdown_timeout(PATIENCE)).await.unwrap();
-        // The engine's thread ends a moment later; the clock may not be moved before.
-        self.database.wait_until_free().await;
+        let node = self.life.take().expect("the process lives").kill(&self.database).await;
+        self.database.silence(&node).await;
+    }
+
+    /// The second process dies, and the first has not noticed yet.
+    pub(crate) async fn crash_peer(&mut self) {
+        self.peer.take().expect("the second process lives").kill(&self.database).await;
     }
 
     pub(crate) async fn start_again(&mut self) {
+        let life = self.begin_life().await;
+        self.door.open(&life.engine);
+        self.life = Some(life);
+    }
+
+    pub(crate) async fn start_peer(&mut self) {
+        self.peer = Some(self.begin_life().await);
+    }
+
+    /// Both processes start at the same moment.
+    pub(crate) async fn start_both(&mut self) {
+        let (life, peer) = tokio::join!(self.begin_life(), self.begin_life());
+        self.door.open(&life.engine);
+        (self.life, self.peer) = (Some(life), Some(peer));
+    }
+
+    async fn begin_life(&self) -> Life {
+        self.lives.set(self.lives.get() + 1);
+        let name = format!("life_{}", self.lives.get());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let (url, project) = (self.database.url.clone(), read(&self.files));
+        let (url, project) = (self.database.url_as(&name), read(&self.files));
         let (clock, root) = (self.clock.clone(), self.root.path().to_owned());
         let callbell = Callbell::new(&self.vendor, Some(Secret::new(self.token))).unwrap();
         let begin = move || {
@@ -394,11 +487,9 @@ impl World {
                 let setup = Setup { clock, store, callbell: Some(callbell), root, outside };
                 Engine::start(setup, &project).await.unwrap()
             });
-            Life { runtime, engine }
+            Life { name, runtime, engine }
         };
-        let life = tokio::task::spawn_blocking(begin).await.unwrap();
-        self.door.open(&life.engine);
-        self.life = Some(life);
+        tokio::task::spawn_blocking(begin).await.unwrap()
     }
 
     /// Other files from now on; they serve when they are deployed or the process is started again.
@@ -445,7 +536,7 @@ impl World {
 
     /// Runs something in the process of the engine.
     pub(crate) async fn within<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> T {
-        self.life.as_ref().expect("the process lives").runtime.spawn(task).await.unwrap()
+        self.life.as_ref().expect("the process lives").within(task).await
     }
 
     async fn ask<T, F>(&self, question: impl FnOnce(Store) -> F) -> T
@@ -521,7 +612,11 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        let Some(Life { runtime, engine }) = self.life.take() else { return };
+        if let Some(Life { runtime, engine, .. }) = self.peer.take() {
+            drop(engine);
+            runtime.shutdown_background();
+        }
+        let Some(Life { runtime, engine, .. }) = self.life.take() else { return };
         let store = engine.store().clone();
         let now_ms = self.clock.now_ms();
         // On a thread of its own: this one may belong to a runtime, which may not wait.

@@ -99,7 +99,6 @@ const IMPURE_WORDS: &[&str] = &[
 const CLOCK_ASKERS: &[(&str, &str)] = &[
     ("cli/dev/driver.rs", "how fast the movable clock runs ahead is measured in the machine's own time"),
     ("cli/trigger.rs", "a person's patience at the terminal, not the time of the project"),
-    ("store/mod.rs", "how long a dead process may keep its lock, measured by the machine"),
 ];
 const CLOCK_WORDS: &[&str] =
     &["SystemTime::now", "Instant::now", "Timestamp::now", "Zoned::now", "rand::", "Ulid::new", "TimeZone::system"];

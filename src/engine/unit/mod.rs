@@ -9,7 +9,7 @@ mod people;
 mod plan;
 mod runs;
 
-use super::deployed::{Definition, Deployed};
+use super::deployed::{Deployed, Pinned};
 use super::evaluate::Arrival;
 use super::hand_on::Late;
 use super::submit::Desk;
@@ -73,7 +73,7 @@ pub(super) struct Unit<'a> {
     pub(super) clock: &'a Clock,
     pub(super) deployed: &'a Deployed,
     /// Definitions of older versions that live runs still need, by hash.
-    pub(super) pinned: &'a HashMap<String, Arc<Definition>>,
+    pub(super) pinned: &'a Pinned,
     contacts: BTreeMap<String, Known<ContactRow>>,
     by_key: HashMap<ContactKey, String>,
     /// Names that people got in this group.
@@ -102,12 +102,7 @@ pub(super) struct Unit<'a> {
 }
 
 impl<'a> Unit<'a> {
-    pub(super) fn new(
-        now_ms: i64,
-        clock: &'a Clock,
-        deployed: &'a Deployed,
-        pinned: &'a HashMap<String, Arc<Definition>>,
-    ) -> Self {
+    pub(super) fn new(now_ms: i64, clock: &'a Clock, deployed: &'a Deployed, pinned: &'a Pinned) -> Self {
         Self {
             now_ms,
             clock,

@@ -138,6 +138,13 @@ impl Unit<'_> {
         self.runs.get(run).is_some_and(|known| known.row.run.progress.of_status)
     }
 
+    /// The hashes of definitions that live runs go by and that nobody has looked for yet: another node deployed them.
+    pub(in crate::engine) fn unknown_definitions(&self) -> Vec<String> {
+        let live = self.runs.values().map(|known| &known.row.run).filter(|run| !run.state.is_terminal());
+        let unknown = live.filter(|run| self.definition_of(run).is_none() && !self.pinned.knows(&run.definition));
+        unknown.map(|run| run.definition.clone()).collect()
+    }
+
     pub(in crate::engine) fn knows_run(&self, id: &str) -> bool {
         self.runs.contains_key(id)
     }

@@ -23,6 +23,8 @@ on_both_databases!(
     an_attempt_is_kept_ended_and_found_by_either_id,
     statuses_are_written_to_their_attempt,
     early_statuses_wait_once_each,
+    an_early_status_is_found_once_its_answer_is_recorded_and_forgotten_by_age,
+    of_one_person_on_one_line_one_message_is_on_its_way,
     the_next_due_instant_is_the_earliest_that_time_alone_brings,
     buckets_are_written_over,
 );
@@ -271,8 +273,8 @@ async fn what_is_under_way_or_overdue_is_found(database: Database) {
         ids.sort();
         ids
     };
-    assert_eq!(ids(tx.unfinished_calls(10).await.unwrap()), ["d1", "d2"]);
-    assert_eq!(tx.unfinished_calls(1).await.unwrap().len(), 1);
+    assert_eq!(ids(tx.unfinished_calls("n1", 10).await.unwrap()), ["d1", "d2"]);
+    assert_eq!(tx.unfinished_calls("n1", 1).await.unwrap().len(), 1);
     assert_eq!(ids(tx.overdue_uncertain(10).await.unwrap()), ["d3"], "0 = a person was asked already");
 }
 
@@ -356,6 +358,10 @@ async fn statuses_are_written_to_their_attempt(database: Database) {
     rows[0].statuses = vec!["sent".into(), "né".into()];
     tx.write_statuses(&rows.iter().collect::<Vec<_>>()).await.unwrap();
     tx.commit().await.unwrap();
+    let mut tx = rig.begin().await;
+    let stale = tx.write_statuses(&rows.iter().collect::<Vec<_>>()).await;
+    assert!(is_refused(&stale), "another node told of one meanwhile: {stale:?}");
+    tx.rollback().await.unwrap();
     let kept = rig.store.attempts(&["d1"]).await.unwrap();
     assert_eq!((kept[0].statuses.clone(), kept[1].statuses.len()), (vec!["sent".to_owned(), "né".to_owned()], 0));
 }
@@ -376,6 +382,39 @@ async fn early_statuses_wait_once_each(database: Database) {
     tx.forget_early_statuses(&["u1"]).await.unwrap();
     assert!(tx.early_statuses(&["u1"]).await.unwrap().is_empty());
     assert_eq!(tx.early_statuses(&["u2"]).await.unwrap().len(), 1);
+}
+
+async fn an_early_status_is_found_once_its_answer_is_recorded_and_forgotten_by_age(database: Database) {
+    let mut rig = rig(database).await;
+    store(&mut rig, &[delivery("d1", "c1")]).await;
+    let early = |uuid: &str| (uuid.to_owned(), "sent".to_owned(), "{}".to_owned());
+    let mut tx = rig.begin().await;
+    tx.keep_early_statuses(&[early("u1"), early("u2")]).await.unwrap();
+    tx.insert_attempts(&[attempt("a1", 1)], "node").await.unwrap();
+    assert!(tx.answered_early_statuses(10).await.unwrap().is_empty());
+    tx.end_attempts(&[end("a1", Some("u1"))]).await.unwrap();
+    assert_eq!(tx.answered_early_statuses(10).await.unwrap(), [early("u1")]);
+    tx.forget_early_statuses_until(NOON - 1).await.unwrap();
+    assert!(tx.has_early_statuses().await.unwrap());
+    tx.forget_early_statuses_until(NOON).await.unwrap();
+    assert!(!tx.has_early_statuses().await.unwrap());
+}
+
+async fn of_one_person_on_one_line_one_message_is_on_its_way(database: Database) {
+    let mut rig = rig(database).await;
+    let elsewhere = Delivery { channel: "other".into(), ..delivery("d3", "c1") };
+    store(&mut rig, &[delivery("d1", "c1"), delivery("d2", "c1"), elsewhere]).await;
+    let sends = |id: &str, channel: &str| DeliveryRow {
+        delivery: Delivery { state: DeliveryState::Sending, channel: channel.into(), ..delivery(id, "c1") },
+        was: DeliveryState::Queued,
+        status: None,
+    };
+    let mut tx = rig.begin().await;
+    tx.update_deliveries(&[&sends("d1", "main"), &sends("d3", "other")]).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = rig.begin().await;
+    let second = tx.update_deliveries(&[&sends("d2", "main")]).await;
+    assert!(is_refused(&second), "whatever another node saw when it claimed: {second:?}");
 }
 
 async fn next_due(rig: &mut Rig, channels: &[&str]) -> Option<i64> {

@@ -9,6 +9,7 @@ mod contacts;
 mod database;
 mod deliveries;
 mod events;
+mod nodes;
 mod relay_targets;
 mod relays;
 mod rows;

@@ -5,7 +5,9 @@ use crate::store::schedules::{BadRow, FiringCounts, FiringRow, ScheduleRow};
 
 on_both_databases!(
     a_schedule_is_kept_changed_and_removed,
+    a_schedule_moves_on_only_from_where_it_stood,
     an_instant_fires_once,
+    a_campaign_without_a_living_node_is_adopted_once,
     a_campaign_moves_on_only_from_where_it_stood,
     the_oldest_campaign_with_rows_left_comes_first,
     firings_are_listed_newest_first,
@@ -27,6 +29,7 @@ pub(super) fn firing(id: &str, state: &str, definition: &str) -> FiringRow {
         total: 0,
         counts: FiringCounts::default(),
         bad_rows: Vec::new(),
+        node: Some("n1".into()),
     }
 }
 
@@ -51,6 +54,18 @@ async fn a_schedule_is_kept_changed_and_removed(database: Database) {
     tx.commit().await.unwrap();
 }
 
+async fn a_schedule_moves_on_only_from_where_it_stood(database: Database) {
+    let mut rig = Rig::new(database).await;
+    let mut tx = rig.begin().await;
+    tx.upsert_schedules(&[schedule("a", 5), schedule("b", 5)]).await.unwrap();
+    tx.upsert_schedules(&[schedule("a", 9)]).await.unwrap();
+    assert_eq!(tx.schedules().await.unwrap(), [schedule("a", 5), schedule("b", 5)], "a second deploy moves nothing");
+    tx.move_schedules(&[(schedule("a", 7), 5), (schedule("b", 8), 5)]).await.unwrap();
+    assert_eq!(tx.schedules().await.unwrap(), [schedule("a", 7), schedule("b", 8)]);
+    let stale = tx.move_schedules(&[(schedule("a", 9), 5)]).await;
+    assert!(is_refused(&stale), "{stale:?}");
+}
+
 async fn an_instant_fires_once(database: Database) {
     let mut rig = Rig::new(database).await;
     let mut tx = rig.begin().await;
@@ -69,7 +84,7 @@ async fn a_campaign_moves_on_only_from_where_it_stood(database: Database) {
     let mut tx = rig.begin().await;
     tx.insert_firings(std::slice::from_ref(&begun)).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(rig.store.open_firing().await.unwrap(), Some(begun.clone()));
+    assert_eq!(rig.store.open_firing("n1").await.unwrap(), Some(begun.clone()));
     let moved = FiringRow {
         audience_hash: Some("hash".into()),
         cursor: 500,
@@ -81,7 +96,7 @@ async fn a_campaign_moves_on_only_from_where_it_stood(database: Database) {
     let mut tx = rig.begin().await;
     tx.update_firing(&moved, 0).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(rig.store.open_firing().await.unwrap(), Some(moved.clone()));
+    assert_eq!(rig.store.open_firing("n1").await.unwrap(), Some(moved.clone()));
     for was in [0, 499, 1000] {
         let mut tx = rig.begin().await;
         let stale = tx.update_firing(&moved, was).await;
@@ -96,15 +111,45 @@ async fn a_campaign_moves_on_only_from_where_it_stood(database: Database) {
     tx.rollback().await.unwrap();
 }
 
+async fn a_campaign_without_a_living_node_is_adopted_once(database: Database) {
+    let mut rig = Rig::new(database).await;
+    let at = |id: &str, state: &str, node: Option<&str>| FiringRow {
+        trigger: id.into(),
+        node: node.map(str::to_owned),
+        ..firing(id, state, "d1")
+    };
+    let mut tx = rig.begin().await;
+    tx.beat_or_join("n2").await.unwrap();
+    let rows = [
+        at("f1", "running", Some("dead")),
+        at("f2", "running", None),
+        at("f3", "running", Some("n2")),
+        at("f4", "done", Some("dead")),
+    ];
+    tx.insert_firings(&rows).await.unwrap();
+    assert_eq!(tx.adopt_firings("n1").await.unwrap(), 2);
+    tx.beat_or_join("n1").await.unwrap();
+    assert_eq!(tx.adopt_firings("n2").await.unwrap(), 0);
+    let mine = FiringRow { node: Some("n1".into()), ..rows[0].clone() };
+    tx.update_firing(&FiringRow { cursor: 5, ..mine }, 0).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(rig.store.open_firing("n1").await.unwrap().unwrap().id, "f1");
+    assert_eq!(rig.store.open_firing("n2").await.unwrap().unwrap().id, "f3");
+    assert_eq!(rig.store.open_firing("dead").await.unwrap(), None);
+    let mut tx = rig.begin().await;
+    let former = tx.update_firing(&FiringRow { cursor: 9, ..rows[0].clone() }, 5).await;
+    assert!(is_refused(&former), "who lost it moves nothing: {former:?}");
+}
+
 async fn the_oldest_campaign_with_rows_left_comes_first(database: Database) {
     let mut rig = Rig::new(database).await;
-    assert_eq!(rig.store.open_firing().await.unwrap(), None);
+    assert_eq!(rig.store.open_firing("n1").await.unwrap(), None);
     let at = |id: &str, state: &str, ms| FiringRow { fired_at_ms: ms, scheduled_at_ms: ms, ..firing(id, state, "d1") };
     let mut tx = rig.begin().await;
     let rows = [at("f1", "done", 1), at("f4", "running", 3), at("f3", "running", 2), at("f2", "needs_attention", 0)];
     tx.insert_firings(&rows).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(rig.store.open_firing().await.unwrap().unwrap().id, "f3");
+    assert_eq!(rig.store.open_firing("n1").await.unwrap().unwrap().id, "f3");
 }
 
 async fn firings_are_listed_newest_first(database: Database) {

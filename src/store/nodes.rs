@@ -1,0 +1,70 @@
+//! Nodes: the servers that share this database, and when each was last heard of.
+//!
+//! A node's row is its right to claim: it is renewed in the transaction that claims, and removed before its work is taken
+//! over, so that the database puts the two in an order. Invariant: heartbeats are written and judged by the store's time.
+
+use super::dialect::Statement;
+use super::{Rows, Tx};
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+/// More servers than anybody runs on one database.
+const MOST: usize = 1000;
+
+static JOIN: Statement = Statement::new(
+    "insert into node (id, since_ms, heartbeat_ms) select id, now_ms, now_ms from {rows: id text, now_ms bigint} r",
+);
+
+static BEAT: Statement = Statement::new(
+    "update node set heartbeat_ms = r.now_ms from {rows: id text, now_ms bigint} r where node.id = r.id",
+);
+
+static NODES: Statement =
+    Statement::new("select n.id, n.heartbeat_ms from node n where $1 = $1 order by n.id limit $2");
+
+static REMOVE: Statement = Statement::new("delete from node where id in (select id from {rows: id text} r)");
+
+/// One that writes its heartbeat at this moment lives, and its row is left alone.
+static REMOVE_SILENT: Statement = Statement::new(
+    "delete from node where id in (
+        select d.id from node d, {rows: own text, before_ms bigint} r
+        where d.id <> r.own and d.heartbeat_ms <= r.before_ms order by d.id {skip locked d})",
+);
+
+impl Tx<'_> {
+    /// Renews a node's heartbeat: whether the others still count it in.
+    pub(crate) async fn beat(&mut self, node: &str) -> anyhow::Result<bool> {
+        let mut rows = Rows::default();
+        rows.push(&[node.into(), self.now_ms.into()]);
+        Ok(self.write(&BEAT, rows).await? == 1)
+    }
+
+    /// As [`Tx::beat`]; one that is not counted in, or no more, joins.
+    pub(crate) async fn beat_or_join(&mut self, node: &str) -> anyhow::Result<()> {
+        if self.beat(node).await? {
+            return Ok(());
+        }
+        let mut rows = Rows::default();
+        rows.push(&[node.into(), self.now_ms.into()]);
+        self.write(&JOIN, rows).await.map(drop)
+    }
+
+    /// Every node with its heartbeat.
+    pub(crate) async fn nodes(&mut self) -> anyhow::Result<Vec<(String, i64)>> {
+        let node = |row: &AnyRow| -> anyhow::Result<_> { Ok((row.try_get(0)?, row.try_get(1)?)) };
+        self.due(&NODES, 0, MOST).await?.iter().map(node).collect()
+    }
+
+    pub(crate) async fn remove_node(&mut self, node: &str) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        rows.push(&[node.into()]);
+        self.write(&REMOVE, rows).await.map(drop)
+    }
+
+    /// Removes every node but `own` that was last heard of at `before_ms` or earlier.
+    pub(crate) async fn remove_silent_nodes(&mut self, own: &str, before_ms: i64) -> anyhow::Result<u64> {
+        let mut rows = Rows::default();
+        rows.push(&[own.into(), before_ms.into()]);
+        self.write(&REMOVE_SILENT, rows).await
+    }
+}
