@@ -3,6 +3,7 @@
 //! Where a kill may fall: before the commit nothing was answered and nothing was sent; between the commit and the call
 //! the delivery stands as `sending` and becomes `uncertain` at the next start, never sent twice.
 
+use super::account::Account;
 use super::campaign;
 use super::change::Changed;
 use super::couriers::Couriers;
@@ -11,6 +12,7 @@ use super::evaluate;
 use super::fire;
 use super::group::{self, Call, CallResult, Context, Done, Work};
 use super::inbound::Told;
+use super::learn;
 use super::redo::{apart, is_conflict, is_refusal};
 use super::{Accepted, Busy, Item, Setup, Shared};
 use crate::config::Project;
@@ -151,6 +153,8 @@ impl Loop {
 
     async fn deploy(&mut self, deployed: Deployed) -> anyhow::Result<()> {
         let mut tx = self.writer.begin().await?;
+        let deployed = deployed.with_account(Arc::new(Account::read(&tx.holdings().await?)));
+        learn::review(&mut tx, &deployed).await?;
         let row = |definition: &Arc<Definition>| DefinitionRow {
             hash: definition.hash.clone(),
             workflow: definition.workflow.id.clone(),
@@ -160,7 +164,7 @@ impl Loop {
         let schedule_ms = fire::deploy(&mut tx, &deployed).await?;
         let open = tx.open_definitions().await?;
         // A new start, a new configuration: what waited for a person to mend the account is tried again.
-        tx.release_holds(&["channel_paused", "template_paused", "template_category"]).await?;
+        tx.release_holds(&["channel_paused", "template_paused", "template_category", "template_changed"]).await?;
         tx.commit().await?;
         self.pinned = pinned(open, &deployed);
         self.schedule_ms = schedule_ms.unwrap_or(i64::MAX);
@@ -214,11 +218,12 @@ impl Loop {
                     work.arrivals.push(arrival);
                     owed.events.push((reply, bytes));
                 }
-                Item::Told { incoming, raw, reply } => {
+                Item::Told { incoming, raw, replayed, reply } => {
                     let id = || self.setup.clock.new_id();
                     let told = incoming.len();
                     let each = incoming.into_iter().zip(webhook::parts(&raw, told));
-                    work.told.extend(each.map(|(one, raw)| Told::new(id(), one, raw, &self.shared.key)));
+                    let told = |(one, raw)| Told { replayed, ..Told::new(id(), one, raw, &self.shared.key) };
+                    work.told.extend(each.map(told));
                     owed.told.push((reply, raw.len()));
                 }
                 Item::Call(result) => work.calls.push(result),
@@ -291,7 +296,8 @@ impl Loop {
             self.settle_unfinished().await?;
             self.unsettled = false;
         }
-        let deployed = self.shared.deployed();
+        let serving = self.shared.deployed();
+        let deployed = learn::overlaid(serving.clone(), &work.changes);
         let claims = self.setup.callbell.is_some() && !self.shared.draining.load(Ordering::SeqCst);
         let closing = work.calls.len();
         let context = Context {
@@ -323,6 +329,11 @@ impl Loop {
         }
         done.counted = tx.counted;
         tx.commit().await?;
+        if !Arc::ptr_eq(&deployed, &serving) {
+            self.shared.replace(deployed);
+            // A campaign under way begins again with what serves now.
+            self.feed_again = true;
+        }
         if fires {
             self.schedule_ms = fired.next_ms.unwrap_or(i64::MAX);
             self.feed_again |= fired.campaigns;
