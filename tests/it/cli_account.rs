@@ -175,6 +175,30 @@ async fn the_doctor_finds_nothing_where_nothing_is_wrong_and_says_what_is() {
     assert!(verdicts(&ill).contains(&"token error".to_owned()));
 }
 
+#[tokio::test]
+async fn one_message_is_sent_by_hand_and_its_status_awaited() {
+    let site = site();
+    let _running = (site.sandbox().await, site.serve().await);
+    let closed = site.run(&["send", ANA, "--text", "Hi"]).await;
+    assert!(closed.code == 4 && closed.stderr.contains("template"), "{closed:?}");
+    site.customer_writes(ANA, "hello").await;
+    let sent = site.run(&["send", "600000001", "--text", "Hi", "--channel", "shop", "--wait", "--json"]).await;
+    assert_eq!(sent.code, 0, "{sent:?}");
+    assert!(["sent", "delivered"].contains(&shown(&sent)["message"]["status"].as_str().unwrap()), "{sent:?}");
+    let values = ["--value", "first_name=Bea", "--value", "order_number=7", "--value", "total=5 €"];
+    let template = [&["send", "+34600000002", "--template", "order_paid"][..], &values, &["--wait"]].concat();
+    let unasked = site.run(&template).await;
+    assert!(unasked.code == 2 && unasked.stderr.contains("--opted-in"), "{unasked:?}");
+    let sent = site.run(&[&template[..], &["--opted-in"]].concat()).await;
+    assert_eq!(sent.code, 0, "{sent:?}");
+    let bodies: Vec<Value> = site.messages().await.iter().map(|message| message["body"].clone()).collect();
+    assert!(
+        bodies.iter().any(|body| body["content"]["text"] == "Hi" && body["channel_uuid"].is_string()),
+        "{bodies:?}"
+    );
+    assert!(bodies.iter().any(|body| body["template_values"] == json!(["Bea", "7", "5 €"])), "{bodies:?}");
+}
+
 /// What the account holds is asked at the start: what differs is told by the API before any message meets it.
 #[tokio::test]
 async fn a_server_tells_what_differs_in_the_account() {
