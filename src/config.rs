@@ -271,6 +271,8 @@ pub struct Environment {
     pub token: Option<Secret>,
     /// `RELANCE_LISTEN`, default `127.0.0.1:4000`.
     pub listen: String,
+    /// `RELANCE_PUBLIC_URL`: how the outside reaches this server, without a final `/`.
+    pub public_url: Option<String>,
     /// `RELANCE_DATABASE_URL`.
     pub database_url: Option<String>,
     /// `RELANCE_CLOCK_OFFSET`, milliseconds.
@@ -293,6 +295,7 @@ impl Environment {
     pub fn read(lookup: Lookup) -> Result<Self, Vec<String>> {
         let mut mistakes = Vec::new();
         let base_url = read(lookup, "CALLBELL_BASE_URL", &mut mistakes, read_url);
+        let public_url = read(lookup, "RELANCE_PUBLIC_URL", &mut mistakes, read_url);
         let listen = read(lookup, "RELANCE_LISTEN", &mut mistakes, read_listen);
         let offset_ms = read(lookup, "RELANCE_CLOCK_OFFSET", &mut mistakes, read_offset);
         let callbell_token = read(lookup, "CALLBELL_TOKEN", &mut mistakes, |text| read_token(without_bearer(text)));
@@ -305,10 +308,21 @@ impl Environment {
             callbell_signing_secrets: split_secrets(lookup("CALLBELL_SIGNING_SECRET").as_deref()),
             token,
             listen: listen.unwrap_or_else(|| "127.0.0.1:4000".into()),
+            public_url,
             database_url: lookup("RELANCE_DATABASE_URL"),
             clock_offset_ms: offset_ms.unwrap_or(0),
         };
         if mistakes.is_empty() { Ok(environment) } else { Err(mistakes) }
+    }
+
+    /// Where the account should post its events, below this public address: with the secret part, which makes it a
+    /// secret itself. `None` when no secret of Callbell is set: everything posted there would be refused.
+    pub fn webhook_address(&self, public_url: &str) -> Option<Secret> {
+        match (&self.callbell_webhook_secret, self.callbell_signing_secrets.as_slice()) {
+            (Some(secret), _) => Some(Secret::new(format!("{public_url}/callbell/{}", secret.expose()))),
+            (None, []) => None,
+            (None, _) => Some(Secret::new(format!("{public_url}/callbell"))),
+        }
     }
 }
 

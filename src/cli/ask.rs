@@ -64,7 +64,12 @@ impl Server {
         if status.is_success() {
             return Ok(body);
         }
-        let said = body["error"].as_str().unwrap_or("no reason given");
+        let said = match &body["error"] {
+            Value::String(said) => said.clone(),
+            Value::Null => "no reason given".to_owned(),
+            // The vendor's envelope: a list of words per faulty field.
+            faults => faults.to_string(),
+        };
         let hint = body["hint"].as_str().unwrap_or_default();
         Err(Failure::error(Exit::Refused, format!("the server refused ({}): {said}", status.as_u16()), hint))
     }

@@ -2,9 +2,13 @@
 //!
 //! Nothing is decided here: commands read files, start the loops, or ask a server.
 
+mod account;
 pub mod ask;
+pub mod channels;
 pub mod check;
+pub mod contacts;
 pub mod dev;
+pub mod doctor;
 pub mod environment;
 pub mod exit;
 pub mod project;
@@ -12,10 +16,13 @@ pub mod runs;
 pub mod sandbox;
 pub mod schedule;
 pub mod schedules;
+pub mod send;
 pub mod serve;
 pub mod state;
+pub mod templates;
 pub mod token;
 pub mod trigger;
+pub mod webhooks;
 
 pub use exit::Exit;
 
@@ -68,6 +75,22 @@ enum Command {
     /// Look at runs of a running server
     #[command(subcommand)]
     Runs(runs::Command),
+    /// Send one message to one person through a running server
+    Send(send::Args),
+    /// People that a running server knows
+    #[command(subcommand)]
+    Contacts(contacts::Command),
+    /// Templates of the account, and the lock file
+    #[command(subcommand)]
+    Templates(templates::Command),
+    /// Lines of the account
+    #[command(subcommand)]
+    Channels(channels::Command),
+    /// The account's webhook
+    #[command(subcommand)]
+    Webhooks(webhooks::Command),
+    /// What is wrong with this installation, and how to mend it
+    Doctor(doctor::Args),
     /// The fake Callbell alone
     Sandbox(sandbox::Args),
 }
@@ -100,6 +123,12 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Trigger(args) => trigger::run(global, &args).await,
         Command::Schedule(args) => schedules::run(global, &args),
         Command::Runs(command) => runs::run(global, &command).await,
+        Command::Send(args) => send::run(global, &args).await,
+        Command::Contacts(command) => contacts::run(global, &command).await,
+        Command::Templates(command) => templates::run(global, &command).await,
+        Command::Channels(command) => channels::run(global, &command).await,
+        Command::Webhooks(command) => webhooks::run(global, &command).await,
+        Command::Doctor(args) => doctor::run(global, &args).await,
         Command::Sandbox(args) => sandbox::run(global, args).await,
     }
 }

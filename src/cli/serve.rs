@@ -9,6 +9,7 @@ use super::{Global, check, environment, project, state, token};
 use crate::clock::Clock;
 use crate::config::{Environment, Files, Project, Secret};
 use crate::connector::Callbell;
+use crate::engine::care::Care;
 use crate::engine::{Engine, Outside, Setup};
 use crate::http;
 use crate::store::Store;
@@ -25,6 +26,10 @@ use tokio::signal::unix::{SignalKind, signal};
 const DRAIN: Duration = Duration::from_secs(25);
 /// How long events are still taken in after SIGTERM, so that a load balancer notices.
 const GOODBYE: Duration = Duration::from_secs(3);
+
+/// What is off without a public address.
+const NOT_LOOKED_AFTER: &str = "the account's webhook is not looked after, and not subscribed again when Callbell \
+    disables it: set RELANCE_PUBLIC_URL and a secret of Callbell, then run `relance webhooks connect`";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -47,15 +52,22 @@ pub(super) async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
             "set RELANCE_LISTEN to a free address",
         )
     })?;
-    let engine = start_engine(global, &project, &environment, store).await?;
+    let callbell = callbell(&environment, &project)?;
+    let engine = start_engine(global, &project, &environment, store, callbell.clone()).await?;
+    let address = environment.public_url.as_deref().and_then(|public| environment.webhook_address(public));
+    if address.is_none() {
+        tracing::warn!("{}", NOT_LOOKED_AFTER);
+    }
+    let care = tokio::spawn(Care::new(engine.clone(), callbell, address).run());
     let app = http::App::new(engine.clone(), Arc::new(environment), admin, Arc::new(lookup_secret), http::Mode::Serve);
     for warning in http::warnings(&app) {
         tracing::warn!("{warning}");
     }
     eprintln!("relance: {} workflows, listening on http://{}", project.workflows.len(), listener.local_addr()?);
     drop(files);
-    serve_until_told(global, &args, engine, app, listener).await?;
-    Ok(Exit::Fine)
+    let served = serve_until_told(global, &args, engine, app, listener).await;
+    care.abort();
+    served.map(|()| Exit::Fine)
 }
 
 fn read_project(global: &Global) -> anyhow::Result<(Project, Files)> {
@@ -126,14 +138,19 @@ pub(super) fn database_url(environment: &Environment, root: &Path) -> anyhow::Re
     }
 }
 
+/// The client of the project's account.
+pub(super) fn callbell(environment: &Environment, project: &Project) -> anyhow::Result<Callbell> {
+    Callbell::new(base_url(environment, project), environment.callbell_token.clone())
+        .map_err(|error| Failure::error(Exit::Configuration, format!("{error:#}"), "check CALLBELL_BASE_URL"))
+}
+
 async fn start_engine(
     global: &Global,
     project: &Project,
     environment: &Environment,
     store: Store,
+    callbell: Callbell,
 ) -> anyhow::Result<Engine> {
-    let callbell = Callbell::new(base_url(environment, project), environment.callbell_token.clone())
-        .map_err(|error| Failure::error(Exit::Configuration, format!("{error:#}"), "check CALLBELL_BASE_URL"))?;
     let clock = Clock::machine(environment.clock_offset_ms);
     let setup = Setup { clock, store, callbell: Some(callbell), root: global.project.clone(), outside: outside() };
     Engine::start(setup, project).await.map_err(|error| no_database(&error))

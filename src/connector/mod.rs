@@ -1,12 +1,13 @@
 //! Connector: the Callbell client. A Message goes in, an Outcome comes out.
 //!
 //! `fetch` asks addresses that others named, past the `guard`; `relay` hands events on through it.
-//! `wire` knows the JSON and what an answer proves, `webhook` reads what the account tells us, `verdicts` judges the
-//! platform's codes; `request` reads a send as the vendor's server does, for the gateway and for `sandbox`, a fake Callbell
-//! that shares nothing with this client.
+//! `wire` knows the JSON and what an answer proves, `account` asks what the account holds, `webhook` reads what it tells
+//! us, `verdicts` judges the platform's codes; `request` reads a send as the vendor's server does, for the gateway and for
+//! `sandbox`, a fake Callbell that shares nothing with this client.
 //!
 //! Invariant: a send is never retried or redirected here; what cannot be known is said to be `uncertain`.
 
+pub mod account;
 pub mod fetch;
 pub mod guard;
 pub mod relay;
@@ -16,7 +17,7 @@ pub mod verdicts;
 pub mod webhook;
 pub mod wire;
 
-use crate::config::{LockedTemplate, Secret};
+use crate::config::Secret;
 use crate::delivery::Outcome;
 use anyhow::{Context, bail};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -96,27 +97,6 @@ impl Callbell {
         }
     }
 
-    /// All templates of the account. Entries that cannot be read are left out.
-    ///
-    /// # Errors
-    /// When a page cannot be fetched or is no list of templates.
-    pub async fn templates(&self) -> anyhow::Result<Vec<LockedTemplate>> {
-        let mut templates = Vec::new();
-        for page in 1..=LAST_PAGE {
-            let answer = self.page("templates", page).await.with_context(|| format!("templates, page {page}"))?;
-            let rows = answer["templates"].as_array().context("the answer holds no `templates`")?;
-            templates.extend(rows.iter().filter_map(wire::read_template));
-            if page >= answer["meta"]["pages"].as_u64().unwrap_or(1) {
-                break;
-            }
-        }
-        Ok(templates)
-    }
-
-    async fn page(&self, list: &str, page: u64) -> anyhow::Result<Value> {
-        self.ask(Method::GET, &[list], &[("page", &page.to_string())], None).await?.json()
-    }
-
     /// One call of any endpoint but a send. `path` are the parts of the address behind the base, each escaped here.
     /// Never called again by itself.
     ///
@@ -140,10 +120,11 @@ impl Callbell {
         }
         let response = request.send().await.map_err(|error| anyhow::anyhow!(describe(error)))?;
         let status = response.status().as_u16();
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (retry_after, date) = (header(RETRY_AFTER), header(DATE));
         let (body, complete) = read_body(response, MOST_OF_A_LIST).await;
         anyhow::ensure!(complete, "the answer of Callbell was cut off");
-        Ok(Reply { status, retry_after, body })
+        Ok(Reply { status, retry_after, date, body })
     }
 }
 
@@ -153,9 +134,26 @@ pub struct Reply {
     pub status: u16,
     /// As it came: seconds or a date.
     pub retry_after: Option<String>,
+    /// The account's time, as its header tells it.
+    pub date: Option<String>,
     /// At most 4 MiB.
     pub body: Vec<u8>,
 }
+
+/// The account said no: the status, and its words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub status: u16,
+    pub error: String,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Callbell answered {}: {}", self.status, self.error)
+    }
+}
+
+impl std::error::Error for Refused {}
 
 impl Reply {
     pub fn is_success(&self) -> bool {
@@ -165,7 +163,7 @@ impl Reply {
     /// The JSON of a success.
     ///
     /// # Errors
-    /// When the account refused, in its words; when the answer is no JSON.
+    /// [`Refused`] when the account refused; when the answer is no JSON.
     pub fn json(&self) -> anyhow::Result<Value> {
         if !self.is_success() {
             let answer = Answer { status: self.status, body: &self.body, complete: true, ..Answer::default() };
@@ -175,7 +173,7 @@ impl Reply {
                 }
                 Outcome::Accepted { .. } => String::new(),
             };
-            bail!("Callbell answered {}: {error}", self.status);
+            return Err(anyhow::Error::new(Refused { status: self.status, error }));
         }
         serde_json::from_slice(&self.body).context("Callbell's answer is not JSON")
     }

@@ -3,6 +3,7 @@
 //!
 //! Invariant: the file is the one that was fired. A file that changed in the middle stops the campaign.
 
+use super::audience::{self, Audience, CHUNK};
 use super::deployed::Definition;
 use super::evaluate::{self, Person};
 use super::fire::{scheduled_at, scheduled_event};
@@ -12,18 +13,11 @@ use crate::contact::Phone;
 use crate::event::EvaluationResult;
 use crate::store::Tx;
 use crate::store::schedules::{BadRow, FiringRow};
-use anyhow::Context as _;
-use csv::ByteRecord;
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
-use std::fs::File;
-use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
-/// Rows of one chunk.
-const CHUNK: usize = 500;
 /// Bad rows that are listed one by one; the others are counted.
 const LISTED: usize = 1000;
 
@@ -182,11 +176,7 @@ fn arrival(
 /// The `contact` map first, then the known columns.
 fn person(definition: &Definition, row: &Value, now_ms: i64) -> Result<Person, &'static str> {
     let mapped = evaluate::person(&definition.workflow, &definition.settings, row, now_ms);
-    let column = |name: &str| {
-        let fields = row.as_object()?;
-        let (_, value) = fields.iter().find(|(key, _)| key.trim().eq_ignore_ascii_case(name))?;
-        value.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
-    };
+    let column = |name: &str| row.as_object().and_then(|fields| audience::column(fields, name));
     let mut person = mapped.clone().unwrap_or_default();
     let written = column("phone");
     let region = definition.settings.phone_region.as_deref();
@@ -194,129 +184,15 @@ fn person(definition: &Definition, row: &Value, now_ms: i64) -> Result<Person, &
     person.phone = person.phone.or_else(|| written.as_ref().and_then(own));
     person.uuid = person.uuid.or_else(|| column("uuid"));
     person.bsuid = person.bsuid.or_else(|| column("bsuid"));
-    for name in ["name", "first_name", "email", "language", "timezone"] {
+    for name in audience::DETAILS {
         if let Some(value) = column(name) {
             person.given.entry(name).or_insert(value.into());
         }
     }
-    let agreed = column("consent").is_some_and(|text| matches!(text.to_lowercase().as_str(), "yes" | "true" | "1"));
-    person.consents |= agreed;
+    person.consents |= row.as_object().is_some_and(audience::agrees);
     match person.keys().is_empty() {
         false => Ok(person),
         true if written.is_some() => Err("bad_number"),
         true => mapped.and(Err("no_contact")),
-    }
-}
-
-/// An audience file under way: a header, then rows.
-#[derive(Debug)]
-struct Audience {
-    hash: String,
-    total: i64,
-    header: Vec<String>,
-    reader: csv::Reader<BufReader<File>>,
-}
-
-type Row = Result<(u64, Map<String, Value>), BadRow>;
-
-impl Audience {
-    /// Reads the file once for its hash and its number of rows, and stands behind the first `skip` rows.
-    fn open(path: &Path, skip: i64) -> anyhow::Result<Self> {
-        let delimiter = delimiter_of(path)?;
-        let mut hashing = Hashing { inner: File::open(path)?, sha: Sha256::new() };
-        let mut counted = reader(BufReader::with_capacity(64 * 1024, &mut hashing), delimiter);
-        let (mut record, mut rows) = (ByteRecord::new(), 0_i64);
-        while next_record(&mut counted, &mut record)?.is_some() {
-            rows += 1;
-        }
-        drop(counted);
-        let hash = hex::encode(hashing.sha.finalize());
-        let mut reader = reader(BufReader::new(File::open(path)?), delimiter);
-        anyhow::ensure!(next_record(&mut reader, &mut record)?.is_some(), "the file is empty");
-        let header =
-            record.iter().map(|field| decode(field).trim_start_matches('\u{feff}').trim().to_owned()).collect();
-        for _ in 0..skip {
-            next_record(&mut reader, &mut record)?;
-        }
-        Ok(Self { hash, total: rows - 1, header, reader })
-    }
-
-    fn next_chunk(&mut self) -> anyhow::Result<Vec<Row>> {
-        let mut rows = Vec::with_capacity(CHUNK);
-        let mut record = ByteRecord::new();
-        while rows.len() < CHUNK
-            && let Some(line) = next_record(&mut self.reader, &mut record)?
-        {
-            rows.push(self.row(line, &record));
-        }
-        Ok(rows)
-    }
-
-    fn row(&self, line: u64, record: &ByteRecord) -> Row {
-        if record.len() != self.header.len() {
-            let reason = format!("{} fields, the header has {}", record.len(), self.header.len());
-            return Err(BadRow { line, reason });
-        }
-        let text = |field: &[u8]| decode(field.strip_suffix(b"\r").unwrap_or(field));
-        let fields = self.header.iter().zip(record).map(|(name, field)| (name.clone(), text(field).into()));
-        Ok((line, fields.collect()))
-    }
-}
-
-/// Lines end in `\n`: with `\r\n` as an end of its own the crate counts the `\n` to the line that follows.
-fn reader<R: Read>(source: R, delimiter: u8) -> csv::Reader<R> {
-    let ending = csv::Terminator::Any(b'\n');
-    csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(delimiter)
-        .terminator(ending)
-        .from_reader(source)
-}
-
-/// Reads a row that is not blank; the line it begins on, from 1.
-fn next_record<R: Read>(reader: &mut csv::Reader<R>, record: &mut ByteRecord) -> anyhow::Result<Option<u64>> {
-    while reader.read_byte_record(record)? {
-        if record.len() == 1 && record[0].trim_ascii().is_empty() {
-            continue;
-        }
-        // Counted from its end, as blank lines may stand before it; the last row may lack its line break.
-        let breaks = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
-        let stood = record.position().map_or(1, csv::Position::line);
-        return Ok(Some(stood.max(reader.position().line().saturating_sub(1 + breaks))));
-    }
-    Ok(None)
-}
-
-/// `,` or `;`: the one that the first line has more of.
-fn delimiter_of(path: &Path) -> anyhow::Result<u8> {
-    let mut start = vec![0; 8 * 1024];
-    let file =
-        File::open(path).with_context(|| format!("no file `{}`", path.file_name().unwrap_or_default().display()))?;
-    let read = file.take(start.len() as u64).read(&mut start)?;
-    let first = start[..read].split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let count = |wanted: u8| first.iter().filter(|byte| **byte == wanted).count();
-    Ok(if count(b';') > count(b',') { b';' } else { b',' })
-}
-
-/// UTF-8, else Windows-1252.
-fn decode(field: &[u8]) -> String {
-    match std::str::from_utf8(field) {
-        Ok(text) => text.to_owned(),
-        Err(_) => encoding_rs::WINDOWS_1252.decode(field).0.into_owned(),
-    }
-}
-
-/// Hashes what passes through.
-struct Hashing {
-    inner: File,
-    sha: Sha256,
-}
-
-impl Read for Hashing {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.inner.read(into)?;
-        self.sha.update(&into[..read]);
-        Ok(read)
     }
 }

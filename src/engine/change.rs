@@ -4,8 +4,11 @@
 //! One variant per thing that may be asked, each with its own file for what it does; here they only meet. Invariant: who
 //! asked is answered after the commit.
 
+use super::account::AccountFacts;
 use super::claim::ACCOUNT;
 use super::group::Context;
+use super::import::{self, Import, Imported};
+use super::learn::{self, Learnt};
 use super::submit::{self, Submitted};
 use super::take_back::{self, TakenBack};
 use super::unit::Unit;
@@ -38,6 +41,14 @@ pub(super) enum Change {
     GiveUpRelays(String),
     /// Dead relays are posted again, by their ids.
     RedriveRelays(Vec<String>),
+    /// What the account holds.
+    Learn(Box<AccountFacts>),
+    /// Alerts that are raised (name, words), and names of those that are over.
+    Alert { raise: Vec<(String, String)>, clear: Vec<String> },
+    /// Facts of the installation (name, value).
+    Remember(Vec<(String, String)>),
+    /// People of a file.
+    Import(Box<Import>),
 }
 
 /// What came of a change.
@@ -55,6 +66,9 @@ pub(super) enum Changed {
     Noted,
     /// How many relays are repeated.
     Redriven(u64),
+    Learnt(Learnt),
+    /// Per row.
+    Imported(Vec<Imported>),
 }
 
 impl Change {
@@ -107,10 +121,31 @@ impl Engine {
             _ => Err(Busy),
         }
     }
+
+    /// Raises alerts (name, words for people), and clears those that are over, by name.
+    ///
+    /// # Errors
+    /// As [`Engine::resume`].
+    pub async fn alert(&self, raise: Vec<(String, String)>, clear: Vec<String>) -> Result<(), Busy> {
+        self.change(Change::Alert { raise, clear }).await.map(drop)
+    }
+
+    /// Keeps facts of this installation (name, value), over what was kept under the same name.
+    ///
+    /// # Errors
+    /// As [`Engine::resume`].
+    pub async fn remember(&self, facts: Vec<(String, String)>) -> Result<(), Busy> {
+        self.change(Change::Remember(facts)).await.map(drop)
+    }
 }
 
 /// Reads what changes are about, into the unit.
 pub(super) async fn load(tx: &mut Tx<'_>, unit: &mut Unit<'_>, changes: &[Change]) -> anyhow::Result<()> {
+    for change in changes {
+        if let Change::Import(import) = change {
+            unit.know_contacts(tx.contacts_by_keys(&import.keys()).await?);
+        }
+    }
     submit::load(tx, unit, changes).await?;
     take_back::load(tx, unit, changes).await
 }
@@ -142,6 +177,17 @@ pub(super) async fn apply(
         }
         Change::RedriveRelays(ids) => {
             Ok(Changed::Redriven(tx.redrive_relays(&couriers::copies(ids, context.clock)).await?))
+        }
+        Change::Learn(facts) => Ok(Changed::Learnt(learn::apply(tx, facts, context.deployed).await?)),
+        Change::Alert { raise, clear } => {
+            tx.raise_alerts(raise).await?;
+            tx.clear_alerts(clear).await?;
+            Ok(Changed::Noted)
+        }
+        Change::Import(import) => Ok(Changed::Imported(import::apply(import, unit))),
+        Change::Remember(facts) => {
+            tx.remember(facts).await?;
+            Ok(Changed::Noted)
         }
     }
 }

@@ -10,11 +10,13 @@ use super::load::{load_contacts, load_runs};
 use super::unit::Unit;
 use crate::config::{Channel, Pace};
 use crate::connector::wire::{self, Envelope};
-use crate::delivery::{Attempt, DeliveryState, Settlement};
+use crate::delivery::{Attempt, Delivery, DeliveryState, Settlement};
+use crate::message::Message;
 use crate::outbox::gate::{self, Decision};
 use crate::outbox::{rates, settle};
 use crate::store::Tx;
 use crate::store::deliveries::{DeliveryRow, DueDelivery};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 pub(super) const ACCOUNT: &str = "account";
@@ -150,8 +152,13 @@ impl Gated {
             opted_in: opted_in(&contact, &context.deployed.settings.consent),
             line,
             channel,
-            template: template.and_then(|template| context.deployed.catalogue.lock.get(&template.uuid)),
-            suspended: context.suspended,
+            template: template.and_then(|template| context.deployed.template(&template.uuid)),
+            // Who sends by the gateway gives the values for what the account says today.
+            checked: template
+                .filter(|_| delivery.caller.is_none())
+                .and_then(|template| context.deployed.catalogue.lock.get(&template.uuid)),
+            // By the main line instead of the one that was meant, the person would be written to by a stranger.
+            suspended: context.suspended || (channel.listed && channel.uuid.is_none()),
         };
         let decision = gate::gate(&delivery, &facts);
         match decision {
@@ -188,7 +195,7 @@ impl Gated {
 }
 
 fn call(
-    delivery: &crate::delivery::Delivery,
+    delivery: &Delivery,
     attempt: &Attempt,
     contact: &crate::contact::Contact,
     channel: &Channel,
@@ -209,8 +216,25 @@ fn call(
         n: attempt.n,
         form: attempt.form,
         started_at_ms: attempt.started_at_ms,
-        body: wire::send_body(&delivery.message, &envelope),
+        body: wire::send_body(&with_team(delivery, context.deployed), &envelope),
     }
+}
+
+/// The message with its team's uuid. Without a team that the account has, it leaves without one: the customer gets what
+/// was promised, and nobody is assigned by mistake. A caller of the gateway names the uuid itself.
+fn with_team<'a>(delivery: &'a Delivery, deployed: &Deployed) -> Cow<'a, Message> {
+    let Some(written) = delivery.message.team.as_ref().filter(|_| delivery.caller.is_none()) else {
+        return Cow::Borrowed(&delivery.message);
+    };
+    let team = deployed.account.team(written).map(str::to_owned);
+    if team.is_none() {
+        tracing::warn!(
+            delivery = delivery.id,
+            workflow = delivery.workflow,
+            "R405: sent without its team, which the account does not have"
+        );
+    }
+    Cow::Owned(Message { team, ..delivery.message.clone() })
 }
 
 /// Runs whose message was skipped go on, or fail; what they plan next is claimed by the next group.

@@ -1,6 +1,7 @@
 //! Deployed: what serves now, indexed by what may start it; and definitions, to which runs are pinned.
 
-use crate::config::{Catalogue, ConsentRule, Files, Project, ProjectSettings};
+use super::account::{self, Account};
+use crate::config::{Catalogue, ConsentRule, Files, LockedTemplate, Project, ProjectSettings};
 use crate::contact::Contact;
 use crate::store::runs::DefinitionRow;
 use crate::trigger::{Trigger, TriggerKind};
@@ -24,9 +25,14 @@ pub struct Definition {
 }
 
 /// The project that serves.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Deployed {
+    /// `relance.yaml`, its lines with the uuids that the account has for them.
     pub settings: Arc<ProjectSettings>,
+    /// As it is written.
+    written: Arc<ProjectSettings>,
+    /// What the account holds, as it last told.
+    pub account: Arc<Account>,
     pub catalogue: Catalogue,
     /// By workflow id.
     pub definitions: BTreeMap<String, Arc<Definition>>,
@@ -88,8 +94,19 @@ impl Deployed {
                 }
             }
         }
+        let (written, account) = (settings.clone(), Arc::default());
         let catalogue = project.catalogue.clone();
-        Self { settings, catalogue, definitions, webhooks, messages, statuses, contacts }
+        Self { settings, written, account, catalogue, definitions, webhooks, messages, statuses, contacts }
+    }
+
+    /// The same project over what the account holds.
+    pub(super) fn with_account(&self, account: Arc<Account>) -> Self {
+        Self { settings: account::resolve(&self.written, &account), account, ..self.clone() }
+    }
+
+    /// What is known of a template today: the account's last word, else the lock file's.
+    pub fn template(&self, uuid: &str) -> Option<&LockedTemplate> {
+        self.account.template(uuid).or_else(|| self.catalogue.lock.get(uuid))
     }
 
     /// Triggers on a webhook event of this name from this source.

@@ -173,7 +173,7 @@ fn given(map: &ContactMap, scope: &Scope) -> Map<String, Value> {
 }
 
 /// No such language code or zone = unknown.
-fn usable(name: &str, value: &Value) -> bool {
+pub(super) fn usable(name: &str, value: &Value) -> bool {
     let text = value.as_str().unwrap_or_default();
     match name {
         "language" => is_language(text),

@@ -19,7 +19,7 @@ use super::load::{load_calls, load_due, load_identities, load_people};
 use super::unit::Unit;
 use crate::clock::Clock;
 use crate::delivery::{DeliveryState, Outcome};
-use crate::event::Evaluation;
+use crate::event::{Dedupe, Evaluation};
 use crate::message::Form;
 use crate::outbox::{rates, settle, window};
 use crate::store::attempts::AttemptEnd;
@@ -217,11 +217,14 @@ async fn sort_out_duplicates(
     let arrivals = work.arrivals.iter().map(|new| (&new.id, new.event.source.as_str(), &new.event.dedupe));
     let told = work.told.iter().filter_map(|told| Some((&told.id, inbound::SOURCE, told.dedupe()?)));
     let all: Vec<_> = arrivals.chain(told).collect();
+    let replayed = work.told.iter().filter(|told| told.replayed).filter_map(|told| told.dedupe());
+    let replayed: HashSet<&str> = replayed.map(|dedupe| dedupe.key.as_str()).collect();
     let keys: Vec<(&str, &str)> = all.iter().map(|(_, source, dedupe)| (*source, dedupe.key.as_str())).collect();
     let mut known = KnownKeys::new();
     let mut expired = Vec::new();
     for row in tx.known_keys(&keys).await? {
-        match row.until_ms > now_ms {
+        let kept_ms = if replayed.contains(row.key.as_str()) { Dedupe::ID_MS } else { 0 };
+        match row.until_ms.saturating_add(kept_ms) > now_ms {
             true => drop(known.insert((row.source, row.key), row.event)),
             false => expired.push(row.event),
         }

@@ -37,6 +37,8 @@ pub(super) struct Told {
     pub(super) attempt: Option<String>,
     /// Its body as it came.
     pub(super) raw: Bytes,
+    /// Read from the account's log.
+    pub(super) replayed: bool,
 }
 
 impl Told {
@@ -47,7 +49,7 @@ impl Told {
             _ => None,
         };
         let attempt = mark.and_then(|mark| wire::verify_id(&[key], mark));
-        Self { id, incoming, attempt, raw }
+        Self { id, incoming, attempt, raw, replayed: false }
     }
 
     pub(super) fn dedupe(&self) -> Option<&Dedupe> {

@@ -3,6 +3,7 @@
 //! Where a kill may fall: before the commit nothing was answered and nothing was sent; between the commit and the call
 //! the delivery stands as `sending` and becomes `uncertain` when its node is known to be dead (`node`), never sent twice.
 
+use super::account::Account;
 use super::campaign;
 use super::change::Changed;
 use super::couriers::Couriers;
@@ -11,6 +12,7 @@ use super::evaluate;
 use super::fire;
 use super::group::{self, Call, CallResult, Context, Done, Work};
 use super::inbound::Told;
+use super::learn;
 use super::load::Unread;
 use super::node::Node;
 use super::redo::{apart, is_conflict, is_refusal};
@@ -133,7 +135,7 @@ impl Loop {
     async fn deploy(&mut self, deployed: Deployed) -> anyhow::Result<()> {
         let mut tries = 1;
         // Another node may deploy at this moment: both do.
-        let (schedule_ms, open) = loop {
+        let (deployed, schedule_ms, open) = loop {
             match self.try_deploy(&deployed).await {
                 Err(error) if is_conflict(&error) && tries < TRIES => tries += 1,
                 done => break done?,
@@ -150,20 +152,23 @@ impl Loop {
         Ok(())
     }
 
-    async fn try_deploy(&mut self, deployed: &Deployed) -> anyhow::Result<(Option<i64>, Vec<DefinitionRow>)> {
+    /// The project over what the account holds, when its next schedule is due, and the definitions of live runs.
+    async fn try_deploy(&mut self, deployed: &Deployed) -> anyhow::Result<(Deployed, Option<i64>, Vec<DefinitionRow>)> {
         let mut tx = self.writer.begin().await?;
+        let deployed = deployed.with_account(Arc::new(Account::read(&tx.holdings().await?)));
+        learn::review(&mut tx, &deployed).await?;
         let row = |definition: &Arc<Definition>| DefinitionRow {
             hash: definition.hash.clone(),
             workflow: definition.workflow.id.clone(),
             files: definition.files.clone(),
         };
         tx.insert_definitions(&deployed.definitions.values().map(row).collect::<Vec<_>>()).await?;
-        let schedule_ms = fire::deploy(&mut tx, deployed).await?;
+        let schedule_ms = fire::deploy(&mut tx, &deployed).await?;
         let open = tx.open_definitions().await?;
         // A new start, a new configuration: what waited for a person to mend the account is tried again.
-        tx.release_holds(&["channel_paused", "template_paused", "template_category"]).await?;
+        tx.release_holds(&["channel_paused", "template_paused", "template_category", "template_changed"]).await?;
         tx.commit().await?;
-        Ok((schedule_ms, open))
+        Ok((deployed, schedule_ms, open))
     }
 
     /// Reads definitions that another node deployed.
@@ -218,11 +223,12 @@ impl Loop {
                     work.arrivals.push(arrival);
                     owed.events.push((reply, bytes));
                 }
-                Item::Told { incoming, raw, reply } => {
+                Item::Told { incoming, raw, replayed, reply } => {
                     let id = || self.setup.clock.new_id();
                     let told = incoming.len();
                     let each = incoming.into_iter().zip(webhook::parts(&raw, told));
-                    work.told.extend(each.map(|(one, raw)| Told::new(id(), one, raw, &self.shared.key)));
+                    let told = |(one, raw)| Told { replayed, ..Told::new(id(), one, raw, &self.shared.key) };
+                    work.told.extend(each.map(told));
                     owed.told.push((reply, raw.len()));
                 }
                 Item::Call(result) => work.calls.push(result),
@@ -299,7 +305,8 @@ impl Loop {
             self.settle_unfinished().await?;
             self.unsettled = false;
         }
-        let deployed = self.shared.deployed();
+        let serving = self.shared.deployed();
+        let deployed = learn::overlaid(serving.clone(), &work.changes);
         let claims = self.setup.callbell.is_some() && !self.shared.draining.load(Ordering::SeqCst);
         let closing = work.calls.len();
         let begun_ms = self.setup.clock.monotonic_ms();
@@ -348,6 +355,11 @@ impl Loop {
         }
         if sweep {
             self.node.swept(begun_ms);
+        }
+        if !Arc::ptr_eq(&deployed, &serving) {
+            self.shared.replace(deployed);
+            // A campaign under way begins again with what serves now.
+            self.feed_again = true;
         }
         if fires {
             self.schedule_ms = fired.next_ms.unwrap_or(i64::MAX);

@@ -9,20 +9,26 @@
 //! it together. A kill at any moment loses nothing that was answered. Invariant: nobody is answered and no byte is
 //! sent before the commit that holds the reason for it.
 
+pub mod account;
 pub mod advance;
+pub mod audience;
 mod board;
 pub mod calendar;
 mod campaign;
+pub mod care;
 mod change;
 mod claim;
 mod couriers;
 pub mod deployed;
+pub mod drift;
 mod early;
 mod evaluate;
 mod fire;
 mod group;
 mod hand_on;
+pub mod import;
 mod inbound;
+pub mod learn;
 mod load;
 mod loops;
 mod node;
@@ -76,6 +82,8 @@ struct Shared {
     load: Load,
     /// Who works off rows beside the loop.
     board: Arc<board::Board>,
+    /// When the account last checked the connection, by the engine's clock; 0 = it did not. A check leaves no row.
+    checked_ms: AtomicI64,
 }
 
 /// What the loop did so far, for the load program.
@@ -161,6 +169,8 @@ enum Item {
         incoming: Vec<Incoming>,
         /// The body they were read from.
         raw: Bytes,
+        /// From the account's log: it may have come before, longer ago than the same event could honestly come again.
+        replayed: bool,
         reply: oneshot::Sender<Result<(), Busy>>,
     },
     Call(CallResult),
@@ -229,10 +239,27 @@ impl Engine {
     /// # Errors
     /// As [`Engine::accept`].
     pub async fn told(&self, incoming: Vec<Incoming>, raw: Bytes) -> Result<(), Busy> {
+        self.take_told(incoming, raw, false).await
+    }
+
+    /// Takes in again what the account's log says that it told.
+    ///
+    /// # Errors
+    /// As [`Engine::accept`].
+    pub async fn told_again(&self, incoming: Vec<Incoming>, raw: Bytes) -> Result<(), Busy> {
+        self.take_told(incoming, raw, true).await
+    }
+
+    async fn take_told(&self, incoming: Vec<Incoming>, raw: Bytes, replayed: bool) -> Result<(), Busy> {
         let (reply, answer) = oneshot::channel();
         let bytes = raw.len();
-        self.offer(Item::Told { incoming, raw, reply }, bytes)?;
+        self.offer(Item::Told { incoming, raw, replayed, reply }, bytes)?;
         answer.await.unwrap_or(Err(Busy))
+    }
+
+    /// The account checked the connection: a sign of life.
+    pub fn note_check(&self) {
+        self.shared.checked_ms.store(self.shared.clock.now_ms(), Ordering::Relaxed);
     }
 
     fn offer(&self, item: Item, bytes: usize) -> Result<(), Busy> {
@@ -340,6 +367,7 @@ async fn begin(
         node: setup.clock.new_id(),
         load: Load::default(),
         board: Arc::default(),
+        checked_ms: AtomicI64::new(0),
     });
     let mut running = loops::Loop::new(setup, shared.clone(), writer, queue, beside)?;
     running.take_up(project).await?;

@@ -18,14 +18,14 @@ pub(super) async fn take(State(app): State<App>, request: Request) -> Result<Res
     match parts.method {
         Method::GET | Method::HEAD => {
             limits::check_headers(&parts.headers)?;
-            return Ok(ok());
+            return Ok(check(&app, &parts));
         }
         Method::POST => {}
         _ => return Err(Refusal::method_not_allowed()),
     }
     let body = limits::read_body(&parts, body, &app.0.limits).await?;
     if webhook::is_check(body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&body)) {
-        return Ok(ok());
+        return Ok(check(&app, &parts));
     }
     authenticate(&app, &parts, &body)?;
     let incoming = webhook::read(&body, app.engine().clock().now_ms())
@@ -36,20 +36,31 @@ pub(super) async fn take(State(app): State<App>, request: Request) -> Result<Res
     Ok(ok())
 }
 
+/// A connection check is answered to anybody; it is a sign of life only from who knows the address.
+fn check(app: &App, parts: &Parts) -> Response {
+    let expected = &app.0.environment.callbell_webhook_secret;
+    if expected.as_ref().is_some_and(|expected| auth::is_same(expected, &in_address(parts))) {
+        app.engine().note_check();
+    }
+    ok()
+}
+
+fn in_address(parts: &Parts) -> Vec<u8> {
+    percent_decode_str(parts.uri.path().strip_prefix("/callbell/").unwrap_or_default()).collect()
+}
+
 /// Every secret that is set must be shown: the one of the address, and the signature.
 fn authenticate(app: &App, parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
     let hint = "the address is `/callbell/<CALLBELL_WEBHOOK_SECRET>`; a signature needs `CALLBELL_SIGNING_SECRET`";
     let environment = &app.0.environment;
-    let (in_address, signing) = (&environment.callbell_webhook_secret, &environment.callbell_signing_secrets);
-    if in_address.is_none() && signing.is_empty() {
+    let (secret, signing) = (&environment.callbell_webhook_secret, &environment.callbell_signing_secrets);
+    if secret.is_none() && signing.is_empty() {
         return Err(Refusal::unauthenticated("the server knows no secret of Callbell, and takes nothing", hint));
     }
-    if let Some(expected) = in_address {
-        let given = parts.uri.path().strip_prefix("/callbell/").unwrap_or_default();
-        let given: Vec<u8> = percent_decode_str(given).collect();
-        if !auth::is_same(expected, &given) {
-            return Err(Refusal::unauthenticated("the secret in the address is missing or wrong", hint));
-        }
+    if let Some(expected) = secret
+        && !auth::is_same(expected, &in_address(parts))
+    {
+        return Err(Refusal::unauthenticated("the secret in the address is missing or wrong", hint));
     }
     if !signing.is_empty() {
         verify_callbell(signing, &parts.headers, body, app.0.wall.now_ms())

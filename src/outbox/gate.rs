@@ -25,7 +25,9 @@ pub struct Facts<'a> {
     pub channel: &'a Channel,
     /// What the account says of the message's template today; `None` = not listed.
     pub template: Option<&'a LockedTemplate>,
-    /// The account refused our credentials.
+    /// The same template as it was when the workflow was checked; `None` = nothing to compare with.
+    pub checked: Option<&'a LockedTemplate>,
+    /// The account refused our credentials, or does not have the line.
     pub suspended: bool,
 }
 
@@ -103,11 +105,21 @@ fn judge_template(delivery: &Delivery, facts: &Facts) -> Decision {
 
 fn judge_approval(delivery: &Delivery, facts: &Facts, locked: &LockedTemplate) -> Option<Decision> {
     match locked.status.as_str() {
-        "approved" if category_allowed(delivery.purpose, locked.category) => None,
-        "approved" => Some(hold(delivery, facts, "template_category")),
+        "approved" if !category_allowed(delivery.purpose, locked.category) => {
+            Some(hold(delivery, facts, "template_category"))
+        }
+        "approved" if facts.checked.is_some_and(|checked| !reads_the_same(checked, locked)) => {
+            Some(hold(delivery, facts, "template_changed"))
+        }
+        "approved" => None,
         "paused" | "pending" => Some(hold(delivery, facts, "template_paused")),
         _ => Some(skip("template_unavailable")),
     }
+}
+
+/// Values written for one text say something else in another.
+fn reads_the_same(checked: &LockedTemplate, now: &LockedTemplate) -> bool {
+    checked.placeholders == now.placeholders && checked.text.trim() == now.text.trim() && checked.kind == now.kind
 }
 
 /// Which categories a purpose may use (`language.md` §10.2). An account that names no category is not judged.

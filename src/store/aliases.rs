@@ -5,7 +5,7 @@
 
 use super::contacts::{ContactKey, ContactRow, read_contact};
 use super::dialect::Statement;
-use super::{Rows, Tx};
+use super::{Rows, Store, Tx};
 use sqlx::Row as _;
 
 /// Another name of a person, on its way into the store.
@@ -54,6 +54,15 @@ impl Tx<'_> {
             }
         }
         self.write(&INSERT, rows).await.map(drop)
+    }
+}
+
+impl Store {
+    /// The person who is known by this other name.
+    pub(super) async fn contact_by_alias(&self, key: &ContactKey) -> anyhow::Result<Option<ContactRow>> {
+        let mut rows = Rows::default();
+        key.alias().iter().for_each(|name| rows.push(&[name.as_str().into()]));
+        self.read(&BY_ALIAS, rows).await?.first().map(read_contact).transpose()
     }
 }
 

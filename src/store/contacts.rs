@@ -109,19 +109,7 @@ impl Tx<'_> {
     pub(crate) async fn lines(&mut self, contacts: &[String]) -> anyhow::Result<Vec<(String, String, Line)>> {
         let mut rows = Rows::default();
         contacts.iter().for_each(|id| rows.push(&[id.into()]));
-        let line = |row: &AnyRow| -> anyhow::Result<(String, String, Line)> {
-            Ok((
-                row.try_get(0)?,
-                row.try_get(1)?,
-                Line {
-                    last_inbound_ms: row.try_get(2)?,
-                    refused_at_ms: row.try_get(3)?,
-                    asked_at_ms: row.try_get(4)?,
-                    tat_us: row.try_get(5)?,
-                },
-            ))
-        };
-        self.fetch(&LINES, rows).await?.iter().map(line).collect()
+        self.fetch(&LINES, rows).await?.iter().map(read_line).collect()
     }
 
     /// Writes lines; what is not known of one leaves what is stored, and instants only move forward: another node may have
@@ -154,6 +142,38 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The person whom the first of these keys that anybody has identifies, with the lines they wrote on.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn contact(&self, keys: &[ContactKey]) -> anyhow::Result<Option<(Contact, Vec<(String, Line)>)>> {
+        for key in keys {
+            let mut rows = Rows::default();
+            let found = match key.column() {
+                Some((kind, value)) => {
+                    rows.push(&[value.into()]);
+                    self.read([&BY_PHONE, &BY_UUID, &BY_BSUID, &BY_ID][kind], rows).await?
+                }
+                None => Vec::new(),
+            };
+            let found = found.first().map(read_contact).transpose()?;
+            let found = match found {
+                Some(found) => Some(found),
+                None => self.contact_by_alias(key).await?,
+            };
+            if let Some(ContactRow { contact, .. }) = found {
+                let mut rows = Rows::default();
+                rows.push(&[(&contact.id).into()]);
+                let lines = self.read(&LINES, rows).await?;
+                let lines = lines.iter().map(read_line).map(|line| line.map(|(_, channel, line)| (channel, line)));
+                return Ok(Some((contact, lines.collect::<anyhow::Result<_>>()?)));
+            }
+        }
+        Ok(None)
+    }
+}
+
 impl ContactKey {
     /// Everything that this number may be found by, the number itself first.
     pub fn of_phone(phone: &Phone) -> impl Iterator<Item = Self> + use<> {
@@ -176,4 +196,14 @@ pub(super) fn read_contact(row: &AnyRow) -> anyhow::Result<ContactRow> {
     let data: String = row.try_get(1)?;
     let contact = serde_json::from_str(&data).context("a stored contact is not readable")?;
     Ok(ContactRow { contact, version: row.try_get(0)?, found_as: None })
+}
+
+fn read_line(row: &AnyRow) -> anyhow::Result<(String, String, Line)> {
+    let line = Line {
+        last_inbound_ms: row.try_get(2)?,
+        refused_at_ms: row.try_get(3)?,
+        asked_at_ms: row.try_get(4)?,
+        tat_us: row.try_get(5)?,
+    };
+    Ok((row.try_get(0)?, row.try_get(1)?, line))
 }

@@ -59,6 +59,23 @@ static LATEST: Statement = Statement::new(
      from event e order by e.id desc limit (select n from {rows: n bigint} r)",
 );
 
+/// Which events are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    pub id: Option<String>,
+    pub name: Option<String>,
+    pub source: Option<String>,
+    pub limit: u32,
+}
+
+static LIST: Statement = Statement::new(
+    "select e.id, e.source, e.name, e.at_ms, e.received_at_ms, e.contact, e.data, e.evaluations
+     from event e, {rows: id text, name text, source text, n bigint} r
+     where (r.id is null or e.id = r.id) and (r.name is null or e.name = r.name)
+        and (r.source is null or e.source = r.source)
+     order by e.id desc limit (select n from {rows: id text, name text, source text, n bigint} q)",
+);
+
 impl Tx<'_> {
     /// Which of these (source, key) pairs were seen before, expired ones included.
     pub(crate) async fn known_keys(&mut self, keys: &[(&str, &str)]) -> anyhow::Result<Vec<KnownKey>> {
@@ -113,6 +130,21 @@ impl Store {
         let mut rows = Rows::default();
         rows.push(&[id.into()]);
         self.read(&EVENT, rows).await?.first().map(read_event).transpose()
+    }
+
+    /// Events that fit, newest first.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn list_events(&self, filter: &EventFilter) -> anyhow::Result<Vec<EventRow>> {
+        let mut rows = Rows::default();
+        rows.push(&[
+            filter.id.as_deref().into(),
+            filter.name.as_deref().into(),
+            filter.source.as_deref().into(),
+            filter.limit.into(),
+        ]);
+        self.read(&LIST, rows).await?.iter().map(read_event).collect()
     }
 
     /// The newest events, newest first.

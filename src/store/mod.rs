@@ -4,12 +4,15 @@
 //! one transaction, one commit, each statement at most once with all its rows.
 //! Invariant: uniqueness and moves between states are guarded by the database, not by a prior read.
 
+pub mod account;
+pub mod alerts;
 pub mod aliases;
 pub mod attempts;
 pub mod contacts;
 pub mod deliveries;
 pub mod dialect;
 pub mod events;
+pub mod inspect;
 pub mod nodes;
 pub mod relay_targets;
 pub mod relays;

@@ -26,7 +26,8 @@ static RESUME: Statement = Statement::new(
 );
 
 static PAUSES: Statement = Statement::new(
-    "select b.scope, b.pause from bucket b, {rows: n bigint} r where b.pause is not null order by b.scope limit r.n",
+    "select b.scope, b.pause from bucket b, {rows: n bigint} r where b.pause is not null
+     order by b.scope limit (select n from {rows: n bigint} q)",
 );
 
 impl Tx<'_> {

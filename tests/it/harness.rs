@@ -492,6 +492,25 @@ impl World {
         tokio::task::spawn_blocking(begin).await.unwrap()
     }
 
+    /// A client of the account, as `serve` has one.
+    pub(crate) fn callbell(&self) -> Callbell {
+        Callbell::new(&self.vendor, Some(Secret::new(self.token))).unwrap()
+    }
+
+    /// Where the account posts its events.
+    pub(crate) fn webhook_address(&self) -> String {
+        self.vendor.replace("/v1", "/callbell")
+    }
+
+    /// From now on whatever the account posts is answered 503.
+    pub(crate) fn stop_hearing(&self) {
+        self.door.close();
+    }
+
+    pub(crate) fn hear_again(&self) {
+        self.door.open(self.engine());
+    }
+
     /// Other files from now on; they serve when they are deployed or the process is started again.
     pub(crate) fn change(&mut self, id: &str, text: &str) {
         self.files.insert(format!("workflows/{id}.yaml"), unindent(text));

@@ -235,6 +235,7 @@ fn environment(wanted: &Wanted) -> Environment {
         token: None,
         listen: String::new(),
         database_url: None,
+        public_url: None,
         clock_offset_ms: 0,
     }
 }

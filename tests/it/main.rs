@@ -7,8 +7,10 @@
 mod bad;
 mod browser;
 mod cli;
+mod cli_account;
 mod crash;
 mod database;
+mod engine_account;
 mod engine_campaigns;
 mod engine_messages;
 mod engine_nodes;

@@ -98,6 +98,7 @@ const IMPURE_WORDS: &[&str] = &[
 /// Who asks a machine's clock or dice beside `clock.rs`, and why.
 const CLOCK_ASKERS: &[(&str, &str)] = &[
     ("cli/dev/driver.rs", "how fast the movable clock runs ahead is measured in the machine's own time"),
+    ("cli/send.rs", "a person's patience at the terminal, not the time of the project"),
     ("cli/trigger.rs", "a person's patience at the terminal, not the time of the project"),
 ];
 const CLOCK_WORDS: &[&str] =

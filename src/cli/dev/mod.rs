@@ -23,6 +23,7 @@ use crate::clock::{self, Clock};
 use crate::config::{Environment, Files, Loaded, Project, Secret};
 use crate::connector::Callbell;
 use crate::connector::sandbox::{Sandbox, SandboxConfig, Timing};
+use crate::engine::account::AccountFacts;
 use crate::engine::{Engine, Outside, Setup};
 use crate::http::dashboard::{self, Dev};
 use crate::http::{self, App, Mode};
@@ -168,9 +169,15 @@ async fn start(
     tasks.spawn(serve_sandbox(sandbox_listener, sandbox.router()));
     let store = Store::open(&database::make_empty(&global.project)?).await?;
     let callbell = Callbell::new(&format!("http://{sandbox_address}/v1"), Some(token))?;
-    let setup =
-        Setup { clock, store, callbell: Some(callbell), root: global.project.clone(), outside: Outside::default() };
+    let setup = Setup {
+        clock,
+        store,
+        callbell: Some(callbell.clone()),
+        root: global.project.clone(),
+        outside: Outside::default(),
+    };
     let engine = Engine::start(setup, project).await.context("the engine did not start")?;
+    learn_lines(&engine, &callbell).await?;
     let environment = Arc::new(own_environment(address, webhook_secret));
     let admin = Secret::new(hex::encode(clock::new_secret()));
     // Secrets of the project's own sources, so that a shop's test system can post to `dev` too.
@@ -178,6 +185,13 @@ async fn start(
     let secret = move |name: &str| secrets.lookup(name).map(Secret::new);
     let app = App::new(engine.clone(), environment, admin, Arc::new(secret), Mode::Dev);
     Ok((Parts { engine, sandbox, app }, tasks))
+}
+
+/// The sandbox names its lines' uuids, as an account does. Its templates are the lock file's, whatever is edited.
+async fn learn_lines(engine: &Engine, callbell: &Callbell) -> anyhow::Result<()> {
+    let (channels, teams) = (Some(callbell.channels().await?), Some(callbell.teams().await?));
+    let facts = AccountFacts { templates: None, channels, teams, asked_at_ms: engine.clock().now_ms() };
+    engine.learn_account(facts).await.map(drop).map_err(|_| anyhow::anyhow!("the engine does not take what it is told"))
 }
 
 async fn serve_sandbox(listener: TcpListener, router: Router) {
@@ -195,6 +209,7 @@ fn own_environment(address: SocketAddr, webhook_secret: String) -> Environment {
         callbell_signing_secrets: Vec::new(),
         token: None,
         listen: address.to_string(),
+        public_url: None,
         database_url: None,
         clock_offset_ms: 0,
     }

@@ -147,6 +147,11 @@ fn wait_ms(retry_after: Option<&str>, date: Option<&str>) -> Option<i64> {
     Some(wait.clamp(0, LONGEST_WAIT_MS))
 }
 
+/// Unix milliseconds of a header `Date`; `None` when it cannot be read.
+pub fn read_http_date(text: &str) -> Option<i64> {
+    http_date(text).map(Timestamp::as_millisecond)
+}
+
 fn http_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::parse(text.trim()).ok().map(|zoned| zoned.timestamp())
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: every address below `/api` asks for a token with the scope first; phone numbers leave it masked.
 
+mod account;
 mod mask;
 mod query;
 mod relay;
@@ -38,12 +39,14 @@ pub(super) fn router(app: App) -> Router<App> {
         .route("/api/load", get(load))
         .route("/api/relay", get(relay::list))
         .route("/api/relay/redrive", post(relay::redrive))
+        .merge(account::router())
         .route_layer(from_fn_with_state(app, admitted))
 }
 
 async fn admitted(State(app): State<App>, request: Request, next: Next) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     let scope = match parts.method.is_safe() {
+        true if parts.uri.query().is_some_and(|query| query.contains("show_pii")) => Scope::Operate,
         true => Scope::Read,
         false if parts.uri.path().starts_with("/api/events/") => Scope::Send,
         false => Scope::Operate,

@@ -1,6 +1,7 @@
 //! Views: rows as the API shows them. Times are ISO 8601 in UTC; what is unknown is null. Pure.
 
 use super::mask::{masked, masked_text};
+use crate::contact::{Contact, Line};
 use crate::event::Evaluation;
 use crate::relay::{Relay, RelayState};
 use crate::run::Run;
@@ -39,7 +40,16 @@ pub(super) fn trace(run: &Run) -> Value {
 }
 
 pub(super) fn event(row: &EventRow) -> Value {
-    let stored = |text: &str| serde_json::from_str(text).map(masked).unwrap_or_default();
+    masked_event(row, masked)
+}
+
+/// With its numbers: only for who asks for them.
+pub(super) fn open_event(row: &EventRow) -> Value {
+    masked_event(row, |value| value)
+}
+
+fn masked_event(row: &EventRow, mask: fn(Value) -> Value) -> Value {
+    let stored = |text: &str| serde_json::from_str(text).map(mask).unwrap_or_default();
     json!({
         "id": row.id,
         "source": row.source,
@@ -142,6 +152,19 @@ pub(super) fn relay(row: &Relay) -> Value {
     })
 }
 
-fn iso(at_ms: i64) -> String {
+/// A person, with the lines they wrote on. Not masked.
+pub(super) fn contact(contact: &Contact, lines: &[(String, Line)]) -> Value {
+    let mut shown = Value::Object(contact.to_value());
+    shown["bsuid"] = json!(contact.bsuid);
+    shown["blocked"] = contact.blocked.into();
+    shown["known_to_account"] = contact.told.into();
+    let consent = contact.consent.as_ref();
+    shown["consent"] = json!(consent.map(|consent| json!({ "proof": consent.proof, "at": iso(consent.at_ms) })));
+    let line = |(channel, line): &(String, Line)| json!({ "channel": channel, "last_message_at": line.last_inbound_ms.map(iso) });
+    shown["lines"] = lines.iter().map(line).collect();
+    shown
+}
+
+pub(super) fn iso(at_ms: i64) -> String {
     Timestamp::from_millisecond(at_ms).unwrap_or_default().to_string()
 }

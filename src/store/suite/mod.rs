@@ -3,6 +3,8 @@
 //! It stands here and not in `tests/it`, because statements are no part of what the crate shows. The databases are those
 //! of `tests/it`: a file, and a database of its own on the server of `RELANCE_TEST_POSTGRES`.
 
+mod account;
+mod alerts;
 mod aliases;
 mod contacts;
 #[path = "../../../tests/it/database.rs"]

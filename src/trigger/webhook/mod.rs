@@ -12,7 +12,7 @@ mod signature;
 mod tests;
 
 pub use read::{is_event_name, read_event};
-pub use signature::verify_callbell;
+pub use signature::{sign_callbell, verify_callbell};
 
 use crate::config::{Lookup, Secret, Signature, Source};
 use axum::http::{HeaderMap, header};

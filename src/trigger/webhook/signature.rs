@@ -60,6 +60,12 @@ pub fn verify_callbell(secrets: &[Secret], headers: &HeaderMap, body: &[u8], wal
     check_timed(headers, "X-Callbell-Signature", &keys, body, wall_ms)
 }
 
+/// The header `X-Callbell-Signature` for a body, as Callbell makes it. `at_s`: Unix seconds.
+pub fn sign_callbell(secret: &Secret, body: &[u8], at_s: i64) -> String {
+    let signature = sign(secret.expose().as_bytes(), &[at_s.to_string().as_bytes(), b".", body]);
+    format!("t={at_s},v1={}", hex::encode(signature))
+}
+
 /// The key inside `whsec_<base64>`.
 pub(super) fn standard_key(secret: &Secret) -> Option<Vec<u8>> {
     let written = secret.expose();

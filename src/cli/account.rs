@@ -1,0 +1,68 @@
+//! The account from the command line: a client made of the project and the environment, and how its refusals end a
+//! command.
+
+use super::exit::{Exit, Failure};
+use super::{Global, environment, project, serve};
+use crate::config::{CallbellSettings, Environment, Files, Project};
+use crate::connector::{Callbell, Refused};
+use crate::workflow;
+
+/// What a command needs that asks the account.
+pub(super) struct Account {
+    pub(super) callbell: Callbell,
+    pub(super) environment: Environment,
+    /// `None` without a usable `relance.yaml`.
+    pub(super) project: Option<Project>,
+    pub(super) files: Files,
+}
+
+impl Account {
+    /// # Errors
+    /// When the environment cannot be read, or names no token.
+    pub(super) fn of(global: &Global) -> anyhow::Result<Self> {
+        let environment = read_environment()?;
+        if environment.callbell_token.is_none() {
+            let hint = "it is the API token of the Callbell account";
+            return Err(Failure::error(Exit::Usage, "CALLBELL_TOKEN is not set", hint));
+        }
+        let files = project::read_files(&global.project)?;
+        let project = workflow::load(&files).project;
+        let callbell = match &project {
+            Some(project) => serve::callbell(&environment, project)?,
+            None => {
+                let usual = CallbellSettings::default().base_url;
+                let base = environment.callbell_base_url.as_deref().unwrap_or(&usual);
+                Callbell::new(base, environment.callbell_token.clone())
+                    .map_err(|error| Failure::error(Exit::Usage, format!("{error:#}"), "check CALLBELL_BASE_URL"))?
+            }
+        };
+        Ok(Self { callbell, environment, project, files })
+    }
+}
+
+/// # Errors
+/// Everything that is wrong with the environment, at once.
+pub(super) fn read_environment() -> anyhow::Result<Environment> {
+    Environment::read(&environment::lookup)
+        .map_err(|mistakes| Failure::error(Exit::Usage, mistakes.join("; "), "mend the environment variables"))
+}
+
+/// What the account answered; exit 4 when it refused, 3 when it did not answer.
+pub(super) fn told<T>(answer: anyhow::Result<T>) -> anyhow::Result<T> {
+    answer.map_err(|error| match error.chain().find_map(|cause| cause.downcast_ref::<Refused>()) {
+        Some(refused) => Failure::error(Exit::Refused, format!("{error:#}"), hint_for(refused.status)),
+        None => {
+            let hint = "check the network and CALLBELL_BASE_URL, then try again";
+            Failure::error(Exit::NoConnection, format!("the account does not answer: {error:#}"), hint)
+        }
+    })
+}
+
+pub(super) fn hint_for(status: u16) -> &'static str {
+    match status {
+        401 | 403 => "CALLBELL_TOKEN is wrong or was revoked: copy it again from the account, without changes",
+        429 => "the account is asked too often: try again in a minute",
+        500.. => "the fault is the account's: try again later",
+        _ => "",
+    }
+}

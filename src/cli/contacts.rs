@@ -1,0 +1,179 @@
+//! `relance contacts show|import`: people that a running server knows.
+//!
+//! An import goes to the server in chunks: only its loop writes. Invariant: of one person listed twice the first row
+//! counts, and a row that cannot be used is told by its line and costs no other.
+
+use super::ask::Server;
+use super::exit::Failure;
+use super::{Exit, Global, project};
+use crate::engine::audience::Audience;
+use crate::engine::import::ImportRow;
+use crate::workflow;
+use anyhow::Context as _;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, HashSet};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Columns that mean something; others are left out, and that is said.
+const COLUMNS: [&str; 9] = ["phone", "uuid", "bsuid", "name", "first_name", "email", "language", "timezone", "consent"];
+/// Bad rows that are told one by one.
+const LISTED: usize = 100;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// One person, by number or Callbell uuid
+    Show {
+        person: String,
+        /// Show the whole number
+        #[arg(long)]
+        show_pii: bool,
+    },
+    /// Take in a CSV file: columns phone, uuid, bsuid, name, first_name, email, language, timezone, consent
+    Import { file: PathBuf },
+}
+
+pub async fn run(global: &Global, command: &Command) -> anyhow::Result<Exit> {
+    let server = Server::of(global)?;
+    match command {
+        Command::Show { person, show_pii } => show(global, &server, person, *show_pii).await,
+        Command::Import { file } => import(global, &server, file).await,
+    }
+}
+
+async fn show(global: &Global, server: &Server, person: &str, open: bool) -> anyhow::Result<Exit> {
+    // A uuid has letters; a number never does.
+    let key = if person.chars().any(|c| c.is_ascii_alphabetic()) { "uuid" } else { "phone" };
+    let person = utf8_percent_encode(person, NON_ALPHANUMERIC);
+    let open = if open { "&show_pii=1" } else { "" };
+    let answer = server.get(&format!("/api/contacts?{key}={person}{open}")).await?;
+    let mut out = std::io::stdout();
+    if global.json {
+        writeln!(out, "{answer}")?;
+        return Ok(Exit::Fine);
+    }
+    let fields = answer["contact"].as_object().context("the server named no contact")?;
+    for (name, value) in fields.iter().filter(|(_, value)| !is_nothing(value)) {
+        match value.as_str() {
+            Some(text) => writeln!(out, "{name:<16}  {text}")?,
+            None => writeln!(out, "{name:<16}  {value}")?,
+        }
+    }
+    Ok(Exit::Fine)
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    }
+}
+
+/// What became of the rows of a file.
+#[derive(Default)]
+struct Tally {
+    counts: BTreeMap<String, u64>,
+    bad: Vec<(u64, String)>,
+}
+
+impl Tally {
+    fn count(&mut self, result: &str) {
+        *self.counts.entry(result.to_owned()).or_default() += 1;
+    }
+
+    fn bad(&mut self, line: u64, reason: String) {
+        self.count("bad");
+        self.bad.push((line, reason));
+    }
+}
+
+async fn import(global: &Global, server: &Server, file: &Path) -> anyhow::Result<Exit> {
+    let region = phone_region(global)?;
+    let mut audience = Audience::open(file, 0).map_err(|error| {
+        let message = format!("{}: {error:#}", file.display());
+        Failure::error(Exit::Usage, message, "name a CSV file with a header line: phone,name,consent")
+    })?;
+    let known = |name: &String| COLUMNS.contains(&name.to_lowercase().as_str());
+    let ignored: Vec<&str> = audience.header.iter().filter(|name| !known(name)).map(String::as_str).collect();
+    if !audience.header.iter().any(|name| ["phone", "uuid", "bsuid"].contains(&name.to_lowercase().as_str())) {
+        let hint = format!("its columns are: {}", audience.header.join(", "));
+        return Err(Failure::error(Exit::Usage, "the file has no column `phone`, `uuid` or `bsuid`", hint));
+    }
+    if !ignored.is_empty() && !global.quiet {
+        eprintln!("columns that are left out: {}", ignored.join(", "));
+    }
+    let source = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (mut seen, mut tally) = (HashSet::new(), Tally::default());
+    loop {
+        let rows = audience.next_chunk().with_context(|| file.display().to_string())?;
+        if rows.is_empty() {
+            break;
+        }
+        let mut good = Vec::new();
+        for row in rows {
+            let (line, columns) = match row {
+                Ok(row) => row,
+                Err(row) => {
+                    tally.bad(row.line, row.reason);
+                    continue;
+                }
+            };
+            match ImportRow::read(line, &columns, region.as_deref()) {
+                Err(reason) => tally.bad(line, reason.to_owned()),
+                Ok(read) if !read.keys().into_iter().all(|key| seen.insert(key)) => tally.count("duplicate"),
+                Ok(_) => good.push(written(line, columns)),
+            }
+        }
+        hand_over(server, &source, good, &mut tally).await?;
+    }
+    tell(global, &tally)
+}
+
+fn phone_region(global: &Global) -> anyhow::Result<Option<String>> {
+    let project = workflow::load(&project::read_files(&global.project)?).project;
+    Ok(project.and_then(|project| project.settings.phone_region))
+}
+
+fn written(line: u64, columns: Map<String, Value>) -> Value {
+    let known = columns.into_iter().filter(|(name, _)| COLUMNS.contains(&name.trim().to_lowercase().as_str()));
+    json!({ "line": line, "columns": known.collect::<Map<_, _>>() })
+}
+
+async fn hand_over(server: &Server, source: &str, rows: Vec<Value>, tally: &mut Tally) -> anyhow::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let answer = server.post("/api/contacts/import", &json!({ "source": source, "rows": rows })).await?;
+    for row in answer["rows"].as_array().context("the server did not say what became of the rows")? {
+        match row["result"].as_str().unwrap_or_default() {
+            "bad" => {
+                let reason = row["reason"].as_str().unwrap_or_default().to_owned();
+                tally.bad(row["line"].as_u64().unwrap_or_default(), reason);
+            }
+            result => tally.count(result),
+        }
+    }
+    Ok(())
+}
+
+fn tell(global: &Global, tally: &Tally) -> anyhow::Result<Exit> {
+    let mut out = std::io::stdout();
+    let count = |result: &str| tally.counts.get(result).copied().unwrap_or_default();
+    let results = ["created", "updated", "unchanged", "duplicate", "bad"];
+    if global.json {
+        let bad: Vec<Value> =
+            tally.bad.iter().map(|(line, reason)| json!({ "line": line, "reason": reason })).collect();
+        let counts: Map<String, Value> = results.iter().map(|one| ((*one).to_owned(), count(one).into())).collect();
+        writeln!(out, "{}", json!({ "version": 1, "counts": counts, "bad_rows": bad }))?;
+    } else {
+        for (line, reason) in tally.bad.iter().take(LISTED) {
+            writeln!(out, "line {line}: {reason}")?;
+        }
+        let said: Vec<String> = results.iter().map(|one| format!("{} {one}", count(one))).collect();
+        eprintln!("{}", said.join(", "));
+    }
+    Ok(if tally.bad.is_empty() { Exit::Fine } else { Exit::Problems })
+}

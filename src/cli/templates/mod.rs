@@ -1,0 +1,105 @@
+//! `relance templates pull|list|show|lint`: what the account approved, beside what the project says.
+
+mod lint;
+mod lock;
+
+use super::account::{Account, told};
+use super::exit::Failure;
+use super::{Exit, Global};
+use crate::config::LockedTemplate;
+use crate::engine::drift::word;
+use serde_json::{Value, json};
+use std::io::Write as _;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Write `templates.lock.json` from the account, and say what changed
+    Pull {
+        /// Only compare: exit 1 when something differs
+        #[arg(long)]
+        check: bool,
+    },
+    /// The templates of the account
+    List,
+    /// One template, by its name in `templates.yaml`, its uuid or its title
+    Show { template: String },
+    /// What WhatsApp's review would refuse, and what the account changed since the lock file was written
+    Lint,
+}
+
+pub(super) async fn run(global: &Global, command: &Command) -> anyhow::Result<Exit> {
+    let account = Account::of(global)?;
+    let mut templates = told(account.callbell.templates().await)?;
+    templates.sort_by(|a, b| (&a.title, &a.uuid).cmp(&(&b.title, &b.uuid)));
+    match command {
+        Command::Pull { check } => lock::pull(global, &account, &templates, *check),
+        Command::List => list(global, &account, &templates),
+        Command::Show { template } => show(global, &account, &templates, template),
+        Command::Lint => lint::run(global, &account, &templates),
+    }
+}
+
+/// Names of the catalogue that mean this template.
+fn names<'a>(account: &'a Account, template: &LockedTemplate) -> Vec<&'a str> {
+    let entries = account.project.iter().flat_map(|project| &project.catalogue.entries);
+    let means = |uuid: &Option<String>, title: &Option<String>| match (uuid, title) {
+        (Some(uuid), _) => *uuid == template.uuid,
+        (None, Some(title)) => *title == template.title,
+        (None, None) => false,
+    };
+    let named = entries.filter(|(_, entry)| {
+        means(&entry.uuid, &entry.title) || entry.languages.values().any(|(uuid, title)| means(uuid, title))
+    });
+    named.map(|(name, _)| name.as_str()).collect()
+}
+
+fn row(account: &Account, template: &LockedTemplate) -> Value {
+    let mut row = serde_json::to_value(template).unwrap_or_default();
+    row["names"] = names(account, template).into();
+    row
+}
+
+fn list(global: &Global, account: &Account, templates: &[LockedTemplate]) -> anyhow::Result<Exit> {
+    let mut out = std::io::stdout();
+    if global.json {
+        let rows: Vec<Value> = templates.iter().map(|template| row(account, template)).collect();
+        writeln!(out, "{}", json!({ "version": 1, "templates": rows }))?;
+        return Ok(Exit::Fine);
+    }
+    for template in templates {
+        let names = names(account, template).join(", ");
+        let (category, status) = (word(template.category), &template.status);
+        writeln!(out, "{}  {status:<10}  {category:<14}  {}  {names}", template.uuid, template.title)?;
+    }
+    if templates.is_empty() {
+        eprintln!("the account has no template");
+    }
+    Ok(Exit::Fine)
+}
+
+fn show(global: &Global, account: &Account, templates: &[LockedTemplate], wanted: &str) -> anyhow::Result<Exit> {
+    let fits = |template: &&LockedTemplate| {
+        template.uuid == wanted || template.title == wanted || names(account, template).contains(&wanted)
+    };
+    let found: Vec<&LockedTemplate> = templates.iter().filter(fits).collect();
+    if found.is_empty() {
+        let hint = "`relance templates list` shows them all";
+        return Err(Failure::error(Exit::Refused, format!("the account has no template `{wanted}`"), hint));
+    }
+    let mut out = std::io::stdout();
+    if global.json {
+        let rows: Vec<Value> = found.iter().map(|template| row(account, template)).collect();
+        writeln!(out, "{}", json!({ "version": 1, "templates": rows }))?;
+        return Ok(Exit::Fine);
+    }
+    for template in found {
+        writeln!(out, "{}", template.title)?;
+        writeln!(out, "  uuid      {}", template.uuid)?;
+        writeln!(out, "  status    {}", template.status)?;
+        writeln!(out, "  category  {}", word(template.category))?;
+        writeln!(out, "  type      {}", serde_json::to_value(template.kind)?.as_str().unwrap_or_default())?;
+        writeln!(out, "  names     {}", names(account, template).join(", "))?;
+        template.text.lines().try_for_each(|line| writeln!(out, "  | {line}"))?;
+    }
+    Ok(Exit::Fine)
+}

@@ -1,0 +1,311 @@
+//! `relance webhooks connect|list|test|record`: the account's only webhook.
+//!
+//! Invariant: an address that is not ours is replaced only by who said so, at the terminal or with `--yes`; the secret
+//! part of an address is never printed.
+
+use super::account::{Account, read_environment, told};
+use super::ask::Server;
+use super::exit::Failure;
+use super::{Exit, Global};
+use crate::clock::Clock;
+use crate::config::{Environment, Secret};
+use crate::connector::account::{EVENTS, Posted, Posts};
+use crate::trigger::webhook::sign_callbell;
+use anyhow::Context as _;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Make this server the account's webhook, for every event
+    Connect {
+        /// How the outside reaches this server; else RELANCE_PUBLIC_URL
+        #[arg(long = "public-url", value_name = "URL")]
+        public_url: Option<String>,
+        /// Replace whatever webhook the account has, without asking
+        #[arg(long)]
+        yes: bool,
+    },
+    /// The newest posts of the account to its webhook
+    List {
+        /// Only those that failed
+        #[arg(long)]
+        failed: bool,
+        /// At most so many
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Post a sample event to this server as the account does, and say whether it was taken
+    Test {
+        /// Address below which the server is reached; else RELANCE_PUBLIC_URL, else the local one
+        #[arg(long = "public-url", value_name = "URL")]
+        public_url: Option<String>,
+    },
+    /// Write a received event to `workflows/samples/<name>.json`
+    Record {
+        /// The event's id, or its name: then the newest one
+        event: String,
+        /// Name of the sample; else the event's own
+        #[arg(long = "as", value_name = "SAMPLE")]
+        sample: Option<String>,
+        /// Keep numbers as they came
+        #[arg(long)]
+        show_pii: bool,
+    },
+}
+
+pub(super) async fn run(global: &Global, command: &Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Connect { public_url, yes } => connect(global, public_url.as_deref(), *yes).await,
+        Command::List { failed, limit } => list(global, *failed, *limit).await,
+        Command::Test { public_url } => test(global, public_url.as_deref()).await,
+        Command::Record { event, sample, show_pii } => record(global, event, sample.as_deref(), *show_pii).await,
+    }
+}
+
+// --- connect ----------------------------------------------------------------------------------------------------------
+
+async fn connect(global: &Global, public_url: Option<&str>, yes: bool) -> anyhow::Result<Exit> {
+    let account = Account::of(global)?;
+    let public = public_url.map(|url| url.trim_end_matches('/').to_owned()).or(account.environment.public_url.clone());
+    let public = public.ok_or_else(|| {
+        let hint = "set RELANCE_PUBLIC_URL, or add `--public-url https://…`";
+        Failure::error(Exit::Usage, "nobody said how the outside reaches this server", hint)
+    })?;
+    let address = account.environment.webhook_address(&public).ok_or_else(|| {
+        let hint = "set CALLBELL_WEBHOOK_SECRET to a long random text, here and where `relance serve` runs";
+        Failure::error(Exit::Usage, "no secret of Callbell is set: the server would refuse every event", hint)
+    })?;
+    refuse_local(&public, &account)?;
+    let log = told(account.callbell.posted(Posts::All, 1).await)?;
+    eprintln!("{}", presently(&log.rows));
+    if !log.rows.is_empty() && !yes && !is_ours(global, &address).await && !agreed(&public)? {
+        eprintln!("nothing was changed");
+        return Ok(Exit::Problems);
+    }
+    let subscribed = told(account.callbell.subscribe(address.expose()).await)?;
+    let remembered = remember(global, &address).await;
+    let missing: Vec<&&str> =
+        EVENTS.iter().filter(|event| !subscribed.events.iter().any(|one| one == **event)).collect();
+    if global.json {
+        let shown = json!({ "version": 1, "url": format!("{public}/callbell/…"), "events": subscribed.events,
+            "enabled": subscribed.enabled, "remembered": remembered.is_ok() });
+        writeln!(std::io::stdout(), "{shown}")?;
+    } else {
+        writeln!(
+            std::io::stdout(),
+            "the account posts its events to {public}/callbell/… ({} kinds)",
+            subscribed.events.len()
+        )?;
+    }
+    if !missing.is_empty() && !subscribed.events.is_empty() {
+        eprintln!("warning: the account did not take {missing:?}");
+    }
+    if let Err(error) = remembered {
+        eprintln!("warning: no server was told, so that none subscribes again when Callbell disables it: {error:#}");
+        eprintln!("hint: start `relance serve`, then connect again");
+    }
+    Ok(Exit::Fine)
+}
+
+/// The vendor posts to public addresses only; a sandbox on this machine posts to this machine.
+fn refuse_local(public: &str, account: &Account) -> anyhow::Result<()> {
+    let host = |url: &str| reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let local = |host: &str| host == "localhost" || host.starts_with("127.") || host == "[::1]";
+    let base = account.environment.callbell_base_url.as_deref().and_then(host).unwrap_or_default();
+    let public_host = host(public).ok_or_else(|| {
+        Failure::error(Exit::Usage, format!("no address: `{public}`"), "write it as `https://relance.example.com`")
+    })?;
+    if local(&public_host) && !local(&base) {
+        let hint = "give the address by which the internet reaches this server";
+        return Err(Failure::error(Exit::Usage, format!("Callbell cannot reach `{public}`"), hint));
+    }
+    Ok(())
+}
+
+/// What the account's log tells of its present webhook; it never tells the address.
+fn presently(log: &[Posted]) -> String {
+    let Some(newest) = log.first() else {
+        return "the account has posted no event yet: no webhook is known".into();
+    };
+    let at = newest.at_ms.map(shown_time).unwrap_or_default();
+    match (newest.success, newest.code) {
+        (true, _) => format!("the account has a webhook that takes its events; the newest at {at}"),
+        (false, Some(code)) => format!("the account has a webhook that answers {code}; the newest event at {at}"),
+        (false, None) => format!("the account has a webhook that does not answer; the newest event at {at}"),
+    }
+}
+
+/// Whether a running server remembers that this address was connected by us.
+async fn is_ours(global: &Global, address: &Secret) -> bool {
+    let Ok(server) = Server::of(global) else { return false };
+    let asked = server.post("/api/webhooks/is-connected", &json!({ "url": address.expose() })).await;
+    asked.is_ok_and(|answer| answer["connected"] == true)
+}
+
+fn agreed(public: &str) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        let hint = "add `--yes` to replace it: whoever gets the events now gets them no more";
+        return Err(Failure::error(Exit::Usage, "the account has a webhook, and it may be somebody else's", hint));
+    }
+    eprint!("an account has only one webhook: replace it by {public}/callbell/… ? [y/N] ");
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "o" | "oui" | "s" | "si" | "sí"))
+}
+
+async fn remember(global: &Global, address: &Secret) -> anyhow::Result<()> {
+    Server::of(global)?.post("/api/webhooks/connected", &json!({ "url": address.expose() })).await.map(drop)
+}
+
+// --- list -------------------------------------------------------------------------------------------------------------
+
+async fn list(global: &Global, failed: bool, limit: usize) -> anyhow::Result<Exit> {
+    let account = Account::of(global)?;
+    let which = if failed { Posts::Failed } else { Posts::All };
+    let (mut rows, mut page) = (Vec::new(), 1);
+    while rows.len() < limit {
+        let found = told(account.callbell.posted(which, page).await)?;
+        rows.extend(found.rows);
+        if page >= found.pages {
+            break;
+        }
+        page += 1;
+    }
+    rows.truncate(limit);
+    let mut out = std::io::stdout();
+    if global.json {
+        let row = |post: &Posted| json!({ "at": post.at_ms.map(shown_time), "event": post.event, "success": post.success, "code": post.code });
+        writeln!(out, "{}", json!({ "version": 1, "events": rows.iter().map(row).collect::<Vec<_>>() }))?;
+        return Ok(Exit::Fine);
+    }
+    for post in &rows {
+        let (at, code) = (post.at_ms.map(shown_time), post.code.map(|code| code.to_string()));
+        let word = if post.success { "taken" } else { "failed" };
+        let (at, code) = (at.unwrap_or_else(|| "-".into()), code.unwrap_or_else(|| "-".into()));
+        writeln!(out, "{at:<24}  {word:<6}  {code:>3}  {}", post.event)?;
+    }
+    if rows.is_empty() {
+        eprintln!("the account's log holds no such post");
+    }
+    Ok(Exit::Fine)
+}
+
+pub(super) fn shown_time(at_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(at_ms).unwrap_or_default().to_string()
+}
+
+// --- test -------------------------------------------------------------------------------------------------------------
+
+async fn test(global: &Global, public_url: Option<&str>) -> anyhow::Result<Exit> {
+    let environment = read_environment()?;
+    let local = || format!("http://{}", environment.listen);
+    let base = public_url.map(str::to_owned).or(environment.public_url.clone()).unwrap_or_else(local);
+    let base = base.trim_end_matches('/');
+    let address = environment.webhook_address(base).ok_or_else(|| {
+        let hint = "set CALLBELL_WEBHOOK_SECRET or CALLBELL_SIGNING_SECRET, as where `relance serve` runs";
+        Failure::error(Exit::Usage, "no secret of Callbell is set: the server refuses every event", hint)
+    })?;
+    let http = client()?;
+    let checks = [
+        ("connection check (GET)", ask(&http, &address, None, &environment).await?),
+        ("sample event (POST)", ask(&http, &address, Some(sample()), &environment).await?),
+    ];
+    let taken = |said: &(u16, String)| said.0 == 200 && said.1 == "{\"status\":\"ok\"}";
+    let fine = checks.iter().all(|(_, said)| taken(said));
+    let mut out = std::io::stdout();
+    if global.json {
+        let row =
+            |(what, said): &(&str, (u16, String))| json!({ "what": what, "status": said.0, "taken": taken(said) });
+        writeln!(out, "{}", json!({ "version": 1, "checks": checks.iter().map(row).collect::<Vec<_>>() }))?;
+    } else {
+        for (what, said) in &checks {
+            let word = if taken(said) { "taken" } else { "refused" };
+            writeln!(out, "{word}  {what}: {}", said.0)?;
+        }
+    }
+    if !fine {
+        eprintln!("hint: the address or a secret differs from the server's; compare its environment with this one");
+    }
+    Ok(if fine { Exit::Fine } else { Exit::Refused })
+}
+
+pub(super) fn client() -> anyhow::Result<reqwest::Client> {
+    crate::connector::install_crypto();
+    Ok(reqwest::Client::builder().timeout(Duration::from_secs(15)).build()?)
+}
+
+/// An event that starts nothing and is about nobody.
+fn sample() -> String {
+    let at_ms = Clock::machine(0).now_ms();
+    json!({ "event": "relance_test", "payload": { "at": shown_time(at_ms) } }).to_string()
+}
+
+/// One request as the account makes it: status and body of the answer.
+async fn ask(
+    http: &reqwest::Client,
+    address: &Secret,
+    body: Option<String>,
+    environment: &Environment,
+) -> anyhow::Result<(u16, String)> {
+    let request = match body {
+        None => http.get(address.expose()),
+        Some(body) => {
+            let request = http.post(address.expose()).header("content-type", "application/json");
+            match environment.callbell_signing_secrets.first() {
+                None => request.body(body),
+                Some(secret) => {
+                    let signature = sign_callbell(secret, body.as_bytes(), Clock::machine(0).now_ms() / 1000);
+                    request.header("x-callbell-signature", signature).body(body)
+                }
+            }
+        }
+    };
+    let answer = request.send().await.map_err(|error| {
+        let message = format!("the server cannot be reached: {}", error.without_url());
+        Failure::error(Exit::NoConnection, message, "start `relance serve`, or check the public address")
+    })?;
+    let status = answer.status().as_u16();
+    Ok((status, answer.text().await.unwrap_or_default().trim().to_owned()))
+}
+
+// --- record -----------------------------------------------------------------------------------------------------------
+
+async fn record(global: &Global, event: &str, sample: Option<&str>, show_pii: bool) -> anyhow::Result<Exit> {
+    let server = Server::of(global)?;
+    let open = if show_pii { "&show_pii=1" } else { "" };
+    let wanted = utf8_percent_encode(event, NON_ALPHANUMERIC);
+    let mut found = Value::Null;
+    for key in ["id", "name"] {
+        let answer = server.get(&format!("/api/events?{key}={wanted}&limit=1{open}")).await?;
+        found = answer["events"][0].clone();
+        if !found.is_null() {
+            break;
+        }
+    }
+    let Some(data) = found.get("data") else {
+        let hint = "name it by its id, or by its name as in the address it was posted to";
+        return Err(Failure::error(Exit::Refused, format!("the server knows no event `{event}`"), hint));
+    };
+    let name = sample.or(found["name"].as_str()).unwrap_or(event);
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(fits) {
+        let hint = "use letters, digits, `.`, `_` and `-`: `--as order.paid`";
+        return Err(Failure::error(Exit::Usage, format!("no name of a sample: `{name}`"), hint));
+    }
+    let folder = global.project.join("workflows/samples");
+    let path = folder.join(format!("{name}.json"));
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let text = serde_json::to_string_pretty(data)? + "\n";
+    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    if global.json {
+        writeln!(std::io::stdout(), "{}", json!({ "version": 1, "event": found["id"], "file": path }))?;
+    } else if !global.quiet {
+        eprintln!("written: {}", path.display());
+    }
+    Ok(Exit::Fine)
+}

@@ -1,0 +1,145 @@
+//! What the command line asks of a running server about the account, people and events.
+
+use super::super::App;
+use super::super::error::Refusal;
+use super::super::{hooks, limits};
+use super::query::Query;
+use super::{not_found, view};
+use crate::config::Secret;
+use crate::contact::Phone;
+use crate::engine::import::{Import, ImportRow};
+use crate::store::contacts::ContactKey;
+use crate::store::events::EventFilter;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, Uri};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// Rows of one import.
+const MOST_ROWS: usize = 500;
+
+pub(super) fn router() -> Router<App> {
+    Router::new()
+        .route("/api/alerts", get(alerts))
+        .route("/api/events", get(events))
+        .route("/api/contacts", get(contact))
+        .route("/api/contacts/import", post(import))
+        .route("/api/webhooks/connected", post(connected))
+        .route("/api/webhooks/is-connected", post(is_connected))
+}
+
+/// `GET /api/alerts`: what an operator should know, and what is paused.
+async fn alerts(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> {
+    Query::read(&uri, &[])?;
+    let store = app.engine().store();
+    let alerts = store.alerts().await.map_err(|error| Refusal::store(&error))?;
+    let pauses = store.pauses().await.map_err(|error| Refusal::store(&error))?;
+    let alert = |one: &crate::store::alerts::Alert| json!({ "name": one.name, "what": one.what, "since": view::iso(one.since_ms) });
+    let pause = |(scope, pause): &(crate::delivery::Scope, crate::delivery::Pause)| {
+        json!({ "scope": scope.to_string(), "why": pause.why, "code": pause.code, "since": view::iso(pause.since_ms),
+            "until": pause.until_ms.map(view::iso) })
+    };
+    Ok(Json(json!({
+        "version": 1,
+        "alerts": alerts.iter().map(alert).collect::<Vec<_>>(),
+        "pauses": pauses.iter().map(pause).collect::<Vec<_>>(),
+    })))
+}
+
+/// `GET /api/events`: newest first. With `show_pii=1` numbers are not masked.
+async fn events(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> {
+    let query = Query::read(&uri, &["name", "source", "id", "limit", "show_pii"])?;
+    let filter = EventFilter {
+        id: query.text("id"),
+        name: query.text("name"),
+        source: query.text("source"),
+        limit: query.limit()?,
+    };
+    let rows = app.engine().store().list_events(&filter).await.map_err(|error| Refusal::store(&error))?;
+    let open = query.text("show_pii").is_some();
+    let shown = rows.iter().map(|row| if open { view::open_event(row) } else { view::event(row) });
+    Ok(Json(json!({ "version": 1, "events": shown.collect::<Vec<_>>() })))
+}
+
+/// `GET /api/contacts?phone=|uuid=|id=`: one person. With `show_pii=1` the number is not masked.
+async fn contact(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> {
+    let query = Query::read(&uri, &["phone", "uuid", "id", "show_pii"])?;
+    let hint = "name the person by one of `phone`, `uuid`, `id`";
+    let region = app.engine().deployed().settings.phone_region.clone();
+    let phone = |written: String| Phone::parse(&written, region.as_deref());
+    let keys = match (query.text("phone"), query.text("uuid"), query.text("id")) {
+        (Some(written), None, None) => phone(written)
+            .map(|phone| ContactKey::of_phone(&phone).collect())
+            .map_err(|_| Refusal::unreadable("the number cannot be read", "write it as `+34600000001`"))?,
+        (None, Some(uuid), None) => vec![ContactKey::Uuid(uuid)],
+        (None, None, Some(id)) => vec![ContactKey::Id(id)],
+        _ => return Err(Refusal::unreadable("nobody is named, or several are", hint)),
+    };
+    let found = app.engine().store().contact(&keys).await.map_err(|error| Refusal::store(&error))?;
+    let (contact, lines) = found.ok_or_else(|| not_found("contact"))?;
+    let shown = view::contact(&contact, &lines);
+    let shown = if query.text("show_pii").is_some() { shown } else { super::mask::masked(shown) };
+    Ok(Json(json!({ "version": 1, "contact": shown })))
+}
+
+#[derive(Deserialize)]
+struct Rows {
+    /// The file's name.
+    source: String,
+    rows: Vec<WrittenRow>,
+}
+
+#[derive(Deserialize)]
+struct WrittenRow {
+    line: u64,
+    columns: Map<String, Value>,
+}
+
+/// `POST /api/contacts/import`: at most 500 rows; what became of each, in order.
+async fn import(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
+    let Rows { source, rows } = read_json(&app, request).await?;
+    if rows.len() > MOST_ROWS {
+        let hint = format!("send at most {MOST_ROWS} at a time");
+        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too many rows at once", hint));
+    }
+    let region = app.engine().deployed().settings.phone_region.clone();
+    let read = |row: &WrittenRow| ImportRow::read(row.line, &row.columns, region.as_deref());
+    let read: Vec<Result<ImportRow, &str>> = rows.iter().map(read).collect();
+    let good: Vec<ImportRow> = read.iter().filter_map(|row| row.clone().ok()).collect();
+    let imported = app.engine().import(Import { rows: good, source }).await;
+    let mut imported = imported.map_err(|_| Refusal::busy(hooks::some_seconds()))?.into_iter();
+    let answer = |(row, read): (&WrittenRow, &Result<ImportRow, &str>)| match read {
+        Ok(_) => json!({ "line": row.line, "result": imported.next().map(|one| one.as_str()) }),
+        Err(reason) => json!({ "line": row.line, "result": "bad", "reason": reason }),
+    };
+    let answers: Vec<Value> = rows.iter().zip(&read).map(answer).collect();
+    Ok(Json(json!({ "version": 1, "rows": answers })))
+}
+
+#[derive(Deserialize)]
+struct Connected {
+    url: String,
+}
+
+/// `POST /api/webhooks/connected`: the account posts its events to this address, by our own doing.
+async fn connected(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
+    let Connected { url } = read_json(&app, request).await?;
+    let kept = app.engine().webhook_connected(&Secret::new(url)).await;
+    kept.map_err(|_| Refusal::busy(hooks::some_seconds()))?;
+    Ok(Json(json!({ "version": 1, "connected": true })))
+}
+
+/// `POST /api/webhooks/is-connected`: whether it was. Posted, because the address is a secret.
+async fn is_connected(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
+    let Connected { url } = read_json(&app, request).await?;
+    let is = app.engine().is_webhook_connected(&Secret::new(url)).await.map_err(|error| Refusal::store(&error))?;
+    Ok(Json(json!({ "version": 1, "connected": is })))
+}
+
+async fn read_json<T: for<'de> Deserialize<'de>>(app: &App, request: Request) -> Result<T, Refusal> {
+    let (parts, body) = request.into_parts();
+    let body = limits::read_body(&parts, body, &app.0.limits).await?;
+    serde_json::from_slice(&body).map_err(|error| Refusal::unreadable(error.to_string(), "send it as `relance` does"))
+}

@@ -1,0 +1,98 @@
+//! Inspect: a look at a database from outside, for `doctor`. Nothing is locked, migrated or written.
+
+use super::dialect::Dialect;
+use super::{MIGRATIONS, connect};
+use anyhow::Context as _;
+use sqlx::{AnyConnection, Connection as _, Row as _};
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+
+/// What a look from outside finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// `SQLite 3.51.3`, `PostgreSQL 15.4`.
+    pub server: String,
+    /// The newest migration that the database has; `None` = it was never used.
+    pub schema: Option<i64>,
+    /// The newest one of this release.
+    pub expected: i64,
+    /// Why it cannot be written to; `None` = it can, as far as permissions tell.
+    pub refuses: Option<String>,
+}
+
+/// Looks at the database of `url`.
+///
+/// # Errors
+/// When it cannot be reached, or the address is none.
+pub async fn inspect(url: &str) -> anyhow::Result<Inspection> {
+    sqlx::any::install_default_drivers();
+    let dialect = Dialect::of(url).context("the database address must start with `sqlite:` or `postgres://`")?;
+    let expected = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+    match dialect {
+        Dialect::Sqlite => inspect_file(url, expected).await,
+        Dialect::Postgres => inspect_server(url, expected).await,
+    }
+}
+
+async fn inspect_file(url: &str, expected: i64) -> anyhow::Result<Inspection> {
+    let path = path_of(url);
+    let refuses = refuses_writes(&path).map(|error| error.to_string());
+    if !path.exists() {
+        return Ok(Inspection { server: "SQLite".into(), schema: None, expected, refuses });
+    }
+    let mut connection = connect(&read_only(url)).await?;
+    let version: String = sqlx::query("select sqlite_version()").fetch_one(&mut connection).await?.try_get(0)?;
+    let schema = schema(&mut connection).await;
+    connection.close().await?;
+    Ok(Inspection { server: format!("SQLite {version}"), schema, expected, refuses })
+}
+
+async fn inspect_server(url: &str, expected: i64) -> anyhow::Result<Inspection> {
+    let mut connection = connect(url).await?;
+    let version: String =
+        sqlx::query("select current_setting('server_version')").fetch_one(&mut connection).await?.try_get(0)?;
+    let may = "select case when pg_is_in_recovery() then 2::bigint
+        when has_schema_privilege(current_schema(), 'create') then 0::bigint else 1::bigint end";
+    let may: i64 = sqlx::query(may).fetch_one(&mut connection).await?.try_get(0)?;
+    let refuses = match may {
+        0 => None,
+        1 => Some("the user may not create tables in its schema".to_owned()),
+        _ => Some("the server is a replica: it only reads".to_owned()),
+    };
+    let schema = schema(&mut connection).await;
+    connection.close().await?;
+    Ok(Inspection { server: format!("PostgreSQL {version}"), schema, expected, refuses })
+}
+
+/// A database without the table of migrations was never used.
+async fn schema(connection: &mut AnyConnection) -> Option<i64> {
+    let newest = "select max(version) from _sqlx_migrations where success";
+    sqlx::query(newest).fetch_one(connection).await.ok()?.try_get(0).ok()
+}
+
+fn path_of(url: &str) -> PathBuf {
+    let path = url.trim_start_matches("sqlite:").trim_start_matches("//").split('?').next().unwrap_or_default();
+    PathBuf::from(percent_encoding::percent_decode_str(path).decode_utf8_lossy().as_ref())
+}
+
+fn read_only(url: &str) -> String {
+    format!("{}?mode=ro", url.split('?').next().unwrap_or(url))
+}
+
+/// The file and its folder must be writable: the log of SQLite lies beside the database.
+fn refuses_writes(path: &Path) -> Option<std::io::Error> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.exists()
+        && let Err(error) = OpenOptions::new().append(true).open(path)
+    {
+        return Some(error);
+    }
+    let metadata = folder.metadata();
+    match metadata {
+        Ok(metadata) if metadata.permissions().readonly() => Some(std::io::ErrorKind::PermissionDenied.into()),
+        Ok(_) => None,
+        // It is made at the first start.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => Some(error),
+    }
+}
