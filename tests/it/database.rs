@@ -56,7 +56,7 @@ impl Database {
                 sqlx::any::install_default_drivers();
                 let mut connection = AnyConnection::connect(&self.url).await.unwrap();
                 let left = "select count(*) from pg_stat_activity
-                    where datname = current_database() and application_name = $1";
+                    where datname = current_database() and application_name = $1 and pid <> pg_backend_pid()";
                 let begun = std::time::Instant::now();
                 while sqlx::query_scalar::<_, i64>(left).bind(name).fetch_one(&mut connection).await.unwrap() > 0 {
                     assert!(begun.elapsed().as_secs() < 20, "`{name}` does not end");
