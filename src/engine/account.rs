@@ -73,6 +73,17 @@ impl Account {
         teams.iter().find(same).map(|team| team.uuid.as_str())
     }
 
+    /// Whether it has no live line of this uuid; one that was never asked may have it.
+    pub fn lacks_channel(&self, uuid: &str) -> bool {
+        let live = |line: &AccountChannel| line.uuid == uuid && !line.discarded;
+        self.channels.as_ref().is_some_and(|lines| !lines.iter().any(live))
+    }
+
+    /// Whether it has no team of this uuid; one that was never asked may have it.
+    pub fn lacks_team(&self, uuid: &str) -> bool {
+        self.teams.as_ref().is_some_and(|teams| !teams.iter().any(|team| team.uuid == uuid))
+    }
+
     /// The uuid of a line of the project: the one written, or the one of its title. `None`: the account has no such
     /// line, several, or, for a title, was never asked.
     fn channel_uuid(&self, channel: &Channel) -> Option<String> {

@@ -7,9 +7,10 @@
 
 use super::calendar;
 use super::change::{Change, Changed};
+use super::deployed::Deployed;
 use super::unit::Unit;
 use super::{Busy, Engine, Item, QUEUE_BYTES};
-use crate::config::{ChannelKind, LockedTemplate, ProjectSettings};
+use crate::config::{ChannelKind, ProjectSettings};
 use crate::connector::request::{Recipient, Refusal, SendRequest};
 use crate::connector::wire;
 use crate::contact::{Consent, Contact, Phone};
@@ -202,10 +203,10 @@ pub(super) fn apply(submission: &Numbered, unit: &mut Unit<'_>) -> anyhow::Resul
         });
     }
     let request = &submission.asked.request;
-    let locked = match locked(request, unit) {
-        Ok(locked) => locked,
-        Err(refusal) => return Ok(Submitted::Refused(refusal)),
-    };
+    if let Some(refusal) = unknown_references(request, unit.deployed) {
+        return Ok(Submitted::Refused(refusal));
+    }
+    let locked = request.template_uuid.as_ref().and_then(|uuid| unit.deployed.template(uuid));
     let channel = channel_of(request, &unit.deployed.settings);
     let message = wire::message_of(request, locked);
     let known = unit.contact_by(&submission.keys()).cloned();
@@ -222,13 +223,25 @@ pub(super) fn apply(submission: &Numbered, unit: &mut Unit<'_>) -> anyhow::Resul
     Ok(Submitted::Taken { answer })
 }
 
-/// What the account says of the template; `None` when the project does not know the account's templates.
-fn locked<'a>(request: &SendRequest, unit: &Unit<'a>) -> Result<Option<&'a LockedTemplate>, Refusal> {
-    let Some(uuid) = &request.template_uuid else { return Ok(None) };
-    let lock = &unit.deployed.catalogue.lock;
-    match lock.get(uuid) {
-        None if !lock.is_empty() => Err(Refusal::field(422, "template_uuid", "not found")),
-        found => Ok(found),
+/// What it refers to and the account does not have, all of it at once. What the account was never asked for may be there.
+fn unknown_references(request: &SendRequest, deployed: &Deployed) -> Option<Refusal> {
+    let account = &deployed.account;
+    let unknown = [
+        ("channel_uuid", request.channel_uuid.as_ref().is_some_and(|uuid| account.lacks_channel(uuid))),
+        ("team_uuid", request.team_uuid.as_ref().is_some_and(|uuid| account.lacks_team(uuid))),
+        ("template_uuid", request.template_uuid.as_ref().is_some_and(|uuid| lacks_template(uuid, deployed))),
+    ];
+    let unknown = unknown.iter().filter(|(_, unknown)| *unknown);
+    let errors: Map<String, Value> = unknown.map(|(field, _)| ((*field).to_owned(), json!(["not found"]))).collect();
+    (!errors.is_empty()).then(|| Refusal { status: 422, body: json!({ "error": errors }) })
+}
+
+/// The account's last word counts, else the lock file's, when there is one.
+fn lacks_template(uuid: &str, deployed: &Deployed) -> bool {
+    let lock = &deployed.catalogue.lock;
+    match &deployed.account.templates {
+        Some(told) => !told.contains_key(uuid),
+        None => !lock.is_empty() && !lock.contains_key(uuid),
     }
 }
 

@@ -4,7 +4,9 @@
 use crate::database::{Database, on_both_databases};
 use crate::gateway_stand::{ADMIN, Gateway, OPERATOR, READER, SENDER, send};
 use crate::harness::{ANA, BOB, Plan, World, hours, seconds};
+use relance::connector::account::AccountChannel;
 use relance::connector::sandbox::Fault;
+use relance::engine::account::AccountFacts;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -255,6 +257,38 @@ async fn what_was_not_sent_is_taken_back(database: Database) {
     gateway.ask(Method::DELETE, &format!("/v1/messages/{sent}"), None).await;
     let asked = gateway.world.sandbox.calls().into_iter().map(|(_, call)| call).rfind(|call| call.method == "DELETE");
     assert_eq!(asked.unwrap().path, format!("/v1/messages/{}", gateway.world.messages()[0].uuid));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_the_account_does_not_have_is_refused_when_it_was_asked() {
+    let gateway = Gateway::before(listed(Database::sqlite())).await;
+    gateway.world.says(ANA, "hello").await;
+    let mut body = template(ANA, "ffffffffffffffffffffffffffffffff", "118");
+    body["channel_uuid"] = "c0ffee00c0ffee00c0ffee00c0ffee00".into();
+    body["team_uuid"] = "5d2c6f0a9b8e4c7d8f1e2a3b4c5d6e7f".into();
+    let ours = AccountChannel {
+        uuid: CHANNEL.into(),
+        title: "Shop".into(),
+        kind: "whatsapp".into(),
+        main: true,
+        discarded: false,
+    };
+    let facts = AccountFacts {
+        templates: Some(Vec::new()),
+        channels: Some(vec![ours]),
+        teams: Some(Vec::new()),
+        asked_at_ms: gateway.world.clock.now_ms(),
+    };
+    let engine = gateway.world.engine().clone();
+    gateway.world.within(async move { engine.learn_account(facts).await }).await.unwrap();
+    let not_found = json!(["not found"]);
+    let expected = json!({ "channel_uuid": not_found, "team_uuid": not_found, "template_uuid": not_found });
+    assert_eq!(gateway.send(&body).await.told(), (422, json!({ "error": expected })));
+    let mut body = text(ANA, "Bonjour");
+    body["channel_uuid"] = CHANNEL.into();
+    gateway.send(&body).await.uuid();
+    gateway.world.advance(seconds(5)).await;
+    assert_eq!(gateway.world.sent(), ["text: Bonjour"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

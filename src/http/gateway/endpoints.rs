@@ -157,7 +157,7 @@ const SEND: &[Parameter] = &[
     body("type", Text).needed().noted("as given, `audio` and `video` included"),
     body("content", Object).needed().noted("`text`, `url`; the seed's `contenu` and `texte` as well"),
     body("channel_uuid", Text).noted("left out: the project's default line, or the account's main one of that kind"),
-    body("template_uuid", Text).noted("one that the project's lock does not hold is refused with 422"),
+    body("template_uuid", Text).noted("one that the account did not have when it was last asked is refused with 422"),
     body("optin_contact", Flag).noted("recorded as the person's consent; a withdrawal on record wins"),
     body("template_values", Kind::List),
     body("assigned_user", Text),

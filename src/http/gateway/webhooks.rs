@@ -5,6 +5,7 @@
 
 use super::Asked;
 use super::answer::Answer;
+use crate::connector::account::EVENTS;
 use crate::http::front::Caller;
 use crate::http::hooks::some_seconds;
 use crate::relay::subscribed_key;
@@ -14,19 +15,6 @@ use reqwest::Url;
 use serde_json::{Value, json};
 use std::net::IpAddr;
 
-/// Names that a subscription may have.
-const NAMES: [&str; 10] = [
-    "message_created",
-    "message_status_updated",
-    "contact_created",
-    "contact_updated",
-    "contact_deleted",
-    "conversation_opened",
-    "conversation_closed",
-    "agent_status_updated",
-    "agent_session_updated",
-    "team_membership_updated",
-];
 /// Rows of a page when nothing is said, and at most.
 const PAGE: u32 = 20;
 const MOST_ROWS: u32 = 100;
@@ -42,7 +30,7 @@ pub(super) async fn subscribe(asked: &Asked) -> Result<Answer, Answer> {
         _ => {}
     }
     let events = names(&body["subscriptions"]);
-    if !events.as_ref().is_some_and(|events| events.iter().all(|name| NAMES.contains(&name.as_str()))) {
+    if !events.as_ref().is_some_and(|events| events.iter().all(|name| EVENTS.contains(&name.as_str()))) {
         errors.insert("subscriptions".into(), json!(["is not included in the list"]));
     }
     let (true, Some(events)) = (errors.is_empty(), events) else {
@@ -52,7 +40,7 @@ pub(super) async fn subscribe(asked: &Asked) -> Result<Answer, Answer> {
     let created_at_ms = engine.clock().now_ms();
     let target = TargetRow { name: asked.caller.clone(), url, events, created_at_ms };
     engine.put_target(target.clone()).await.map_err(|_| Answer::busy(some_seconds()))?;
-    let shown = if target.events.is_empty() { NAMES.map(str::to_owned).to_vec() } else { target.events };
+    let shown = if target.events.is_empty() { EVENTS.map(str::to_owned).to_vec() } else { target.events };
     let webhook =
         json!({ "url": target.url, "subscriptions": shown, "createdAt": spaced(created_at_ms), "enabled": true });
     Ok(Answer::json(200, &json!({ "webhook": webhook })))
