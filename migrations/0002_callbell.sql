@@ -11,12 +11,15 @@ alter table delivery add column probable text;
 alter table delivery add column possible_duplicate bigint not null default 0;
 alter table delivery add column duplicate_confirmed bigint not null default 0;
 
--- When the account was asked about the person on this channel, and the person's token bucket.
+-- When the account was asked about the person on this channel; the person's token bucket, and when it last granted.
 alter table line add column asked_at_ms bigint;
 alter table line add column tat_us bigint;
+alter table line add column sent_at_ms bigint;
 
 -- Why nothing of a scope (`account`, `channel:<name>`, `template:<uuid>`) leaves, JSON; null = it is not paused.
 alter table bucket add column pause text;
+-- Until when a line goes at half its pace.
+alter table bucket add column slow_until_ms bigint;
 
 -- Other ways to name a person: `phone:<digits>` of a corrected number, `telegram:<id>` of another kind of channel.
 create table alias (

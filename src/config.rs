@@ -76,6 +76,11 @@ pub struct Channel {
     pub listed: bool,
 }
 
+impl Channel {
+    /// Top speed of a line that names none: the platform's default.
+    pub const PACE: Pace = Pace { count: 80, per_ms: 1000 };
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ChannelKind {
     /// Window and templates.
@@ -107,11 +112,32 @@ pub struct CallbellSettings {
     /// Without a final `/`. From the file; `CALLBELL_BASE_URL` wins.
     pub base_url: String,
     pub pace: Pace,
+    /// How fast one person gets messages on one line; `None` = as fast as they come. The platform's limit, no setting of
+    /// the file: tests and load programs, which talk to nobody, may lift it.
+    pub person: Option<PersonPace>,
+}
+
+/// The platform's limit between a line and one person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PersonPace {
+    /// Milliseconds from one message to the next, in the long run.
+    pub every_ms: i64,
+    /// Messages that may go ahead of that pace.
+    pub burst: u32,
+    /// Milliseconds between two messages even so: sent closer together they may arrive swapped.
+    pub apart_ms: i64,
+}
+
+impl Default for PersonPace {
+    fn default() -> Self {
+        Self { every_ms: 6000, burst: 3, apart_ms: 1000 }
+    }
 }
 
 impl Default for CallbellSettings {
     fn default() -> Self {
-        Self { base_url: "https://api.callbell.eu/v1".into(), pace: Pace { count: 240, per_ms: 1000 } }
+        let (base_url, pace) = ("https://api.callbell.eu/v1".into(), Pace { count: 240, per_ms: 1000 });
+        Self { base_url, pace, person: Some(PersonPace::default()) }
     }
 }
 

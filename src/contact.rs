@@ -37,6 +37,33 @@ pub struct Contact {
     pub told: bool,
     /// Proof that the person agreed to receive messages: which event, file or rule said so; `None` = none on record.
     pub consent: Option<Consent>,
+    /// The person wants no messages, or no marketing; wins over any consent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withdrawal: Option<Withdrawal>,
+    /// When the platform said that this person cannot be reached. Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undeliverable_at_ms: Option<i64>,
+    /// Erased: nothing is sent any more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
+}
+
+/// What a person wants no more of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WithdrawalScope {
+    Marketing,
+    /// Everything but answers in the open window.
+    All,
+}
+
+/// The negative entry of the consent record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdrawal {
+    pub scope: WithdrawalScope,
+    /// `code 131050` …: who or what said so.
+    pub source: String,
+    pub at_ms: i64,
 }
 
 /// One positive entry of the consent record.
@@ -52,6 +79,18 @@ impl Contact {
     pub fn first_name(&self) -> Option<&str> {
         let said = self.first_name.as_deref().filter(|name| !name.trim().is_empty());
         said.or_else(|| self.name.as_deref().and_then(|name| name.split_whitespace().next()))
+    }
+
+    /// Notes that the person wants no more of something; a wider withdrawal on record stays.
+    pub fn withdraw(&mut self, withdrawal: Withdrawal) {
+        if self.withdrawal.as_ref().is_none_or(|known| known.scope < withdrawal.scope) {
+            self.withdrawal = Some(withdrawal);
+        }
+    }
+
+    /// Whether the person wants no more of what belongs to `scope`.
+    pub fn opted_out(&self, scope: WithdrawalScope) -> bool {
+        self.withdrawal.as_ref().is_some_and(|known| known.scope >= scope)
     }
 
     /// What `contact` is in questions and texts. `opted_in` and `window_open` are added by who knows them.
@@ -84,6 +123,8 @@ pub struct Line {
     pub asked_at_ms: Option<i64>,
     /// The person's token bucket on this channel: theoretical arrival time, microseconds.
     pub tat_us: Option<i64>,
+    /// When the last call for the person on this channel began.
+    pub sent_at_ms: Option<i64>,
 }
 
 /// A phone number in international form: 7 to 15 digits, no `+`. Printed masked, so that it never reaches a log.

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 /// The kind of channel whose rules relance keeps.
 pub const WHATSAPP: &str = "whatsapp";
 
+/// The kinds of channel of other platforms.
+pub const FOREIGN: [&str; 3] = ["facebook", "instagram", "telegram"];
+
 /// One message, in the forms in which it may leave. At least one of `plain` and `template` is there.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Message {

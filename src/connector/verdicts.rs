@@ -42,6 +42,8 @@ pub enum Retry {
     Pair,
     /// One more attempt.
     Once,
+    /// Not before 24 hours, when the message lives that long.
+    Day,
 }
 
 /// What else follows.
@@ -60,6 +62,8 @@ pub enum Effect {
     HoldPerson,
     /// The credentials are no good: everything of the account waits for an operator.
     PauseAccount,
+    /// Nothing by this line meanwhile.
+    PauseLine,
 }
 
 /// The judgement about one code.
@@ -68,6 +72,8 @@ pub struct Verdict {
     pub class: Class,
     pub retry: Retry,
     pub effect: Option<Effect>,
+    /// After how long a pause that it causes ends by itself; `None` = a person resumes.
+    pub pause_s: Option<u32>,
     /// For people; empty for a code in no row.
     pub meaning: String,
 }
@@ -76,7 +82,7 @@ pub struct Verdict {
 pub fn verdict(code: i64) -> &'static Verdict {
     static TABLE: OnceLock<HashMap<i64, Verdict>> = OnceLock::new();
     static UNKNOWN: Verdict =
-        Verdict { class: Class::Content, retry: Retry::None, effect: None, meaning: String::new() };
+        Verdict { class: Class::Content, retry: Retry::None, effect: None, pause_s: None, meaning: String::new() };
     TABLE.get_or_init(|| index(read_table())).get(&code).unwrap_or(&UNKNOWN)
 }
 
@@ -100,6 +106,7 @@ struct Row {
     #[serde(default)]
     retry: Retry,
     effect: Option<Effect>,
+    pause_s: Option<u32>,
     meaning: String,
 }
 
@@ -115,8 +122,13 @@ fn read_table() -> Table {
 }
 
 fn index(table: Table) -> HashMap<i64, Verdict> {
-    let verdict =
-        |row: &Row| Verdict { class: row.class, retry: row.retry, effect: row.effect, meaning: row.meaning.clone() };
+    let verdict = |row: &Row| Verdict {
+        class: row.class,
+        retry: row.retry,
+        effect: row.effect,
+        pause_s: row.pause_s,
+        meaning: row.meaning.clone(),
+    };
     let codes = |row: &Row| {
         let spans = row.ranges.clone().into_iter().flat_map(|(first, last)| first..=last);
         row.codes.clone().into_iter().chain(spans).collect::<Vec<_>>()
@@ -158,6 +170,7 @@ mod tests {
             (131_000, Retry::Backoff),
             (131_052, Retry::Once),
             (131_026, Retry::None),
+            (131_049, Retry::Day),
             (132_015, Retry::None),
         ];
         for (code, retry) in retries {
@@ -165,6 +178,11 @@ mod tests {
         }
         assert_eq!(verdict(131_050).effect, Some(Effect::OptOutMarketing));
         assert_eq!(verdict(1012).effect, Some(Effect::OptOut));
+        let pauses =
+            [(131_057, Some(60)), (132_015, Some(3 * 3600)), (4005, Some(3 * 3600)), (132_001, None), (368, None)];
+        for (code, pause_s) in pauses {
+            assert_eq!(verdict(code).pause_s, pause_s, "{code}");
+        }
     }
 
     #[test]

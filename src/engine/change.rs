@@ -5,16 +5,18 @@
 //! asked is answered after the commit.
 
 use super::account::AccountFacts;
-use super::claim::ACCOUNT;
 use super::group::Context;
 use super::import::{self, Import, Imported};
 use super::learn::{self, Learnt};
+use super::load::load_settled;
+use super::lookup::{self, Answered};
+use super::operator::{self, NotSettled, Settle};
+use super::scopes::Scopes;
 use super::submit::{self, Submitted};
 use super::take_back::{self, TakenBack};
 use super::unit::Unit;
 use super::{Busy, Engine, Item, couriers};
-use crate::delivery::Scope;
-use crate::outbox::rates;
+use crate::delivery::{DeliveryState, Scope};
 use crate::relay::Relay;
 use crate::store::Tx;
 use crate::store::relay_targets::TargetRow;
@@ -24,7 +26,11 @@ use tokio::sync::oneshot;
 #[derive(Debug, Clone)]
 pub(super) enum Change {
     /// Ends pauses: what they held is looked at again.
-    Resume(Vec<Scope>),
+    Resume { scopes: Vec<Scope>, who: String },
+    /// A person says what became of an uncertain message.
+    Settle(Settle),
+    /// The account was asked for a person, or for a message.
+    LookedUp(Box<Answered>),
     /// A message that a caller of the gateway asks for.
     Submit(submit::Numbered),
     /// A caller takes a message back that was not sent yet: the delivery's id.
@@ -52,10 +58,12 @@ pub(super) enum Change {
 }
 
 /// What came of a change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Changed {
     /// How many pauses there were.
     Resumed(u64),
+    Settled(Result<DeliveryState, NotSettled>),
+    LookedUp,
     Submitted(Submitted),
     TakenBack(TakenBack),
     /// Whether there was one; else when there will be, Unix milliseconds.
@@ -88,19 +96,6 @@ impl Engine {
         answer.await.unwrap_or(Err(Busy))
     }
 
-    /// Ends pauses; what they held leaves by its rates.
-    ///
-    /// # Errors
-    /// [`Busy`] when the store did not take it.
-    pub async fn resume(&self, scopes: Vec<Scope>) -> Result<u64, Busy> {
-        match self.change(Change::Resume(scopes)).await? {
-            Changed::Resumed(ended) => Ok(ended),
-            _ => Err(Busy),
-        }
-    }
-}
-
-impl Engine {
     /// A token of the account's rate, for a call that is no send; else when there will be one, Unix milliseconds.
     pub(crate) async fn take_token(&self) -> Result<Result<(), i64>, Busy> {
         match self.change(Change::TakeToken).await? {
@@ -147,7 +142,17 @@ pub(super) async fn load(tx: &mut Tx<'_>, unit: &mut Unit<'_>, changes: &[Change
         }
     }
     submit::load(tx, unit, changes).await?;
-    take_back::load(tx, unit, changes).await
+    take_back::load(tx, unit, changes).await?;
+    let answered = changes.iter().filter_map(|change| match change {
+        Change::LookedUp(answered) => Some(answered.as_ref()),
+        _ => None,
+    });
+    lookup::load(tx, unit, &answered.collect::<Vec<_>>()).await?;
+    let settled = changes.iter().filter_map(|change| match change {
+        Change::Settle(settle) => Some(settle.delivery.as_str()),
+        _ => None,
+    });
+    load_settled(tx, unit, &settled.collect::<Vec<_>>()).await
 }
 
 /// Applies one change.
@@ -158,14 +163,21 @@ pub(super) async fn apply(
     context: &Context<'_>,
 ) -> anyhow::Result<Changed> {
     match change {
-        Change::Resume(scopes) => {
-            let ended = tx.resume(scopes).await?;
-            tx.release_holds(&["channel_paused", "template_paused"]).await?;
-            Ok(Changed::Resumed(ended))
+        Change::Resume { scopes, who } => Ok(Changed::Resumed(operator::resume(tx, unit, scopes, who).await?)),
+        Change::Settle(settle) => Ok(Changed::Settled(operator::apply(settle, unit))),
+        Change::LookedUp(answered) => {
+            lookup::apply(answered, unit);
+            Ok(Changed::LookedUp)
         }
         Change::Submit(submission) => Ok(Changed::Submitted(submit::apply(submission, unit)?)),
         Change::TakeBack(delivery) => Ok(Changed::TakenBack(take_back::apply(delivery, unit))),
-        Change::TakeToken => Ok(Changed::Token(take_token(tx, unit).await?)),
+        Change::TakeToken => {
+            // Sends and other calls share the account's rate.
+            let mut scopes = Scopes::load(tx, std::iter::empty(), context.deployed.settings.callbell.pace).await?;
+            let taken = scopes.take_of_account(1);
+            scopes.write(tx).await?;
+            Ok(Changed::Token(taken))
+        }
         Change::PutTarget(target) => Ok(Changed::Targets(tx.put_target(target).await?)),
         Change::DropTarget(name) => Ok(Changed::Targets(tx.drop_target(name).await?)),
         Change::Relayed(relay) => {
@@ -189,17 +201,5 @@ pub(super) async fn apply(
             tx.remember(facts).await?;
             Ok(Changed::Noted)
         }
-    }
-}
-
-/// Sends and other calls share the account's rate.
-async fn take_token(tx: &mut Tx<'_>, unit: &Unit<'_>) -> anyhow::Result<Result<(), i64>> {
-    let tat_us = tx.buckets(&[ACCOUNT]).await?.first().map_or(0, |(_, tat_us)| *tat_us);
-    match rates::take(tat_us, unit.deployed.settings.callbell.pace, unit.now_ms) {
-        Ok(next) => {
-            tx.upsert_buckets(&[(ACCOUNT.to_owned(), next)]).await?;
-            Ok(Ok(()))
-        }
-        Err(due_ms) => Ok(Err(due_ms)),
     }
 }

@@ -1,120 +1,100 @@
 //! Claim: takes due deliveries, lets the gate judge each, and makes the calls of those that leave.
 //!
-//! The last step of a group, in its transaction: the attempt is committed before the first byte is written.
-//! Invariant: of one person on one line at most one message is on its way.
+//! The last step of a group, in its transaction: the attempt is committed before the first byte is written. Every channel
+//! that anything waits for has its turn, listed in the project or not; they take slots one after the other, and each
+//! group begins with another one. Invariant: of one person on one line at most one message is on its way.
 
 use super::advance::Input;
-use super::deployed::{Deployed, opted_in};
+use super::deployed::{Deployed, may_consent, opted_in};
 use super::group::{Call, Context, Done, flush};
 use super::load::{load_contacts, load_runs};
+use super::lookup::LookUp;
+use super::scopes::Scopes;
 use super::unit::Unit;
-use crate::config::{Channel, Pace};
+use crate::config::{Channel, ChannelKind};
 use crate::connector::wire::{self, Envelope};
+use crate::contact::{Contact, Line};
 use crate::delivery::{Attempt, Delivery, DeliveryState, Settlement};
-use crate::message::Message;
-use crate::outbox::gate::{self, Decision};
+use crate::message::{FOREIGN, Form, Message};
+use crate::outbox::breaker::{PROBE_MS, Stance};
+use crate::outbox::gate::{self, Decision, Stop};
 use crate::outbox::{rates, settle};
 use crate::store::Tx;
 use crate::store::deliveries::{DeliveryRow, DueDelivery};
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 
-pub(super) const ACCOUNT: &str = "account";
+/// Deliveries looked at where there is no token: holds and skips need none.
+const WITHOUT_TOKEN: usize = 4;
+/// Calls of the account that one look-up makes.
+const CALLS_OF_A_LOOK: usize = 2;
 
-pub(super) fn channel_names(deployed: &Deployed) -> Vec<&str> {
-    deployed.settings.channels.iter().map(|channel| channel.name.as_str()).collect()
+/// The channels that have a turn: those of the project, and those that anything waits for.
+pub(super) fn channel_names<'a>(deployed: &'a Deployed, others: &'a BTreeSet<String>) -> Vec<&'a str> {
+    let listed = deployed.settings.channels.iter().map(|channel| channel.name.as_str());
+    let others = others.iter().map(String::as_str).filter(|name| deployed.settings.channel(name).is_none());
+    listed.chain(others).collect()
+}
+
+/// What is known of a channel by its name. A line of the account that the project does not list is named by its uuid;
+/// `None` = the project listed it once, and nobody can tell which line it was.
+fn channel_of<'a>(deployed: &'a Deployed, name: &str) -> Option<Cow<'a, Channel>> {
+    if let Some(listed) = deployed.settings.channel(name) {
+        return Some(Cow::Borrowed(listed));
+    }
+    if FOREIGN.contains(&name) {
+        // The account's main line of that kind.
+        return Some(Cow::Owned(Channel { uuid: None, listed: false, ..unlisted(name) }));
+    }
+    let digits = name.chars().filter(char::is_ascii_hexdigit).count();
+    let is_uuid = digits == 32 && name.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    is_uuid.then(|| Cow::Owned(unlisted(name)))
+}
+
+fn unlisted(name: &str) -> Channel {
+    Channel {
+        name: name.to_owned(),
+        uuid: Some(name.to_owned()),
+        title: None,
+        default: false,
+        kind: ChannelKind::Official,
+        pace: Channel::PACE,
+        listed: true,
+    }
 }
 
 pub(super) fn earliest(one: Option<i64>, other: Option<i64>) -> Option<i64> {
     [one, other].into_iter().flatten().min()
 }
 
-/// Tokens of the account and of each line, taken in memory and written with the group.
-struct Buckets {
-    tats: HashMap<String, i64>,
-    taken: BTreeSet<String>,
-    now_ms: i64,
-}
-
-impl Buckets {
-    async fn load(tx: &mut Tx<'_>, channels: &[&str]) -> anyhow::Result<Self> {
-        let scopes: Vec<String> = channels.iter().map(|name| scope_of(name)).chain([ACCOUNT.to_owned()]).collect();
-        let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
-        let tats = tx.buckets(&scopes).await?.into_iter().collect();
-        Ok(Self { tats, taken: BTreeSet::new(), now_ms: tx.now_ms })
-    }
-
-    /// How many tokens of a scope could be taken now, at most `most`.
-    fn available(&self, scope: &str, pace: Pace, most: usize) -> usize {
-        let mut tat_us = self.tat_us(scope);
-        let mut granted = 0;
-        while granted < most
-            && let Ok(next) = rates::take(tat_us, pace, self.now_ms)
-        {
-            (tat_us, granted) = (next, granted + 1);
-        }
-        granted
-    }
-
-    /// When the next token of a scope is due.
-    fn next_ms(&self, scope: &str, pace: Pace) -> i64 {
-        rates::take(self.tat_us(scope), pace, self.now_ms).err().unwrap_or(self.now_ms)
-    }
-
-    fn tat_us(&self, scope: &str) -> i64 {
-        self.tats.get(scope).copied().unwrap_or(0)
-    }
-
-    fn take(&mut self, scope: &str, pace: Pace) {
-        if let Ok(next) = rates::take(self.tat_us(scope), pace, self.now_ms) {
-            self.tats.insert(scope.to_owned(), next);
-            self.taken.insert(scope.to_owned());
-        }
-    }
-
-    async fn write(&self, tx: &mut Tx<'_>) -> anyhow::Result<()> {
-        let taken: Vec<(String, i64)> =
-            self.taken.iter().filter_map(|scope| Some((scope.clone(), *self.tats.get(scope)?))).collect();
-        tx.upsert_buckets(&taken).await
-    }
-}
-
-fn scope_of(channel: &str) -> String {
-    format!("channel:{channel}")
+/// One channel's turn.
+struct Turn<'a> {
+    channel: Cow<'a, Channel>,
+    /// Removed from the project: everything is held.
+    missing: bool,
+    due: VecDeque<DueDelivery>,
+    /// There may be more than were read.
+    more: bool,
 }
 
 /// Claims due heads of free lines, as many as there are slots and tokens; the gate decides each.
 pub(super) async fn claim(tx: &mut Tx<'_>, context: &Context<'_>, done: &mut Done) -> anyhow::Result<()> {
-    let settings = &context.deployed.settings;
-    let mut buckets = Buckets::load(tx, &channel_names(context.deployed)).await?;
-    let mut free = context.free;
-    let mut gated = Gated::default();
-    for channel in &settings.channels {
-        let scope = scope_of(&channel.name);
-        let of_account = buckets.available(ACCOUNT, settings.callbell.pace, free);
-        let most = buckets.available(&scope, channel.pace, of_account);
-        // Without a token one is looked at all the same, only to know whether anything waits for it.
-        let due = tx.claim_due_deliveries(&channel.name, most.max(1)).await?;
-        let more = due.len() >= most.max(1);
-        for due in due.into_iter().take(most) {
-            if gated.judge(due, channel, context, tx.now_ms) {
-                buckets.take(ACCOUNT, settings.callbell.pace);
-                buckets.take(&scope, channel.pace);
-                free -= 1;
-            }
-        }
-        if more && free > 0 {
-            let token = buckets.next_ms(ACCOUNT, settings.callbell.pace).max(buckets.next_ms(&scope, channel.pace));
-            done.next_due_ms = earliest(done.next_due_ms, Some(token));
-        }
-        if free == 0 {
-            break;
-        }
+    let others: BTreeSet<String> = context.others.union(&tx.planned_by).cloned().collect();
+    let mut names = channel_names(context.deployed, &others);
+    let first = context.turn % names.len().max(1);
+    names.rotate_left(first);
+    let mut scopes = Scopes::load(tx, names.iter().copied(), context.deployed.settings.callbell.pace).await?;
+    let mut turns = Vec::with_capacity(names.len());
+    for name in &names {
+        turns.push(begin_turn(tx, context, &scopes, name).await?);
     }
-    let moved: Vec<&DeliveryRow> = gated.moved.iter().collect();
-    tx.update_deliveries(&moved).await?;
-    tx.insert_attempts(&gated.attempts, context.node).await?;
-    buckets.write(tx).await?;
+    let mut gated = Gated { now_ms: tx.now_ms, free: context.free, ..Gated::default() };
+    gated.go_round(&mut turns, context, &mut scopes);
+    done.next_due_ms = earliest(done.next_due_ms, gated.next_ms);
+    done.missing_channels =
+        turns.iter().filter(|turn| turn.missing && turn.more).map(|turn| turn.channel.name.clone()).collect();
+    grant_looks(context, &mut scopes, &mut gated, done);
+    write(tx, context, &mut gated, &scopes).await?;
     done.calls = std::mem::take(&mut gated.calls);
     if gated.moved.iter().any(|row| row.delivery.state == DeliveryState::Held) {
         // One that steps out of its line makes room for the next, which is due already.
@@ -125,64 +105,128 @@ pub(super) async fn claim(tx: &mut Tx<'_>, context: &Context<'_>, done: &mut Don
     Ok(())
 }
 
+async fn begin_turn<'a>(
+    tx: &mut Tx<'_>,
+    context: &Context<'a>,
+    scopes: &Scopes,
+    name: &str,
+) -> anyhow::Result<Turn<'a>> {
+    let known = channel_of(context.deployed, name);
+    let missing = known.is_none();
+    let unknown =
+        || Cow::Owned(Channel { name: name.to_owned(), ..context.deployed.settings.default_channel().clone() });
+    let channel = known.unwrap_or_else(unknown);
+    let unresolved = channel.listed && channel.uuid.is_none();
+    let stands = missing || unresolved || scopes.stop(name, context.breakers).is_some();
+    let tokens = if stands { context.free } else { scopes.available(&channel, context.free) };
+    let most = tokens.max(WITHOUT_TOKEN.min(context.free));
+    let due = tx.claim_due_deliveries(name, most).await?;
+    let more = due.len() >= most || (missing && !due.is_empty());
+    Ok(Turn { channel, missing, due: due.into(), more })
+}
+
+async fn write(tx: &mut Tx<'_>, context: &Context<'_>, gated: &mut Gated, scopes: &Scopes) -> anyhow::Result<()> {
+    let moved: Vec<&DeliveryRow> = gated.moved.iter().collect();
+    tx.update_deliveries(&moved).await?;
+    tx.insert_attempts(&gated.attempts, context.node).await?;
+    tx.upsert_lines(&gated.lines).await?;
+    scopes.write(tx).await
+}
+
+/// What is left of the account's tokens goes to look-ups: sends come first.
+fn grant_looks(context: &Context<'_>, scopes: &mut Scopes, gated: &mut Gated, done: &mut Done) {
+    done.look_ups.append(&mut gated.look_ups);
+    done.account_paused = scopes.account_is_paused();
+    let waiting = (context.looks_waiting + done.look_ups.len()).min(context.looks_room);
+    if done.account_paused {
+        return;
+    }
+    for _ in 0..waiting {
+        if let Err(due_ms) = scopes.take_of_account(CALLS_OF_A_LOOK) {
+            done.next_due_ms = earliest(done.next_due_ms, Some(due_ms));
+            return;
+        }
+        done.looks_granted += 1;
+    }
+}
+
 /// What the gate made of the claimed deliveries.
 #[derive(Default)]
 struct Gated {
+    now_ms: i64,
+    /// Send slots left.
+    free: usize,
     moved: Vec<DeliveryRow>,
     attempts: Vec<Attempt>,
     calls: Vec<Call>,
+    /// What changes of the lines of those who get a message.
+    lines: Vec<(String, String, Line)>,
+    look_ups: Vec<LookUp>,
     /// Whose call begins in this group: (contact, channel).
     served: HashSet<(String, String)>,
+    /// Channels whose breaker gets its one message in this group.
+    probed: HashSet<String>,
+    /// When a token is due that something waits for.
+    next_ms: Option<i64>,
 }
 
 impl Gated {
-    /// Whether it is sent.
-    fn judge(&mut self, due: DueDelivery, channel: &Channel, context: &Context, now_ms: i64) -> bool {
+    /// One delivery of each channel after the other, until there is no slot or nothing due.
+    fn go_round(&mut self, turns: &mut [Turn], context: &Context, scopes: &mut Scopes) {
+        let mut waiting = true;
+        while waiting && self.free > 0 {
+            waiting = false;
+            for turn in turns.iter_mut() {
+                if self.free == 0 {
+                    break;
+                }
+                let Some(due) = turn.due.pop_front() else { continue };
+                waiting = true;
+                if let Err(token_ms) = self.judge(due, turn, context, scopes) {
+                    self.next_ms = earliest(self.next_ms, Some(token_ms));
+                    // Nothing of this line gets a token now; what needs none was looked at as far as was read.
+                    turn.more = false;
+                }
+            }
+        }
+        for turn in turns.iter().filter(|turn| turn.more && !turn.missing && self.free > 0) {
+            self.next_ms = earliest(self.next_ms, Some(scopes.next_ms(&turn.channel)));
+        }
+    }
+
+    /// Judges one delivery.
+    ///
+    /// # Errors
+    /// When it may leave, but for a token of its line or of the account: the instant at which one will be due.
+    fn judge(&mut self, due: DueDelivery, turn: &Turn, context: &Context, scopes: &mut Scopes) -> Result<(), i64> {
         let DueDelivery { mut delivery, contact, line } = due;
         // Several that stepped out of a person's line may be due at once: the others are looked at after this one.
         let person = (delivery.contact.clone(), delivery.channel.clone());
         if self.served.contains(&person) {
-            return false;
+            return Ok(());
         }
         let was = delivery.state;
-        let template = delivery.message.template.as_ref();
-        let facts = gate::Facts {
-            now_ms,
-            contact: &contact,
-            opted_in: opted_in(&contact, &context.deployed.settings.consent),
-            line,
-            channel,
-            template: template.and_then(|template| context.deployed.template(&template.uuid)),
-            // Who sends by the gateway gives the values for what the account says today.
-            checked: template
-                .filter(|_| delivery.caller.is_none())
-                .and_then(|template| context.deployed.catalogue.lock.get(&template.uuid)),
-            // By the main line instead of the one that was meant, the person would be written to by a stranger.
-            suspended: context.suspended || (channel.listed && channel.uuid.is_none()),
-        };
-        let decision = gate::gate(&delivery, &facts);
-        match decision {
-            Decision::Send(form) => {
-                delivery.state = DeliveryState::Sending;
-                delivery.reason.clear();
-                delivery.form = Some(form);
-                delivery.attempts += 1;
-                let attempt = Attempt {
-                    id: context.clock.new_id(),
-                    delivery: delivery.id.clone(),
-                    n: delivery.attempts,
-                    form,
-                    started_at_ms: now_ms,
-                };
-                self.calls.push(call(&delivery, &attempt, &contact, channel, context));
-                self.attempts.push(attempt);
-                self.served.insert(person);
+        let mut decision = decide(&delivery, &contact, line, turn, self.stop(turn, context, scopes), context, scopes);
+        if let Decision::Send(form) = decision {
+            match person_token(line, context, self.now_ms) {
+                Ok(taken) => {
+                    scopes.take(&turn.channel)?;
+                    self.send(&mut delivery, form, &contact, &turn.channel, context);
+                    self.lines.push((person.0.clone(), person.1.clone(), taken));
+                    self.served.insert(person);
+                }
+                Err(due_ms) => {
+                    decision = Decision::Hold { reason: "rate_person", until_ms: due_ms.min(delivery.expires_at_ms) };
+                }
             }
+        }
+        match decision {
+            Decision::Send(_) => {}
             Decision::Hold { reason, until_ms } => {
-                delivery.state = DeliveryState::Held;
-                delivery.reason = reason.to_owned();
-                delivery.due_at_ms = until_ms;
-                delivery.line_at_ms = now_ms;
+                if reason == "contact_unknown" {
+                    self.look_ups.push(LookUp::of_person(&contact, &turn.channel));
+                }
+                hold(&mut delivery, reason, until_ms, self.now_ms);
             }
             Decision::Skip { reason } => {
                 delivery.state = DeliveryState::Skipped;
@@ -190,17 +234,92 @@ impl Gated {
             }
         }
         self.moved.push(DeliveryRow { delivery, was, status: None });
-        matches!(decision, Decision::Send(_))
+        Ok(())
+    }
+
+    fn stop(&self, turn: &Turn, context: &Context, scopes: &Scopes) -> Option<Stop> {
+        // By the main line instead of the one that was meant, the person would be written to by a stranger.
+        let unresolved = turn.channel.listed && turn.channel.uuid.is_none();
+        if turn.missing || unresolved {
+            return Some(Stop { reason: "channel_paused", until_ms: None });
+        }
+        let name = &turn.channel.name;
+        let stop = scopes.stop(name, context.breakers);
+        // Of what waited for the breaker one real message goes, and tells whether the others may.
+        let until_ms = Some(self.now_ms + PROBE_MS);
+        let probed = || self.probed.contains(name).then_some(Stop { reason: "breaker_open", until_ms });
+        stop.or_else(probed)
+    }
+
+    fn send(&mut self, delivery: &mut Delivery, form: Form, contact: &Contact, channel: &Channel, context: &Context) {
+        delivery.state = DeliveryState::Sending;
+        delivery.reason.clear();
+        delivery.form = Some(form);
+        delivery.attempts += 1;
+        let attempt = Attempt {
+            id: context.clock.new_id(),
+            delivery: delivery.id.clone(),
+            n: delivery.attempts,
+            form,
+            started_at_ms: self.now_ms,
+        };
+        self.calls.push(call(delivery, &attempt, contact, channel, context));
+        self.attempts.push(attempt);
+        self.free = self.free.saturating_sub(1);
+        let breaker = context.breakers.get(&channel.name);
+        if breaker.is_some_and(|breaker| breaker.stance(self.now_ms) == Stance::Probe) {
+            self.probed.insert(channel.name.clone());
+        }
     }
 }
 
-fn call(
+fn decide(
     delivery: &Delivery,
-    attempt: &Attempt,
-    contact: &crate::contact::Contact,
-    channel: &Channel,
+    contact: &Contact,
+    line: Line,
+    turn: &Turn,
+    stopped: Option<Stop>,
     context: &Context,
-) -> Call {
+    scopes: &Scopes,
+) -> Decision {
+    let template = delivery.message.template.as_ref();
+    let rule = &context.deployed.settings.consent;
+    let facts = gate::Facts {
+        now_ms: scopes.now_ms(),
+        contact,
+        opted_in: opted_in(contact, rule),
+        may_consent: may_consent(contact, rule),
+        can_ask: line.asked_at_ms.is_none() && !delivery.message.is_foreign() && LookUp::is_possible(contact),
+        line,
+        channel: &turn.channel,
+        template: template.and_then(|template| context.deployed.template(&template.uuid)),
+        // Who sends by the gateway gives the values for what the account says today.
+        checked: template
+            .filter(|_| delivery.caller.is_none())
+            .and_then(|template| context.deployed.catalogue.lock.get(&template.uuid)),
+        stopped,
+        template_stopped: template.and_then(|template| scopes.template_stop(&template.uuid)),
+    };
+    gate::gate(delivery, &facts)
+}
+
+fn person_token(line: Line, context: &Context, now_ms: i64) -> Result<Line, i64> {
+    match context.deployed.settings.callbell.person {
+        Some(pace) => rates::take_of_person(line, pace, now_ms),
+        None => Ok(Line { sent_at_ms: Some(now_ms), ..Line::default() }),
+    }
+}
+
+fn hold(delivery: &mut Delivery, reason: &str, until_ms: i64, now_ms: i64) {
+    delivery.state = DeliveryState::Held;
+    delivery.reason = reason.to_owned();
+    delivery.due_at_ms = until_ms;
+    if gate::steps_aside(reason) {
+        delivery.line_at_ms = now_ms;
+    }
+}
+
+fn call(delivery: &Delivery, attempt: &Attempt, contact: &Contact, channel: &Channel, context: &Context) -> Call {
     let envelope = Envelope {
         form: attempt.form,
         phone: contact.phone.as_ref(),
@@ -212,6 +331,7 @@ fn call(
     };
     Call {
         delivery: delivery.id.clone(),
+        channel: channel.name.clone(),
         attempt: attempt.id.clone(),
         n: attempt.n,
         form: attempt.form,
@@ -244,7 +364,7 @@ async fn settle_skipped(tx: &mut Tx<'_>, context: &Context<'_>, gated: &Gated) -
         return Ok(None);
     }
     let mut unit = Unit::new(tx.now_ms, context.clock, context.deployed, context.pinned);
-    let runs = skipped().map(|row| row.delivery.run.clone()).collect();
+    let runs = skipped().map(|row| row.delivery.run.clone()).filter(|run| !run.is_empty()).collect();
     let people = load_runs(tx, &mut unit, runs).await?;
     load_contacts(tx, &mut unit, people).await?;
     for row in skipped() {

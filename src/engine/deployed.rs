@@ -2,7 +2,8 @@
 
 use super::account::{self, Account};
 use crate::config::{Catalogue, ConsentRule, Files, LockedTemplate, Project, ProjectSettings};
-use crate::contact::Contact;
+use crate::contact::{Contact, WithdrawalScope};
+use crate::delivery::Purpose;
 use crate::store::runs::DefinitionRow;
 use crate::trigger::{Trigger, TriggerKind};
 use crate::workflow::Workflow;
@@ -53,6 +54,16 @@ pub struct Pinned {
 }
 
 impl Pinned {
+    /// What live runs need beside what serves.
+    pub(super) fn of(open: Vec<DefinitionRow>, deployed: &Deployed) -> Self {
+        let current: HashSet<&str> = deployed.definitions.values().map(|definition| definition.hash.as_str()).collect();
+        let mut pinned = Self::default();
+        for row in open.into_iter().filter(|row| !current.contains(row.hash.as_str())) {
+            pinned.put(row.hash.clone(), Definition::stored(row));
+        }
+        pinned
+    }
+
     pub fn get(&self, hash: &str) -> Option<&Arc<Definition>> {
         self.definitions.get(hash)
     }
@@ -213,6 +224,19 @@ pub fn opted_in(contact: &Contact, rule: &ConsentRule) -> bool {
             ConsentRule::Tag(tag) => contact.tags.iter().any(|known| known.to_lowercase() == tag.to_lowercase()),
             ConsentRule::Field(field) => contact.custom.get(field).is_some_and(is_yes),
         }
+}
+
+/// Whether the rule asks the account, and the account told nothing of this person yet.
+pub fn may_consent(contact: &Contact, rule: &ConsentRule) -> bool {
+    !contact.told && matches!(rule, ConsentRule::Tag(_) | ConsentRule::Field(_))
+}
+
+/// Whether the person wants no messages of this purpose.
+pub fn opted_out(contact: &Contact, purpose: Purpose) -> bool {
+    contact.opted_out(match purpose {
+        Purpose::Marketing => WithdrawalScope::Marketing,
+        Purpose::Utility | Purpose::Service => WithdrawalScope::All,
+    })
 }
 
 fn is_yes(value: &Value) -> bool {

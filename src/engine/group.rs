@@ -9,30 +9,36 @@
 
 use super::advance::Input;
 use super::change::{self, Change, Changed};
-use super::claim::{ACCOUNT, channel_names, claim, earliest};
+use super::claim::{channel_names, claim, earliest};
 use super::deployed::{Definition, Deployed, Pinned};
 use super::early;
 use super::evaluate::{self, Arrival};
+use super::evidence;
 use super::hand_on::hand_on;
 use super::inbound::{self, Told};
 use super::load::{load_calls, load_due, load_identities, load_people};
+use super::lookup::LookUp;
+use super::outbound::{self, Alert};
+use super::scopes::Breakers;
 use super::unit::Unit;
 use crate::clock::Clock;
 use crate::delivery::{DeliveryState, Outcome};
 use crate::event::{Dedupe, Evaluation};
 use crate::message::Form;
-use crate::outbox::{rates, settle, window};
+use crate::outbox::settle;
 use crate::store::attempts::AttemptEnd;
 use crate::store::contacts::ContactKey;
 use crate::store::deliveries::DeliveryRow;
 use crate::store::events::EventRow;
 use crate::store::{Counted, Tx};
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// How long another node may take for the runs it is moving, before they are asked for again.
 const ELSEWHERE_MS: i64 = 250;
+/// Channels that deliveries may wait for beside those of the project, at most.
+pub(super) const CHANNELS: usize = 1000;
 
 /// Everything a group needs beside its items.
 pub(super) struct Context<'a> {
@@ -44,7 +50,16 @@ pub(super) struct Context<'a> {
     pub(super) node: &'a str,
     /// Send slots that are free.
     pub(super) free: usize,
-    pub(super) suspended: bool,
+    /// Which channel begins.
+    pub(super) turn: usize,
+    /// Channels that deliveries wait for, beside those of the project.
+    pub(super) others: &'a BTreeSet<String>,
+    pub(super) breakers: &'a Breakers,
+    /// A breaker closed: what it held is looked at again.
+    pub(super) breaker_closed: bool,
+    /// Look-ups that wait for a token, and how many may begin.
+    pub(super) looks_waiting: usize,
+    pub(super) looks_room: usize,
     /// Whether targets of the relay get what the account tells.
     pub(super) relays: bool,
     /// Whether timers are to be looked at.
@@ -112,6 +127,7 @@ pub(super) struct Target {
 #[derive(Debug, Clone)]
 pub(super) struct CallResult {
     pub(super) delivery: String,
+    pub(super) channel: String,
     pub(super) attempt: String,
     /// The attempt's number.
     pub(super) n: u32,
@@ -124,6 +140,8 @@ pub(super) struct CallResult {
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) delivery: String,
+    /// Name of the channel it leaves by.
+    pub(super) channel: String,
     pub(super) attempt: String,
     pub(super) n: u32,
     pub(super) form: Form,
@@ -141,7 +159,15 @@ pub(super) struct Done {
     pub(super) calls: Vec<Call>,
     /// Keys of the relay's targets that get something.
     pub(super) relayed: Vec<String>,
-    pub(super) suspend: bool,
+    /// What the account is to be asked for, and how many look-ups got tokens.
+    pub(super) look_ups: Vec<LookUp>,
+    pub(super) looks_granted: usize,
+    pub(super) account_paused: bool,
+    /// Channels of waiting deliveries that nobody knows any more.
+    pub(super) missing_channels: Vec<String>,
+    /// Channels that deliveries were planned on.
+    pub(super) planned_by: BTreeSet<String>,
+    pub(super) alerts: Vec<Alert>,
     /// Status events are kept that came before their answer.
     pub(super) early: bool,
     /// When a timer, a delivery or a token is due next; `None` = nothing known.
@@ -170,9 +196,10 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     load_people(tx, &mut unit, &arrivals, &told).await?;
     load_calls(tx, &mut unit, work, &told).await?;
     change::load(tx, &mut unit, &work.changes).await?;
-    let due = if context.tick { load_due(tx, &mut unit).await? } else { Vec::new() };
+    let (due, look_ups) = if context.tick { load_due(tx, &mut unit).await? } else { Default::default() };
+    done.look_ups = look_ups;
 
-    settle_calls(tx, &mut unit, work, context, &mut done).await?;
+    settle_calls(tx, &mut unit, work, context).await?;
     arrivals.append(&mut unit.late_arrivals);
     for change in &work.changes {
         done.changed.push(change::apply(tx, &mut unit, change, context).await?);
@@ -186,14 +213,25 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     keep_events(&mut unit, work, &arrivals, &evaluations)?;
     done.accepted = answers(work, &known, &arrivals, evaluations);
     flush(tx, &mut unit).await?;
+    outbound::write(tx, &mut unit).await?;
+    done.alerts = std::mem::take(&mut unit.outbound.alerts);
+    if context.breaker_closed {
+        tx.release_holds(&["breaker_open"]).await?;
+    }
 
     if context.free > 0 {
         claim(tx, context, &mut done).await?;
     }
     hand_on(tx, &unit, &told, context, &mut done).await?;
     done.next_due_ms = earliest(done.next_due_ms, unit.next_due_ms());
+    if context.shared && context.sweep {
+        // Another node may have planned something on a channel that this one has not heard of.
+        let waiting = tx.waiting_channels(CHANNELS).await?;
+        tx.planned_by.extend(waiting);
+    }
     if context.tick {
-        let channels = channel_names(context.deployed);
+        let others: BTreeSet<String> = context.others.union(&tx.planned_by).cloned().collect();
+        let channels = channel_names(context.deployed, &others);
         let next_ms = tx.next_due_ms(&channels).await?;
         // What is due and was not there to be taken is in another node's hands until its commit.
         let elsewhere = context.shared && due.is_empty();
@@ -201,6 +239,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
         done.next_due_ms = earliest(done.next_due_ms, next_ms);
     }
     done.counted = tx.counted;
+    done.planned_by = std::mem::take(&mut tx.planned_by);
     Ok(done)
 }
 
@@ -270,36 +309,23 @@ fn first_of<'a>(new: &NewArrival, known: &'a KnownKeys) -> Option<&'a String> {
 
 // --- decide -----------------------------------------------------------------------------------------------------------
 
-async fn settle_calls(
-    tx: &mut Tx<'_>,
-    unit: &mut Unit<'_>,
-    work: &Work,
-    context: &Context<'_>,
-    done: &mut Done,
-) -> anyhow::Result<()> {
-    let mut silent_until_ms = None;
-    for call in &work.calls {
-        let consequences = settle_call(unit, call);
-        done.suspend |= consequences.suspend;
-        if let Some(until_ms) = consequences.silent_until_ms {
-            silent_until_ms = silent_until_ms.max(Some(until_ms));
-        }
-    }
-    if let Some(until_ms) = silent_until_ms {
-        let tat_us = rates::silence(until_ms, unit.deployed.settings.callbell.pace);
-        tx.upsert_buckets(&[(ACCOUNT.to_owned(), tat_us)]).await?;
-    }
+async fn settle_calls(tx: &mut Tx<'_>, unit: &mut Unit<'_>, work: &Work, context: &Context<'_>) -> anyhow::Result<()> {
+    work.calls.iter().for_each(|call| settle_call(unit, call));
     early::settle(tx, unit, work, context).await
 }
 
-fn settle_call(unit: &mut Unit<'_>, call: &CallResult) -> settle::Consequences {
+fn settle_call(unit: &mut Unit<'_>, call: &CallResult) {
     unit.ends.push(attempt_end(call, unit.now_ms));
     let now_ms = unit.now_ms;
     let mut consequences = settle::Consequences::default();
-    if let Some(attempt) = unit.attempts.get_mut(&call.attempt)
-        && let Some(uuid) = message_uuid(&call.outcome)
-    {
-        attempt.message_uuid = Some(uuid.to_owned());
+    if let Some(attempt) = unit.attempts.get_mut(&call.attempt) {
+        if let Some(uuid) = message_uuid(&call.outcome) {
+            attempt.message_uuid = Some(uuid.to_owned());
+        }
+        if attempt.outcome.as_deref() != Some("accepted") {
+            attempt.outcome = Some(call.outcome.as_str().to_owned());
+        }
+        evidence::flag_duplicate(&call.delivery, unit);
     }
     // Another node took the delivery over while the call was open: the answer is evidence that it arrived, or nothing.
     let proven = matches!(call.outcome, Outcome::Accepted { .. });
@@ -310,7 +336,7 @@ fn settle_call(unit: &mut Unit<'_>, call: &CallResult) -> settle::Consequences {
     };
     if !unit.deliveries.get(&call.delivery).is_some_and(waits) {
         // Evidence came first, and perhaps another attempt since: the answer is kept with its own and moves nothing.
-        return consequences;
+        return;
     }
     let stopped = unit.stopped_reason(&call.delivery);
     unit.change_delivery(&call.delivery, |row| {
@@ -323,16 +349,8 @@ fn settle_call(unit: &mut Unit<'_>, call: &CallResult) -> settle::Consequences {
             (row.delivery.state, row.delivery.reason) = (DeliveryState::Cancelled, reason);
         }
     });
-    if consequences.window_refused
-        && let Some(row) = unit.deliveries.get(&call.delivery)
-    {
-        let (contact, channel) = (row.delivery.contact.clone(), row.delivery.channel.clone());
-        let line = window::after_refusal(unit.line(&contact, &channel), call.started_at_ms);
-        unit.put_line(&contact, &channel, line);
-    }
     learn_uuid(unit, call);
-    unit.settle_run(&call.delivery, consequences.settlement.clone());
-    consequences
+    unit.follow(&call.delivery, call.started_at_ms, consequences);
 }
 
 /// The answer of a send names the person at Callbell, when it was asked.
@@ -437,6 +455,7 @@ pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Resul
     tx.insert_runs(&unit.new_runs()).await?;
     tx.take_identities(&unit.taken_identities()).await?;
     tx.end_attempts(&unit.ends).await?;
+    tx.prove_attempts(&std::mem::take(&mut unit.outbound.proven)).await?;
     let told: Vec<_> = unit.told.iter().filter_map(|id| unit.attempts.get(id)).collect();
     tx.write_statuses(&told).await?;
     tx.keep_early_statuses(&unit.early).await?;

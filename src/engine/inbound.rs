@@ -3,8 +3,8 @@
 //! A message of the customer opens the window and may start runs; a status moves forward only; an echo of our own
 //! mark settles what was uncertain. Invariant: without a valid MAC nothing in a body changes a delivery's state.
 
-use super::advance::Input;
 use super::evaluate::{Arrival, Candidate, Route, index_of, known_person};
+use super::evidence::{apply_status, prove};
 use super::hand_on::Late;
 use super::observe;
 use super::unit::Unit;
@@ -12,9 +12,8 @@ use crate::config::Channel;
 use crate::connector::webhook::{ContactFacts, ContentKind, Direction, InboundMessage, Incoming, StatusEvent};
 use crate::connector::wire;
 use crate::contact::{Contact, Phone};
-use crate::delivery::{DeliveryState, VendorStatus};
 use crate::event::{Dedupe, NewEvent};
-use crate::outbox::{settle, window};
+use crate::outbox::window;
 use crate::store::contacts::ContactKey;
 use crate::trigger::TriggerKind;
 use crate::trigger::message::{Content, Matcher};
@@ -270,22 +269,6 @@ fn contents(message: &InboundMessage) -> Vec<Content> {
     contents
 }
 
-/// Evidence: the API took this attempt.
-fn prove(attempt: &str, message_uuid: Option<&str>, unit: &mut Unit) {
-    let Some(row) = unit.attempts.get(attempt) else { return };
-    let (delivery_id, form, n) = (row.delivery.clone(), row.form, row.n);
-    let Some(delivery) = unit.deliveries.get(&delivery_id) else { return };
-    let open = matches!(delivery.delivery.state, DeliveryState::Sending | DeliveryState::Uncertain);
-    // What is told of an attempt proven failed proves nothing of the one that followed it.
-    if !open || i64::from(delivery.delivery.attempts) != n {
-        return;
-    }
-    let mut consequences = settle::Consequences::default();
-    let message_id = message_uuid.map(str::to_owned);
-    unit.change_delivery(&delivery_id, |row| consequences = settle::accept(&mut row.delivery, form, message_id));
-    unit.settle_run(&delivery_id, consequences.settlement);
-}
-
 /// The attempt that a valid mark names. An event of another line, or of another person, is no evidence: somebody has
 /// copied the mark. A correction names another number by its nature.
 fn vouched<'a>(told: &'a Told, unit: &Unit) -> Option<&'a str> {
@@ -427,57 +410,5 @@ fn learn_message_uuid(attempt: &str, status: &StatusEvent, unit: &mut Unit) {
     if row.message_uuid.is_none() && status.uuid.is_some() {
         row.message_uuid.clone_from(&status.uuid);
         unit.told.insert(attempt.to_owned());
-    }
-}
-
-/// Adds a status to an attempt's set; a late failure of the window sends the template once.
-fn apply_status(attempt_id: &str, status: &str, code: Option<i64>, unit: &mut Unit) {
-    let Some(attempt) = unit.attempts.get_mut(attempt_id) else { return };
-    if attempt.statuses.iter().any(|known| known == status) {
-        return;
-    }
-    attempt.statuses.push(status.to_owned());
-    if status == "failed" && attempt.code.is_none() {
-        attempt.code = code;
-    }
-    unit.told.insert(attempt_id.to_owned());
-    let arrived = attempt.statuses.iter().any(|known| known == "delivered" || known == "read");
-    // What has a status was taken, whatever the status is.
-    let told = attempt.statuses.iter().filter_map(|word| VendorStatus::parse(word));
-    let shown = VendorStatus::displayed(told.chain([VendorStatus::Enqueued]));
-    let (delivery, n, form, started_ms) = (attempt.delivery.clone(), attempt.n, attempt.form, attempt.started_at_ms);
-    let Some(row) = unit.deliveries.get(&delivery) else { return };
-    if i64::from(row.delivery.attempts) != n {
-        return;
-    }
-    let accepted = row.delivery.state == DeliveryState::Accepted;
-    let waits_again = row.delivery.state == DeliveryState::Held && row.status == Some(VendorStatus::Failed);
-    let (contact, channel) = (row.delivery.contact.clone(), row.delivery.channel.clone());
-    let now_ms = unit.now_ms;
-    let mut consequences = settle::Consequences::default();
-    unit.change_delivery(&delivery, |row| {
-        row.status = shown;
-        if status == "failed" && accepted && !arrived {
-            consequences = settle::settle_failure(&mut row.delivery, form, code, now_ms);
-        } else if arrived && waits_again {
-            // It arrived after all, before the next attempt began.
-            row.delivery.state = DeliveryState::Accepted;
-            row.delivery.reason.clear();
-        }
-    });
-    if consequences.window_refused {
-        let line = window::after_refusal(unit.line(&contact, &channel), started_ms);
-        unit.put_line(&contact, &channel, line);
-    }
-}
-
-impl Unit<'_> {
-    /// Tells a delivery's run how it ended.
-    pub(super) fn settle_run(&mut self, delivery: &str, settlement: Option<crate::delivery::Settlement>) {
-        let Some(row) = self.deliveries.get(delivery) else { return };
-        let (run, step) = (row.delivery.run.clone(), row.delivery.step.clone());
-        if let Some(settlement) = settlement {
-            self.move_run(&run, &Input::Settled { step, settlement });
-        }
     }
 }

@@ -5,9 +5,12 @@
 use super::evaluate::{self, Arrival};
 use super::group::{CallResult, Work, contact_uuid, message_uuid};
 use super::inbound::{self, Told};
+use super::lookup::LookUp;
 use super::unit::Unit;
-use crate::delivery::{DeliveryState, Outcome, Settlement};
+use crate::delivery::{DeliveryState, Outcome};
+use crate::outbox::settle;
 use crate::store::Tx;
+use crate::store::attempts::AttemptRow;
 use crate::store::contacts::ContactKey;
 use crate::store::deliveries::DeliveryRow;
 use std::collections::{BTreeSet, HashSet};
@@ -56,17 +59,40 @@ pub(super) async fn load_calls(
     for row in tx.deliveries(&ids).await? {
         unit.deliveries.insert(row.delivery.id.clone(), row);
     }
+    load_all_attempts(tx, unit).await?;
     let open = |row: &&DeliveryRow| matches!(row.was, DeliveryState::Sending | DeliveryState::Uncertain);
     // Whether a status started the run of a message is asked only where a status may start one.
     let watched = unit.deployed.statuses().next().is_some() && !told.is_empty();
     let asked = |row: &&DeliveryRow| open(row) || (watched && !row.delivery.run.is_empty());
-    let runs: BTreeSet<String> = unit.deliveries.values().filter(asked).map(|row| row.delivery.run.clone()).collect();
+    let runs = unit.deliveries.values().filter(asked).map(|row| row.delivery.run.clone());
+    let runs: BTreeSet<String> = runs.filter(|run| !run.is_empty()).collect();
     load_runs(tx, unit, runs).await?;
     // An answer may name a person who is known otherwise.
     let named =
         work.calls.iter().filter_map(|call| contact_uuid(&call.outcome)).map(|uuid| ContactKey::Uuid(uuid.into()));
     unit.know_contacts(tx.contacts_by_keys(&named.collect::<Vec<_>>()).await?);
     let people = people_of_calls(unit, work);
+    load_contacts(tx, unit, people).await
+}
+
+/// Whether a message arrived twice is told by all attempts of it together. Most have one.
+async fn load_all_attempts(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<()> {
+    let several = unit.deliveries.values().filter(|row| row.delivery.attempts > 1);
+    let several: Vec<&str> = several.map(|row| row.delivery.id.as_str()).collect();
+    for attempt in tx.attempts_of(&several).await? {
+        unit.attempts.entry(attempt.id.clone()).or_insert(attempt);
+    }
+    Ok(())
+}
+
+/// Loads deliveries that a person settles, with their runs and people.
+pub(super) async fn load_settled(tx: &mut Tx<'_>, unit: &mut Unit<'_>, ids: &[&str]) -> anyhow::Result<()> {
+    for row in tx.deliveries(ids).await? {
+        unit.deliveries.entry(row.delivery.id.clone()).or_insert(row);
+    }
+    let rows = ids.iter().filter_map(|id| unit.deliveries.get(*id));
+    let runs = rows.map(|row| row.delivery.run.clone()).filter(|run| !run.is_empty()).collect();
+    let people = load_runs(tx, unit, runs).await?;
     load_contacts(tx, unit, people).await
 }
 
@@ -88,7 +114,8 @@ fn people_of_calls(unit: &Unit<'_>, work: &Work) -> BTreeSet<String> {
     telling.map(|row| row.delivery.contact.clone()).chain(unit.people_of_runs_that_go_on()).collect()
 }
 
-pub(super) async fn load_due(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<Vec<String>> {
+/// Runs whose timers are due come back by their ids, and uncertain deliveries are looked for: what to ask the account.
+pub(super) async fn load_due(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<(Vec<String>, Vec<LookUp>)> {
     let rows = tx.due_runs(DUE_RUNS).await?;
     let ids: Vec<String> = rows.iter().map(|row| row.run.id.clone()).collect();
     let people: BTreeSet<String> = rows.iter().map(|row| row.run.contact.clone()).collect();
@@ -97,16 +124,41 @@ pub(super) async fn load_due(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Re
     }
     need_definitions(unit)?;
     load_contacts(tx, unit, people).await?;
+    let look_ups = look_for_uncertain(tx, unit).await?;
+    Ok((ids, look_ups))
+}
+
+async fn look_for_uncertain(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<Vec<LookUp>> {
     let overdue = tx.overdue_uncertain(DUE_RUNS).await?;
-    let runs: BTreeSet<String> = overdue.iter().map(|row| row.delivery.run.clone()).collect();
-    load_runs(tx, unit, runs).await?;
-    for row in overdue {
-        let id = row.delivery.id.clone();
-        unit.deliveries.entry(id.clone()).or_insert(row);
-        unit.change_delivery(&id, |row| row.delivery.due_at_ms = 0);
-        unit.settle_run(&id, Some(Settlement::Uncertain));
+    if overdue.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(ids)
+    let ids: Vec<String> = overdue.iter().map(|row| row.delivery.id.clone()).collect();
+    let attempts = tx.attempts_of(&ids.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+    let runs = overdue.iter().map(|row| row.delivery.run.clone()).filter(|run| !run.is_empty()).collect();
+    let mut people = load_runs(tx, unit, runs).await?;
+    people.extend(overdue.iter().map(|row| row.delivery.contact.clone()));
+    load_contacts(tx, unit, people).await?;
+    for row in overdue {
+        // One that an item of this very group is about is in there, and may have changed.
+        unit.deliveries.entry(row.delivery.id.clone()).or_insert(row);
+    }
+    let last = |id: &str| attempts.iter().rfind(|attempt| attempt.delivery == id);
+    Ok(ids.iter().filter_map(|id| look_for(unit, id, last(id))).collect())
+}
+
+/// One more look; at the deadline a person is asked as well.
+fn look_for(unit: &mut Unit, id: &str, attempt: Option<&AttemptRow>) -> Option<LookUp> {
+    let now_ms = unit.now_ms;
+    let row = unit.deliveries.get(id).filter(|row| row.delivery.state == DeliveryState::Uncertain)?;
+    let contact = unit.contact(&row.delivery.contact)?;
+    let look_up = LookUp::of_message(row, attempt?, contact, &unit.deployed.catalogue);
+    let mut over = false;
+    unit.change_delivery(id, |row| over = settle::look_again(&mut row.delivery, now_ms));
+    if over {
+        unit.ask_a_person(id);
+    }
+    look_up
 }
 
 /// Loads runs; the people they are about come back.

@@ -10,19 +10,23 @@ use super::couriers::Couriers;
 use super::deployed::{Definition, Deployed, Pinned};
 use super::evaluate;
 use super::fire;
-use super::group::{self, Call, CallResult, Context, Done, Work};
+use super::group::{self, CallResult, Context, Done, Work};
 use super::inbound::Told;
 use super::learn;
 use super::load::Unread;
+use super::lookup::Looking;
 use super::node::Node;
+use super::outbound::Alert;
 use super::redo::{apart, is_conflict, is_refusal};
+use super::scopes::Breakers;
 use super::{Accepted, Busy, Item, Setup, Shared};
 use crate::config::Project;
 use crate::connector::guard::Guard;
 use crate::connector::{Callbell, webhook};
+use crate::delivery::Scope;
 use crate::store::Writer;
 use crate::store::runs::DefinitionRow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -39,16 +43,14 @@ const TRIES: usize = 5;
 const NAP: Duration = Duration::from_secs(1);
 /// Longest sleep while nothing is due at all.
 const IDLE: Duration = Duration::from_secs(30);
-/// Pause before a campaign that the store did not take is tried again.
-const FEED_AGAIN: Duration = Duration::from_secs(2);
 
 pub(super) struct Loop {
     pub(super) setup: Setup,
     pub(super) shared: Arc<Shared>,
     pub(super) writer: Writer,
-    queue: mpsc::WeakSender<Item>,
+    pub(super) queue: mpsc::WeakSender<Item>,
     /// Where calls and campaigns run: beside the loop, which has a thread of its own.
-    beside: Handle,
+    pub(super) beside: Handle,
     pub(super) node: Node,
     pinned: Pinned,
     /// Attempts whose call is open, each with its delivery: an attempt that evidence settled may still wait for its
@@ -56,22 +58,29 @@ pub(super) struct Loop {
     pub(super) open: HashMap<String, String>,
     /// Results that the store did not take yet.
     pub(super) carried: Vec<CallResult>,
-    suspended: bool,
+    pub(super) looking: Looking,
+    pub(super) breakers: Breakers,
+    pub(super) breaker_closed: bool,
+    /// Counts groups: each begins with another channel.
+    pub(super) turn: usize,
+    /// Channels that deliveries wait for, beside those of the project.
+    pub(super) others: BTreeSet<String>,
+    pub(super) alerted: HashSet<Alert>,
     /// Status events may wait for the answers that tell whose they are.
     early: bool,
     pub(super) due_ms: i64,
-    schedule_ms: i64,
+    pub(super) schedule_ms: i64,
     /// How far the store's time is ahead of the process's. What is due is due by the store's time: a sleep by another
     /// clock would end early and find nothing, again and again.
     ahead_ms: i64,
     /// Calls that nobody answers for may stand as `sending`: the store did not take their end yet.
     unsettled: bool,
     /// A task feeds campaigns; another campaign was begun meanwhile.
-    feeding: bool,
+    pub(super) feeding: bool,
     pub(super) feed_again: bool,
     couriers: Couriers,
-    quiet: Vec<oneshot::Sender<Option<i64>>>,
-    drains: Vec<oneshot::Sender<()>>,
+    pub(super) quiet: Vec<oneshot::Sender<Option<i64>>>,
+    pub(super) drains: Vec<oneshot::Sender<()>>,
 }
 
 /// The answers that are owed for a group.
@@ -105,7 +114,12 @@ impl Loop {
             pinned: Pinned::default(),
             open: HashMap::new(),
             carried: Vec::new(),
-            suspended: false,
+            looking: Looking::default(),
+            breakers: Breakers::default(),
+            breaker_closed: false,
+            turn: 0,
+            others: BTreeSet::new(),
+            alerted: HashSet::new(),
             early: false,
             due_ms: 0,
             schedule_ms: 0,
@@ -141,9 +155,9 @@ impl Loop {
                 done => break done?,
             }
         };
-        self.pinned = pinned(open, &deployed);
+        self.pinned = Pinned::of(open, &deployed);
         self.schedule_ms = schedule_ms.unwrap_or(i64::MAX);
-        self.suspended = false;
+        self.alerted.clear();
         self.due_ms = 0;
         self.feed_again = true;
         self.shared.replace(Arc::new(deployed));
@@ -165,7 +179,10 @@ impl Loop {
         tx.insert_definitions(&deployed.definitions.values().map(row).collect::<Vec<_>>()).await?;
         let schedule_ms = fire::deploy(&mut tx, &deployed).await?;
         let open = tx.open_definitions().await?;
-        // A new start, a new configuration: what waited for a person to mend the account is tried again.
+        // A new start, a new configuration: what waited for a person to mend the account is tried again. Lines and
+        // templates that the platform stopped stay paused; what they held is judged again.
+        tx.resume(&[Scope::Account]).await?;
+        self.others = tx.waiting_channels(group::CHANNELS).await?.into_iter().collect();
         tx.release_holds(&["channel_paused", "template_paused", "template_category", "template_changed"]).await?;
         tx.commit().await?;
         Ok((deployed, schedule_ms, open))
@@ -201,7 +218,7 @@ impl Loop {
     }
 
     /// The store's time, as far as the last transaction told.
-    fn now_ms(&self) -> i64 {
+    pub(super) fn now_ms(&self) -> i64 {
         self.setup.clock.now_ms() + self.ahead_ms
     }
 
@@ -231,7 +248,20 @@ impl Loop {
                     work.told.extend(each.map(told));
                     owed.told.push((reply, raw.len()));
                 }
-                Item::Call(result) => work.calls.push(result),
+                Item::Call(result) => {
+                    self.heed(&result);
+                    work.calls.push(result);
+                }
+                Item::LookUp { look_up, reply } => {
+                    self.looking.want(*look_up, Some(reply));
+                    self.due_ms = 0;
+                }
+                Item::Looked(key) => {
+                    self.looking.ended(&key);
+                    if self.looking.wanted() > 0 {
+                        self.due_ms = 0;
+                    }
+                }
                 Item::Change { change, reply } => {
                     work.changes.push(*change);
                     owed.changes.push(reply);
@@ -318,8 +348,13 @@ impl Loop {
             key: &self.shared.key,
             node: &self.node.id,
             free: if claims { (SLOTS + closing).saturating_sub(self.open.len()) } else { 0 },
-            suspended: self.suspended,
             relays: self.setup.outside.relays,
+            turn: self.turn,
+            others: &self.others,
+            breakers: &self.breakers,
+            breaker_closed: self.breaker_closed,
+            looks_waiting: self.looking.wanted(),
+            looks_room: self.looking.room(),
             tick,
             early: self.early,
             calling: !self.open.is_empty(),
@@ -350,6 +385,7 @@ impl Loop {
         }
         done.counted = tx.counted;
         tx.commit().await?;
+        self.breaker_closed = false;
         if fenced {
             self.node.beaten(begun_ms);
         }
@@ -372,20 +408,17 @@ impl Loop {
         Ok(done)
     }
 
-    async fn finish(&mut self, work: Work, owed: Owed, done: Done) {
+    async fn finish(&mut self, work: Work, owed: Owed, mut done: Done) {
         self.shared.load.add(work.arrivals.len(), work.calls.len(), &done);
         for call in &work.calls {
             self.open.remove(&call.attempt);
         }
-        if done.suspend && !self.suspended {
-            self.suspended = true;
-            tracing::error!("the account refused the token: nothing is sent until relance is started with a valid one");
-        }
         self.early = done.early;
         if !done.relayed.is_empty() {
-            self.couriers.see_to(done.relayed);
+            self.couriers.see_to(std::mem::take(&mut done.relayed));
             self.shared.board.nudge();
         }
+        self.take_note(&mut done);
         let mut accepted = done.accepted.into_iter();
         for (reply, bytes) in owed.events {
             self.release(bytes);
@@ -443,61 +476,6 @@ impl Loop {
     fn release(&self, bytes: usize) {
         self.shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
-
-    /// The call runs beside the loop; its result is an item of a later group. It is never cancelled.
-    pub(super) fn begin_call(&mut self, call: Call) {
-        let (Some(callbell), Some(queue)) = (self.setup.callbell.clone(), self.queue.upgrade()) else { return };
-        self.open.insert(call.attempt.clone(), call.delivery.clone());
-        self.beside.spawn(async move {
-            let Call { delivery, attempt, n, form, started_at_ms, body } = call;
-            let outcome = callbell.send(body).await;
-            let result = CallResult { delivery, attempt, n, form, started_at_ms, outcome };
-            let _ = queue.send(Item::Call(result)).await;
-        });
-    }
-
-    /// Sees to it that a campaign with rows left is fed, by one task at a time.
-    fn feed(&mut self) {
-        if self.feeding || !self.feed_again || self.shared.draining.load(Ordering::SeqCst) {
-            return;
-        }
-        let Some(queue) = self.queue.upgrade() else { return };
-        (self.feeding, self.feed_again) = (true, false);
-        let shared = self.shared.clone();
-        let root = self.setup.root.clone();
-        self.beside.spawn(async move {
-            let fed = campaign::feed(&shared, &root, &queue).await;
-            let again = fed.is_err();
-            if let Err(error) = fed {
-                tracing::warn!(error = format!("{error:#}"), "a campaign could not go on: it is tried again soon");
-                tokio::time::sleep(FEED_AGAIN).await;
-            }
-            let _ = queue.send(Item::Fed { again }).await;
-        });
-    }
-
-    fn answer_quiet(&mut self) {
-        // Who works beside the loop keeps it awake, and is due by its own clock.
-        let Some(beside_ms) = self.shared.board.rests_until_ms() else { return };
-        let due_ms = self.due_ms.min(self.schedule_ms).min(beside_ms);
-        let busy = !self.open.is_empty() || self.feeding || self.feed_again || !self.carried.is_empty();
-        if busy || due_ms <= self.now_ms() {
-            return;
-        }
-        let next = Some(due_ms).filter(|due_ms| *due_ms < i64::MAX);
-        for reply in self.quiet.drain(..) {
-            let _ = reply.send(next);
-        }
-    }
-
-    async fn answer_drains(&mut self) {
-        if !self.drains.is_empty() && self.open.is_empty() && self.carried.is_empty() {
-            self.leave().await;
-            for reply in self.drains.drain(..) {
-                let _ = reply.send(());
-            }
-        }
-    }
 }
 
 /// Runs the loop on a thread and a runtime of its own. Each statement is an answer waited for: between requests and
@@ -513,13 +491,4 @@ pub(super) fn on_own_thread<F: Future<Output = ()>>(task: impl FnOnce() -> F + S
     };
     std::thread::Builder::new().name("engine".into()).spawn(run)?;
     Ok(())
-}
-
-fn pinned(open: Vec<DefinitionRow>, deployed: &Deployed) -> Pinned {
-    let current: HashSet<&str> = deployed.definitions.values().map(|definition| definition.hash.as_str()).collect();
-    let mut pinned = Pinned::default();
-    for row in open.into_iter().filter(|row| !current.contains(row.hash.as_str())) {
-        pinned.put(row.hash.clone(), Definition::stored(row));
-    }
-    pinned
 }

@@ -12,6 +12,7 @@
 pub mod account;
 pub mod advance;
 pub mod audience;
+mod beside;
 mod board;
 pub mod calendar;
 mod campaign;
@@ -23,6 +24,7 @@ pub mod deployed;
 pub mod drift;
 mod early;
 mod evaluate;
+mod evidence;
 mod fire;
 mod group;
 mod hand_on;
@@ -30,15 +32,20 @@ pub mod import;
 mod inbound;
 pub mod learn;
 mod load;
+mod lookup;
 mod loops;
 mod node;
 mod observe;
+mod operator;
+mod outbound;
 mod redo;
+mod scopes;
 mod submit;
 mod take_back;
 mod unit;
 
 pub use group::Accepted;
+pub use operator::{Answer, NotSettled};
 pub(crate) use submit::{Submission, Submitted};
 pub(crate) use take_back::TakenBack;
 
@@ -190,6 +197,13 @@ enum Item {
     Fed {
         again: bool,
     },
+    /// The account is to be asked for a person; answered when that is over.
+    LookUp {
+        look_up: Box<lookup::LookUp>,
+        reply: oneshot::Sender<()>,
+    },
+    /// A look-up is over.
+    Looked(String),
     /// Answered when nothing is under way and nothing is due.
     Quiet(oneshot::Sender<Option<i64>>),
     /// The clock was moved.

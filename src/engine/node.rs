@@ -15,8 +15,8 @@
 
 use super::group::{Call, CallResult};
 use super::loops::Loop;
-use crate::delivery::{DeliveryState, Outcome};
-use crate::outbox::settle::RECONCILE_MS;
+use crate::delivery::Outcome;
+use crate::outbox::settle;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -166,9 +166,7 @@ impl Loop {
             let mut left = tx.unfinished_calls(&self.node.id, TAKE_OVER + self.open.len()).await?;
             left.retain(|row| !self.open.values().any(|open| *open == row.delivery.id));
             for row in &mut left {
-                row.delivery.state = DeliveryState::Uncertain;
-                row.delivery.reason = "the process ended while the call was open".into();
-                row.delivery.due_at_ms = tx.now_ms + RECONCILE_MS;
+                settle::doubt(&mut row.delivery, "the process ended while the call was open".into(), tx.now_ms);
             }
             tx.update_deliveries(&left.iter().collect::<Vec<_>>()).await?;
             tx.commit().await?;
@@ -211,11 +209,11 @@ impl Loop {
     }
 
     fn give_up(&mut self, call: Call) {
-        let Call { delivery, attempt, n, form, started_at_ms, .. } = call;
+        let Call { delivery, channel, attempt, n, form, started_at_ms, .. } = call;
         self.open.insert(attempt.clone(), delivery.clone());
         let error = "not called: this server was not sure of its right to".to_owned();
         let outcome = Outcome::NotSent { error, retry_after_ms: None, status: None };
-        self.carried.push(CallResult { delivery, attempt, n, form, started_at_ms, outcome });
+        self.carried.push(CallResult { delivery, channel, attempt, n, form, started_at_ms, outcome });
     }
 
     /// Says goodbye: the others need not wait until this node falls silent.

@@ -55,7 +55,7 @@ pub(super) struct Numbered {
 }
 
 /// What became of a submission.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Submitted {
     /// On disk; what the caller is answered.
     Taken { answer: Value },
@@ -65,6 +65,8 @@ pub(crate) enum Submitted {
     OtherBody,
     /// Plain text, and the person's window is not known to be open. Nothing is stored.
     WindowClosed,
+    /// As `WindowClosed`, and the account was never asked for this person on this line.
+    WindowUnknown { person: Box<Contact>, channel: String },
     /// Something it refers to does not exist. Nothing is stored.
     Refused(Refusal),
 }
@@ -98,7 +100,19 @@ impl Engine {
     /// As [`Engine::accept`].
     pub(crate) async fn submit(&self, submission: Submission, bytes: usize) -> Result<Submitted, Busy> {
         let _room = Room::take(&self.shared.waiting_bytes, bytes)?;
-        let numbered = Numbered { id: self.shared.clock.new_id(), asked: Arc::new(submission) };
+        let asked = Arc::new(submission);
+        let submitted = self.offer_submission(&asked).await?;
+        let Submitted::WindowUnknown { person, channel } = submitted else { return Ok(submitted) };
+        // Plain text is not refused for what the account may still tell.
+        self.look_up(&person, &channel).await?;
+        match self.offer_submission(&asked).await? {
+            Submitted::WindowUnknown { .. } => Ok(Submitted::WindowClosed),
+            submitted => Ok(submitted),
+        }
+    }
+
+    async fn offer_submission(&self, asked: &Arc<Submission>) -> Result<Submitted, Busy> {
+        let numbered = Numbered { id: self.shared.clock.new_id(), asked: asked.clone() };
         let (reply, answer) = oneshot::channel();
         let change = Box::new(Change::Submit(numbered));
         self.queue.try_send(Item::Change { change, reply }).map_err(|_| Busy)?;
@@ -211,7 +225,7 @@ pub(super) fn apply(submission: &Numbered, unit: &mut Unit<'_>) -> anyhow::Resul
     let message = wire::message_of(request, locked);
     let known = unit.contact_by(&submission.keys()).cloned();
     if !submission.asked.late && !may_leave(&message, known.as_ref(), &channel, unit) {
-        return Ok(Submitted::WindowClosed);
+        return Ok(closed(submission, known, channel, unit));
     }
     let contact = keep_person(submission, known, unit);
     let answer = answer(&submission.id, &contact, request);
@@ -267,15 +281,28 @@ fn may_leave(message: &Message, person: Option<&Contact>, channel: &str, unit: &
     person.is_some_and(|person| window::open(unit.line(&person.id, channel), unit.now_ms))
 }
 
+/// Whether the window is known to be closed, or merely not known.
+fn closed(submission: &Numbered, known: Option<Contact>, channel: String, unit: &Unit<'_>) -> Submitted {
+    let line = known.as_ref().map(|contact| unit.line(&contact.id, &channel)).unwrap_or_default();
+    if line.last_inbound_ms.or(line.refused_at_ms).or(line.asked_at_ms).is_some() {
+        return Submitted::WindowClosed;
+    }
+    let person = known.unwrap_or_else(|| named(submission));
+    Submitted::WindowUnknown { person: Box::new(person), channel }
+}
+
+/// The person as far as the request names them.
+fn named(submission: &Numbered) -> Contact {
+    let bsuid = match &submission.asked.request.to {
+        Recipient::Bsuid(bsuid) => Some(bsuid.clone()),
+        Recipient::Phone(_) => None,
+    };
+    Contact { phone: submission.phone(), bsuid, ..Contact::default() }
+}
+
 /// The person, made known if need be; the caller's word is the proof of consent, unless there is one already.
 fn keep_person(submission: &Numbered, known: Option<Contact>, unit: &mut Unit<'_>) -> Contact {
-    let mut contact = known.unwrap_or_else(|| {
-        let bsuid = match &submission.asked.request.to {
-            Recipient::Bsuid(bsuid) => Some(bsuid.clone()),
-            Recipient::Phone(_) => None,
-        };
-        Contact { id: unit.clock.new_id(), phone: submission.phone(), bsuid, ..Contact::default() }
-    });
+    let mut contact = known.unwrap_or_else(|| Contact { id: unit.clock.new_id(), ..named(submission) });
     if submission.asked.request.optin && contact.consent.is_none() {
         contact.consent = Some(Consent { proof: format!("gateway {}", submission.id), at_ms: unit.now_ms });
     }

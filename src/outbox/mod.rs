@@ -3,7 +3,11 @@
 //!
 //! Invariant: no byte is written before the attempt is committed; a call in doubt is never made again by itself.
 
+pub mod breaker;
 pub mod gate;
 pub mod rates;
+#[cfg(test)]
+mod samples;
 pub mod settle;
+mod verdict;
 pub mod window;

@@ -51,11 +51,17 @@ static INSERT_ATTEMPTS: Statement = Statement::new(
 );
 
 static END_ATTEMPTS: Statement = Statement::new(
-    "update attempt set ended_at_ms = r.ended_at_ms, outcome = r.outcome, http_status = r.http_status, code = r.code,
+    "update attempt set ended_at_ms = r.ended_at_ms,
+        outcome = case when attempt.outcome = 'accepted' then attempt.outcome else r.outcome end, http_status = r.http_status, code = r.code,
         error = r.error, message_uuid = coalesce(r.message_uuid, attempt.message_uuid)
      from {rows: id text, ended_at_ms bigint, outcome text, http_status bigint, code bigint, error text,
         message_uuid text} r
      where attempt.id = r.id",
+);
+
+static PROVE: Statement = Statement::new(
+    "update attempt set outcome = 'accepted', message_uuid = coalesce(attempt.message_uuid, r.message_uuid)
+     from {rows: id text, message_uuid text} r where attempt.id = r.id",
 );
 
 static ADD_STATUSES: Statement = Statement::new(
@@ -128,6 +134,7 @@ impl Tx<'_> {
         self.write(&INSERT_ATTEMPTS, rows).await.map(drop)
     }
 
+    /// Writes how calls ended; what evidence has proven stays proven.
     pub(crate) async fn end_attempts(&mut self, ends: &[AttemptEnd]) -> anyhow::Result<()> {
         let mut rows = Rows::default();
         for end in ends {
@@ -142,6 +149,20 @@ impl Tx<'_> {
             ]);
         }
         self.write(&END_ATTEMPTS, rows).await.map(drop)
+    }
+
+    /// Notes evidence that the vendor took these (attempt, message uuid): whatever their call told, or tells yet.
+    pub(crate) async fn prove_attempts(&mut self, proven: &[(String, Option<String>)]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        proven.iter().for_each(|(id, uuid)| rows.push(&[id.into(), uuid.as_deref().into()]));
+        self.write(&PROVE, rows).await.map(drop)
+    }
+
+    /// The attempts of these deliveries, by delivery and number.
+    pub(crate) async fn attempts_of(&mut self, deliveries: &[&str]) -> anyhow::Result<Vec<AttemptRow>> {
+        let mut rows = Rows::default();
+        deliveries.iter().for_each(|id| rows.push(&[(*id).into()]));
+        self.fetch(&ATTEMPTS_OF, rows).await?.iter().map(read_attempt).collect()
     }
 
     /// Attempts by the vendor's uuid or by their own id.

@@ -49,22 +49,24 @@ static UPSERT: Statement = Statement::new(
 );
 
 static LINES: Statement = Statement::new(
-    "select l.contact, l.channel, l.last_inbound_ms, l.refused_at_ms, l.asked_at_ms, l.tat_us
+    "select l.contact, l.channel, l.last_inbound_ms, l.refused_at_ms, l.asked_at_ms, l.tat_us, l.sent_at_ms
      from {rows: contact text} r join line l on l.contact = r.contact",
 );
 
 static UPSERT_LINES: Statement = Statement::new(
-    "insert into line (contact, channel, last_inbound_ms, refused_at_ms, asked_at_ms, tat_us)
-     select contact, channel, last_inbound_ms, refused_at_ms, asked_at_ms, tat_us
+    "insert into line (contact, channel, last_inbound_ms, refused_at_ms, asked_at_ms, tat_us, sent_at_ms)
+     select contact, channel, last_inbound_ms, refused_at_ms, asked_at_ms, tat_us, sent_at_ms
      from {rows: contact text, channel text, last_inbound_ms bigint, refused_at_ms bigint, asked_at_ms bigint,
-        tat_us bigint} r where true
+        tat_us bigint, sent_at_ms bigint} r where true
      on conflict (contact, channel) do update set
         last_inbound_ms = case when line.last_inbound_ms > excluded.last_inbound_ms then line.last_inbound_ms
             else coalesce(excluded.last_inbound_ms, line.last_inbound_ms) end,
         refused_at_ms = case when line.refused_at_ms > excluded.refused_at_ms then line.refused_at_ms
             else coalesce(excluded.refused_at_ms, line.refused_at_ms) end,
         asked_at_ms = coalesce(excluded.asked_at_ms, line.asked_at_ms),
-        tat_us = coalesce(excluded.tat_us, line.tat_us)",
+        tat_us = case when line.tat_us is null or excluded.tat_us > line.tat_us then excluded.tat_us
+            else line.tat_us end,
+        sent_at_ms = coalesce(excluded.sent_at_ms, line.sent_at_ms)",
 );
 
 static ALL: Statement = Statement::new(
@@ -112,8 +114,8 @@ impl Tx<'_> {
         self.fetch(&LINES, rows).await?.iter().map(read_line).collect()
     }
 
-    /// Writes lines; what is not known of one leaves what is stored, and instants only move forward: another node may have
-    /// been told of a later one.
+    /// Writes lines; what is not known of one leaves what is stored, instants only move forward (another node may have been
+    /// told of a later one), and a bucket is never refilled.
     pub(crate) async fn upsert_lines(&mut self, lines: &[(String, String, Line)]) -> anyhow::Result<()> {
         let mut rows = Rows::default();
         for (contact, channel, line) in lines {
@@ -124,6 +126,7 @@ impl Tx<'_> {
                 line.refused_at_ms.into(),
                 line.asked_at_ms.into(),
                 line.tat_us.into(),
+                line.sent_at_ms.into(),
             ]);
         }
         self.write(&UPSERT_LINES, rows).await.map(drop)
@@ -204,6 +207,7 @@ fn read_line(row: &AnyRow) -> anyhow::Result<(String, String, Line)> {
         refused_at_ms: row.try_get(3)?,
         asked_at_ms: row.try_get(4)?,
         tat_us: row.try_get(5)?,
+        sent_at_ms: row.try_get(6)?,
     };
     Ok((row.try_get(0)?, row.try_get(1)?, line))
 }

@@ -26,6 +26,8 @@ pub struct DeliveryFilter {
     pub state: Option<DeliveryState>,
     pub run: Option<String>,
     pub contact: Option<String>,
+    /// Only older ones than this.
+    pub before: Option<String>,
     pub limit: u32,
 }
 
@@ -41,7 +43,10 @@ macro_rules! delivery_columns {
 /// A line has one head: the oldest delivery that is neither finished nor stepped aside. A call under way, or an
 /// uncertain one before its deadline, blocks all of them.
 static CLAIM: Statement = Statement::new(concat!(
-    "select ", delivery_columns!(), ", c.data, l.last_inbound_ms, l.refused_at_ms, l.asked_at_ms, l.tat_us
+    "select ",
+    delivery_columns!(),
+    ", c.data, l.last_inbound_ms, l.refused_at_ms, l.asked_at_ms, l.tat_us,
+        l.sent_at_ms
      from delivery d
      join contact c on c.id = d.contact
      left join line l on l.contact = d.contact and l.channel = d.channel
@@ -49,8 +54,9 @@ static CLAIM: Statement = Statement::new(concat!(
         and not exists (select 1 from delivery e
             where e.contact = d.contact and e.channel = d.channel and e.id <> d.id
             and e.state in ('queued', 'held', 'sending', 'uncertain')
-            and (e.state = 'sending' or (e.state = 'uncertain' and e.due_at_ms > $1)
-                or (e.state in ('queued', 'held') and e.reason not in ('window_closed', 'template_paused', 'template_category')
+            and (e.state = 'sending' or (e.state = 'uncertain' and e.reconcile_until_ms > $1)
+                or (e.state in ('queued', 'held') and e.reason not in
+                        ('window_closed', 'template_paused', 'template_category', 'template_changed', 'quiet_hours', 'cap')
                     and (e.line_at_ms < d.line_at_ms or (e.line_at_ms = d.line_at_ms and e.id < d.id)))))
      order by d.due_at_ms, d.id limit $2 {skip locked d}"
 ));
@@ -78,11 +84,12 @@ static INSERT: Statement = Statement::new(
 
 static UPDATE: Statement = Statement::new(
     "update delivery set state = r.state, reason = r.reason, form = r.form, due_at_ms = r.due_at_ms,
+        expires_at_ms = r.expires_at_ms,
         line_at_ms = r.line_at_ms, fallback_used = r.fallback_used, attempts = r.attempts, retries = r.retries,
         status = r.status, reconcile_until_ms = r.reconcile_until_ms, looks = r.looks, probable = r.probable,
         possible_duplicate = r.possible_duplicate, duplicate_confirmed = r.duplicate_confirmed
-     from {rows: id text, was text, state text, reason text, form text, due_at_ms bigint, line_at_ms bigint,
-        fallback_used bigint, attempts bigint, retries bigint, status text, reconcile_until_ms bigint, looks bigint,
+     from {rows: id text, was text, state text, reason text, form text, due_at_ms bigint, expires_at_ms bigint,
+        line_at_ms bigint, fallback_used bigint, attempts bigint, retries bigint, status text, reconcile_until_ms bigint, looks bigint,
         probable text, possible_duplicate bigint, duplicate_confirmed bigint} r
      where delivery.id = r.id and delivery.state = r.was",
 );
@@ -104,6 +111,24 @@ static RELEASE_REASONS: Statement = Statement::new(
     "update delivery set state = 'queued', reason = '', due_at_ms = r.now_ms, line_at_ms = r.now_ms
      from {rows: reason text, now_ms bigint} r
      where delivery.state in ('queued', 'held') and delivery.state = 'held' and delivery.reason = r.reason",
+);
+
+static RELEASE_UNKNOWN: Statement = Statement::new(
+    "update delivery set state = 'queued', reason = '', due_at_ms = r.now_ms
+     from {rows: contact text, channel text, now_ms bigint} r
+     where delivery.contact = r.contact and delivery.channel = r.channel
+        and delivery.state in ('queued', 'held', 'sending', 'uncertain') and delivery.state = 'held'
+        and delivery.reason = 'contact_unknown'",
+);
+
+/// From one channel to the next, by the index: as many steps as there are channels, however many deliveries wait.
+static CHANNELS: Statement = Statement::new(
+    "with recursive found (channel) as (
+        select min(d.channel) from delivery d where d.state in ('queued', 'held')
+        union all
+        select (select min(d.channel) from delivery d where d.state in ('queued', 'held') and d.channel > found.channel)
+        from found where found.channel is not null)
+     select channel from found where channel is not null and $1 = $1 limit $2",
 );
 
 static UNFINISHED: Statement = Statement::new(concat!(
@@ -128,10 +153,10 @@ static NEXT_DUE: Statement = Statement::new(
 static LIST: Statement = Statement::new(concat!(
     "select ",
     delivery_columns!(),
-    " from delivery d, {rows: state text, run text, contact text, n bigint} r
-     where (r.state is null or d.state = r.state) and (r.run is null or d.run = r.run)
+    " from delivery d, {rows: state text, run text, contact text, before text, n bigint} r
+     where (r.before is null or d.id < r.before) and (r.state is null or d.state = r.state) and (r.run is null or d.run = r.run)
         and (r.contact is null or d.contact = r.contact)
-     order by d.id desc limit (select n from {rows: state text, run text, contact text, n bigint} q)"
+     order by d.id desc limit (select n from {rows: state text, run text, contact text, before text, n bigint} q)"
 ));
 
 impl Tx<'_> {
@@ -151,6 +176,7 @@ impl Tx<'_> {
                     refused_at_ms: row.try_get(30)?,
                     asked_at_ms: row.try_get(31)?,
                     tat_us: row.try_get(32)?,
+                    sent_at_ms: row.try_get(33)?,
                 },
             })
         };
@@ -159,7 +185,7 @@ impl Tx<'_> {
         query.fetch_all(&mut *self.tx).await?.iter().map(due).collect()
     }
 
-    /// Uncertain deliveries whose deadline has passed.
+    /// Uncertain deliveries that are to be looked for, or whose deadline has passed.
     pub(crate) async fn overdue_uncertain(&mut self, most: usize) -> anyhow::Result<Vec<DeliveryRow>> {
         let now_ms = self.now_ms;
         self.due(&OVERDUE_UNCERTAIN, now_ms, most).await?.iter().map(read_delivery).collect()
@@ -180,6 +206,7 @@ impl Tx<'_> {
 
     pub(crate) async fn insert_deliveries(&mut self, deliveries: &[Delivery]) -> anyhow::Result<()> {
         let mut rows = Rows::default();
+        self.planned_by.extend(deliveries.iter().map(|delivery| delivery.channel.clone()));
         for delivery in deliveries {
             rows.push(&[
                 (&delivery.id).into(),
@@ -213,6 +240,7 @@ impl Tx<'_> {
                 (&delivery.reason).into(),
                 delivery.form.map(Form::as_str).into(),
                 delivery.due_at_ms.into(),
+                delivery.expires_at_ms.into(),
                 delivery.line_at_ms.into(),
                 delivery.fallback_used.into(),
                 delivery.attempts.into(),
@@ -248,6 +276,18 @@ impl Tx<'_> {
         let mut rows = Rows::default();
         lines.iter().for_each(|(contact, channel)| rows.push(&[contact.into(), channel.into(), self.now_ms.into()]));
         self.write(&RELEASE_WINDOW_HOLDS, rows).await.map(drop)
+    }
+
+    /// Queues again, each at its place, what was held while the account was asked for these (contact, channel) pairs.
+    pub(crate) async fn release_unknown(&mut self, lines: &[(String, String)]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        lines.iter().for_each(|(contact, channel)| rows.push(&[contact.into(), channel.into(), self.now_ms.into()]));
+        self.write(&RELEASE_UNKNOWN, rows).await.map(drop)
+    }
+
+    /// The channels that anything waits for, listed in the project or not.
+    pub(crate) async fn waiting_channels(&mut self, most: usize) -> anyhow::Result<Vec<String>> {
+        self.due(&CHANNELS, 0, most).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
     /// Queues again what is held for one of these reasons.
@@ -297,6 +337,7 @@ impl Store {
             filter.state.map(DeliveryState::as_str).into(),
             filter.run.as_deref().into(),
             filter.contact.as_deref().into(),
+            filter.before.as_deref().into(),
             filter.limit.into(),
         ]);
         self.read(&LIST, rows).await?.iter().map(read_delivery).collect()

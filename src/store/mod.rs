@@ -8,6 +8,7 @@ pub mod account;
 pub mod alerts;
 pub mod aliases;
 pub mod attempts;
+pub mod audit;
 pub mod contacts;
 pub mod deliveries;
 pub mod dialect;
@@ -28,6 +29,7 @@ use anyhow::{Context as _, bail};
 use dialect::{Dialect, Kind, SIZES, Statement};
 use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
 use sqlx::{AnyConnection, AnyPool, Arguments as _, Connection as _, Executor as _, Row as _};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +71,8 @@ pub struct Tx<'w> {
     pub counted: Counted,
     /// Messages of the gateway that ended in this transaction without having been sent.
     pub(crate) ended: Vec<Delivery>,
+    /// Channels that deliveries were planned on in this transaction.
+    pub(crate) planned_by: BTreeSet<String>,
 }
 
 /// A guard was broken: another writer moved the row since it was read. The group is rolled back and done again.
@@ -162,7 +166,8 @@ impl Writer {
             }
             _ => self.clock.now_ms(),
         };
-        Ok(Tx { tx, dialect: self.dialect, now_ms, counted: Counted::default(), ended: Vec::new() })
+        let counted = Counted::default();
+        Ok(Tx { tx, dialect: self.dialect, now_ms, counted, ended: Vec::new(), planned_by: BTreeSet::new() })
     }
 
     /// Opens the connection anew after an error that may have broken it. The old one goes first: the database then

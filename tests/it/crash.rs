@@ -200,6 +200,60 @@ async fn kill_9_in_the_middle_of_1000_events_loses_and_doubles_nothing() {
     cycles(Site::of("shop"), None, times(3), 1000).await;
 }
 
+/// Every delivery, newest first.
+async fn all_deliveries(site: &Site) -> Vec<Value> {
+    let mut all: Vec<Value> = Vec::new();
+    loop {
+        let before = all.last().map_or_else(String::new, |last| format!("&before={}", last["id"].as_str().unwrap()));
+        let page = site.deliveries(&format!("limit=1000{before}")).await;
+        match page.is_empty() {
+            true => return all,
+            false => all.extend(page),
+        }
+    }
+}
+
+/// Answers lost after acceptance, events doubled and shuffled, kills in between. `RELANCE_TEST_CHAOS` sets the number of
+/// messages; the promise is kept at 2,000.
+#[tokio::test]
+async fn lost_answers_shuffled_events_and_kills_leave_no_message_lost_or_twice() {
+    const KILLS: usize = 4;
+    let size: usize = number("RELANCE_TEST_CHAOS").unwrap_or(240).try_into().unwrap();
+    let mut moments = moments();
+    let site = Arc::new(Site::of("shop"));
+    let _sandbox = site.sandbox().await;
+    let faults = json!({ "seed": moments.random_range(1..1_000_000), "delay": 40, "dropped_answer": { "percent": 5 },
+        "duplicate": { "percent": 50 }, "reordered": { "percent": 50 } });
+    site.turn("faults", &faults).await;
+    let (begun, mut serve) = (std::time::Instant::now(), site.serve().await);
+    for part in 0..KILLS {
+        let orders = Orders::new(part * size / KILLS..(part + 1) * size / KILLS);
+        let at = moments.random_range(size / KILLS / 10..size / KILLS * 8 / 10);
+        kill_while_posting(&site, serve, &orders, at, moments.random_range(0..20)).await;
+        serve = site.serve().await;
+        orders.post(&site).await;
+        site.drained().await;
+    }
+    let counted = counted(&site, "order").await;
+    let doubtful = uncertain(&site, "order_id").await;
+    what_arrived_becomes_known(&site, &doubtful, &counted).await;
+    let doubtful = uncertain(&site, "order_id").await;
+    let all = all_deliveries(&site).await;
+    assert_eq!(all.len(), size);
+    assert!(all.iter().all(|row| row["state"] == "accepted" || row["state"] == "uncertain"), "0 lost");
+    let flagged = all.iter().filter(|row| row["duplicate_confirmed"] == true).count();
+    let twice = counted.values().filter(|count| **count > 1).count();
+    assert_eq!((twice, flagged), (0, 0), "nothing is sent twice by itself");
+    judge(0..size, &doubtful, counted);
+    let in_doubt = |row: &&Value| row["attempts"].as_array().unwrap().iter().any(|one| one["http_status"].is_null());
+    let (doubts, left) = (all.iter().filter(in_doubt).count(), doubtful.len());
+    eprintln!("{size} messages, {KILLS} kills: {doubts} in doubt, {left} left to a person, {:?}", begun.elapsed());
+    assert!(doubts >= size / 40, "answers were lost: {doubts}");
+    // Of a few hundred, one that a kill cut off on its way may be left.
+    assert!(left * 100 <= doubts.max(100), "{left} of {doubts} are left to a person");
+    drop(serve);
+}
+
 /// A site whose rows are on PostgreSQL, as long as the database lives.
 fn on_postgres() -> (Site, Database) {
     let (mut site, database) = (Site::of("shop"), Database::postgres());

@@ -77,9 +77,17 @@ pub(crate) struct Plan {
     lock: Vec<LockedTemplate>,
     files: Files,
     audiences: Vec<(String, Vec<u8>)>,
+    /// The platform's limit of one person holds; else a person gets whatever is due at once.
+    spaced: bool,
 }
 
 impl Plan {
+    /// As in production, one person gets messages only so fast.
+    pub(crate) fn spaced(mut self) -> Self {
+        self.spaced = true;
+        self
+    }
+
     /// `workflows/<id>.yaml`.
     pub(crate) fn workflow(mut self, id: &str, text: &str) -> Self {
         self.files.insert(format!("workflows/{id}.yaml"), unindent(text));
@@ -189,6 +197,7 @@ impl Plan {
             vendor: format!("http://{address}/v1"),
             root,
             files,
+            spaced: self.spaced,
             token: "token",
             life: None,
             peer: None,
@@ -239,6 +248,7 @@ pub(crate) struct World {
     vendor: String,
     root: TempDir,
     files: Files,
+    spaced: bool,
     /// What the engine shows the vendor; anything but `token` is refused with 401.
     pub(crate) token: &'static str,
     life: Option<Life>,
@@ -297,6 +307,7 @@ impl World {
             lock: Vec::new(),
             files: Files::new(),
             audiences: Vec::new(),
+            spaced: false,
         }
     }
 
@@ -477,7 +488,7 @@ impl World {
         self.lives.set(self.lives.get() + 1);
         let name = format!("life_{}", self.lives.get());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let (url, project) = (self.database.url_as(&name), read(&self.files));
+        let (url, project) = (self.database.url_as(&name), self.lifted(read(&self.files)));
         let (clock, root) = (self.clock.clone(), self.root.path().to_owned());
         let callbell = Callbell::new(&self.vendor, Some(Secret::new(self.token))).unwrap();
         let begin = move || {
@@ -528,12 +539,20 @@ impl World {
     }
 
     pub(crate) async fn deploy(&self) {
-        self.deploy_project(read(&self.files)).await;
+        self.deploy_project(self.lifted(read(&self.files))).await;
     }
 
     /// As [`World::deploy`], for what the checks would complain of: the account changed its mind after them.
     pub(crate) async fn deploy_unchecked(&self) {
-        self.deploy_project(relance::workflow::load(&self.files).project.unwrap()).await;
+        self.deploy_project(self.lifted(relance::workflow::load(&self.files).project.unwrap())).await;
+    }
+
+    /// The project without the limit of one person, unless the test is about it.
+    fn lifted(&self, mut project: Project) -> Project {
+        if !self.spaced {
+            project.settings.callbell.person = None;
+        }
+        project
     }
 
     async fn deploy_project(&self, project: Project) {
@@ -566,7 +585,20 @@ impl World {
         self.within(question(self.engine().store().clone())).await.unwrap()
     }
 
+    /// Turns a switch of the fake vendor.
+    pub(crate) async fn turn(&self, switch: &str, body: Value) {
+        let url = format!("{}/sandbox/{switch}", self.vendor.trim_end_matches("/v1"));
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let answer = client.post(url).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+    }
+
     // --- what came of it ------------------------------------------------------------------------------------------
+
+    /// How often the vendor was called to send something.
+    pub(crate) fn sends(&self) -> usize {
+        self.sandbox.calls().iter().filter(|(_, call)| call.path == "/v1/messages/send").count()
+    }
 
     /// What the vendor took of us, oldest first.
     pub(crate) fn messages(&self) -> Vec<SandboxMessage> {
@@ -761,8 +793,9 @@ impl Gate {
 }
 
 async fn hold(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let is_send = request.uri().path().ends_with("/messages/send");
     let response = next.run(request).await;
-    if gate.0.borrow().closed {
+    if is_send && gate.0.borrow().closed {
         gate.0.send_modify(|held| held.waiting += 1);
         let _ = gate.0.subscribe().wait_for(|held| !held.closed).await;
     }

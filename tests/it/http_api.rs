@@ -126,6 +126,39 @@ async fn a_run_is_shown_with_its_event_its_story_and_its_messages() {
 }
 
 #[tokio::test]
+async fn what_is_settled_and_resumed_by_hand_says_what_stands_in_its_way() {
+    let stand = Stand::new(Mode::Serve).await;
+    trigger(&stand, "order.paid", &[], &order(12)).await;
+    stand.engine.quiet().await;
+    let id = stand.api("/api/deliveries").await.json()["deliveries"][0]["id"].as_str().unwrap().to_owned();
+    let post = async |path: &str, body: &str| {
+        let request = stand.request(Method::POST, path).bearer_auth(TOKEN).header("content-type", "application/json");
+        send(request.body(body.to_owned())).await
+    };
+    let refused = post(&format!("/api/deliveries/{id}/settle"), r#"{"answer": "resend"}"#).await;
+    assert_eq!(refused.refused(), 409);
+    assert!(refused.text.contains("uncertain"), "{}", refused.text);
+    assert_eq!(post("/api/deliveries/none/settle", r#"{"answer": "give_up"}"#).await.refused(), 404);
+    for body in ["", "{}", r#"{"answer": "sent"}"#, r#"{"answer": "resend", "x": 1}"#] {
+        assert_eq!(post(&format!("/api/deliveries/{id}/settle"), body).await.refused(), 400, "{body}");
+    }
+    assert_eq!(stand.api("/api/pauses").await.json(), json!({ "version": 1, "pauses": [] }));
+    for scope in ["account", "channel:main", "template:0123"] {
+        let resumed = post("/api/resume", &json!({ "scope": scope }).to_string()).await;
+        assert_eq!(resumed.json(), json!({ "version": 1, "resumed": 0 }), "{scope}");
+    }
+    assert_eq!(post("/api/resume", r#"{"scope": "everything"}"#).await.refused(), 400);
+    let unnamed = stand.request(Method::POST, "/api/resume").bearer_auth(TOKEN).body(r#"{"scope": "account"}"#);
+    assert_eq!(send(unnamed).await.refused(), 415);
+    let nobody = stand.request(Method::POST, "/api/resume").header("content-type", "application/json");
+    assert_eq!(send(nobody.body(r#"{"scope": "account"}"#)).await.refused(), 401);
+    let audit = stand.engine.store().audit(10).await.unwrap();
+    let acts: Vec<_> = audit.iter().map(|row| (row.who.as_str(), row.subject.as_str())).collect();
+    let who = "RELANCE_TOKEN";
+    assert_eq!(acts, [(who, "template:0123"), (who, "channel:main"), (who, "account")]);
+}
+
+#[tokio::test]
 async fn lists_are_filtered_and_say_what_they_know() {
     let stand = Stand::new(Mode::Serve).await;
     for total in 11..14 {

@@ -15,6 +15,7 @@ mod engine_campaigns;
 mod engine_messages;
 mod engine_nodes;
 mod engine_observing;
+mod engine_outbound;
 mod engine_people;
 mod engine_sending;
 mod engine_starting;

@@ -135,8 +135,9 @@ fn json(body: &[u8]) -> Option<Value> {
     serde_json::from_slice(body).ok()
 }
 
-/// `Retry-After`, at most one hour. A date counts from the answer's own `Date`, so that two clocks never matter.
-fn wait_ms(retry_after: Option<&str>, date: Option<&str>) -> Option<i64> {
+/// `Retry-After` in milliseconds, at most one hour. A date counts from the answer's own `Date`, so that two clocks never
+/// matter; `None` when it cannot be read.
+pub fn wait_ms(retry_after: Option<&str>, date: Option<&str>) -> Option<i64> {
     let text = retry_after?.trim();
     if let Ok(seconds) = text.parse::<f64>() {
         let known = seconds.is_finite() && seconds >= 0.0;

@@ -8,7 +8,7 @@ mod relance_id;
 mod template;
 mod verbatim;
 
-pub use answer::{Answer, classify, find_code, read_http_date};
+pub use answer::{Answer, classify, find_code, read_http_date, wait_ms};
 pub use relance_id::{sign_id, verify_id};
 pub use template::{count_placeholders, read_template};
 pub(crate) use verbatim::message_of;

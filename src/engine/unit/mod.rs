@@ -12,6 +12,7 @@ mod runs;
 use super::deployed::{Deployed, Pinned};
 use super::evaluate::Arrival;
 use super::hand_on::Late;
+use super::outbound::Outbound;
 use super::submit::Desk;
 use crate::action::send_message::Planned;
 use crate::clock::Clock;
@@ -91,6 +92,7 @@ pub(super) struct Unit<'a> {
     pub(super) events: Vec<EventRow>,
     pub(super) cancelled: Vec<(String, String)>,
     pub(super) opened: Vec<(String, String)>,
+    pub(super) outbound: Outbound,
     /// Messages of the gateway.
     pub(super) desk: Desk,
     /// Results of the relay's posts.
@@ -124,6 +126,7 @@ impl<'a> Unit<'a> {
             events: Vec::new(),
             cancelled: Vec::new(),
             opened: Vec::new(),
+            outbound: Outbound::default(),
             desk: Desk::default(),
             relayed: Vec::new(),
             late: Vec::new(),

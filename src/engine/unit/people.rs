@@ -83,7 +83,13 @@ impl Unit<'_> {
 
     /// Whether relance itself has sent the person anything: the first message makes them in the account.
     pub(in crate::engine) fn was_written_to(&self, contact: &str) -> bool {
-        self.lines.iter().any(|((of, _), (line, _))| of == contact && line.tat_us.is_some())
+        self.lines.iter().any(|((of, _), (line, _))| of == contact && line.sent_at_ms.is_some())
+    }
+
+    /// When the person last wrote on another line, as far as is known.
+    pub(in crate::engine) fn newest_elsewhere(&self, contact: &str, channel: &str) -> Option<i64> {
+        let others = self.lines.iter().filter(|((of, on), _)| of == contact && on != channel);
+        others.filter_map(|(_, (line, _))| line.last_inbound_ms).max()
     }
 
     pub(in crate::engine) fn put_line(&mut self, contact: &str, channel: &str, line: Line) {
@@ -94,6 +100,8 @@ impl Unit<'_> {
 
     pub(in crate::engine) fn changed_lines(&self) -> Vec<(String, String, Line)> {
         let changed = self.lines.iter().filter(|(_, (_, dirty))| *dirty);
-        changed.map(|((contact, channel), (line, _))| (contact.clone(), channel.clone(), *line)).collect()
+        // Tokens are taken and given by the claim alone.
+        let known = |line: &Line| Line { tat_us: None, sent_at_ms: None, ..*line };
+        changed.map(|((contact, channel), (line, _))| (contact.clone(), channel.clone(), known(line))).collect()
     }
 }

@@ -5,7 +5,7 @@ use crate::action::send_message::Recipient;
 use crate::contact::{Consent, Contact, Phone};
 use crate::delivery::{Delivery, DeliveryState};
 use crate::engine::advance::Input;
-use crate::engine::deployed::{Definition, opted_in};
+use crate::engine::deployed::{Definition, opted_in, opted_out};
 use crate::outbox::window;
 use crate::run::Run;
 use crate::store::contacts::ContactKey;
@@ -40,8 +40,10 @@ impl Unit<'_> {
         let wrote = line.last_inbound_ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
         fields.insert("last_message_at".into(), wrote.map_or(Value::Null, |at| at.to_string().into()));
         fields.insert("window_open".into(), window::open(line, self.now_ms).into());
-        fields.insert("opted_in".into(), opted_in(contact, &definition.settings.consent).into());
-        fields.insert("opted_out".into(), false.into());
+        let opted_out = opted_out(contact, definition.workflow.purpose);
+        let opted_in = !opted_out && opted_in(contact, &definition.settings.consent);
+        fields.insert("opted_in".into(), opted_in.into());
+        fields.insert("opted_out".into(), opted_out.into());
         for (name, value) in given {
             fields.insert(name.clone(), value.clone());
         }

@@ -118,6 +118,14 @@ impl Unit<'_> {
         self.cancelled.push((id.to_owned(), reason.to_owned()));
     }
 
+    /// Changes a known run that has not ended.
+    pub(in crate::engine) fn change_run(&mut self, id: &str, change: impl FnOnce(&mut Run, i64)) {
+        if let Some(known) = self.runs.get_mut(id).filter(|known| !known.row.run.state.is_terminal()) {
+            change(&mut known.row.run, self.now_ms);
+            known.dirty = true;
+        }
+    }
+
     /// Why the run of a delivery was stopped, if it was.
     pub(in crate::engine) fn stopped_reason(&self, delivery: &str) -> Option<String> {
         let run = &self.runs.get(&self.deliveries.get(delivery)?.delivery.run)?.row.run;

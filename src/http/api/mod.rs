@@ -4,6 +4,7 @@
 
 mod account;
 mod mask;
+mod outbound;
 mod query;
 mod relay;
 mod view;
@@ -29,12 +30,19 @@ const API: &str = "api";
 /// A caller's own id of an event; without it each post is a new event.
 const ID_HEADER: &str = "idempotency-key";
 
+/// The name of the token that a request came with.
+#[derive(Debug, Clone)]
+struct Who(String);
+
 pub(super) fn router(app: App) -> Router<App> {
     Router::new()
         .route("/api/events/{event}", post(post_event).get(event))
         .route("/api/runs", get(runs))
         .route("/api/runs/{id}", get(run))
         .route("/api/deliveries", get(deliveries))
+        .route("/api/deliveries/{id}/settle", post(outbound::settle))
+        .route("/api/pauses", get(outbound::pauses))
+        .route("/api/resume", post(outbound::resume))
         .route("/api/campaigns", get(campaigns))
         .route("/api/load", get(load))
         .route("/api/relay", get(relay::list))
@@ -44,14 +52,15 @@ pub(super) fn router(app: App) -> Router<App> {
 }
 
 async fn admitted(State(app): State<App>, request: Request, next: Next) -> Result<Response, Refusal> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let scope = match parts.method.is_safe() {
         true if parts.uri.query().is_some_and(|query| query.contains("show_pii")) => Scope::Operate,
         true => Scope::Read,
         false if parts.uri.path().starts_with("/api/events/") => Scope::Send,
         false => Scope::Operate,
     };
-    auth::admit(&app, &parts, scope)?;
+    let who = auth::admit(&app, &parts, scope)?;
+    parts.extensions.insert(Who(who));
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
@@ -122,11 +131,12 @@ async fn run(State(app): State<App>, Path(id): Path<String>, uri: Uri) -> Result
 
 /// `GET /api/deliveries`: newest first, each with its attempts.
 async fn deliveries(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> {
-    let query = Query::read(&uri, &["state", "run", "contact", "limit"])?;
+    let query = Query::read(&uri, &["state", "run", "contact", "before", "limit"])?;
     let filter = DeliveryFilter {
         state: query.delivery_state()?,
         run: query.text("run"),
         contact: query.text("contact"),
+        before: query.text("before"),
         limit: query.limit()?,
     };
     Ok(Json(json!({ "version": 1, "deliveries": list_deliveries(&app, &filter).await? })))

@@ -2,6 +2,7 @@
 
 use super::mask::{masked, masked_text};
 use crate::contact::{Contact, Line};
+use crate::delivery::{Pause, Scope};
 use crate::event::Evaluation;
 use crate::relay::{Relay, RelayState};
 use crate::run::Run;
@@ -82,8 +83,26 @@ pub(super) fn delivery(row: &DeliveryRow, attempts: Vec<Value>) -> Value {
         "form": delivery.form,
         "status": row.status,
         "planned_at": iso(delivery.planned_at_ms),
+        "due_at": Some(delivery.due_at_ms).filter(|due_ms| *due_ms > 0).map(iso),
         "expires_at": iso(delivery.expires_at_ms),
+        "caller": delivery.caller,
+        "fallback_used": delivery.fallback_used,
+        "reconcile_until": delivery.reconcile_until_ms.map(iso),
+        "probable": delivery.probable,
+        "possible_duplicate": delivery.possible_duplicate,
+        "duplicate_confirmed": delivery.duplicate_confirmed,
         "attempts": attempts,
+    })
+}
+
+/// Why nothing of a scope leaves.
+pub(super) fn pause((scope, pause): &(Scope, Pause)) -> Value {
+    json!({
+        "scope": scope.to_string(),
+        "why": masked_text(&pause.why),
+        "code": pause.code,
+        "since": iso(pause.since_ms),
+        "until": pause.until_ms.map(iso),
     })
 }
 

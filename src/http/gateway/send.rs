@@ -42,7 +42,7 @@ pub(super) async fn take(asked: &Asked) -> Result<Answer, Answer> {
         Submitted::OtherBody => {
             Err(Answer::faulty(422, "Idempotency-Key", "stands for another message of the last 30 days: use a new one"))
         }
-        Submitted::WindowClosed => Err(Answer::faulty(422, "window", CLOSED)),
+        Submitted::WindowClosed | Submitted::WindowUnknown { .. } => Err(Answer::faulty(422, "window", CLOSED)),
         Submitted::Refused(refusal) => Err(refusal.into()),
     }
 }

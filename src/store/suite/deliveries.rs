@@ -26,7 +26,9 @@ on_both_databases!(
     an_early_status_is_found_once_its_answer_is_recorded_and_forgotten_by_age,
     of_one_person_on_one_line_one_message_is_on_its_way,
     the_next_due_instant_is_the_earliest_that_time_alone_brings,
-    buckets_are_written_over,
+    what_waited_for_an_answer_of_the_account_keeps_its_place,
+    every_channel_that_anything_waits_for_is_found,
+    what_evidence_has_proven_stays_proven,
 );
 
 async fn rig(database: Database) -> Rig {
@@ -93,6 +95,12 @@ async fn a_delivery_is_kept_whole(database: Database) {
         fallback_used: true,
         attempts: 3,
         retries: 4,
+        expires_at_ms: 5,
+        reconcile_until_ms: Some(6),
+        looks: 2,
+        probable: Some("p".into()),
+        possible_duplicate: true,
+        duplicate_confirmed: true,
         ..planned
     };
     let row = DeliveryRow { delivery: moved.clone(), was: DeliveryState::Queued, status: Some(VendorStatus::Read) };
@@ -167,7 +175,10 @@ async fn a_line_has_one_head(database: Database) {
 async fn a_call_under_way_or_in_doubt_blocks_its_line_only(database: Database) {
     let mut rig = rig(database).await;
     let sending = in_state("d1", "c1", DeliveryState::Sending, "", NOON);
-    let doubt = in_state("d2", "c2", DeliveryState::Uncertain, "reset", NOON + 10);
+    let doubt = Delivery {
+        reconcile_until_ms: Some(NOON + 10),
+        ..in_state("d2", "c2", DeliveryState::Uncertain, "reset", NOON)
+    };
     let elsewhere = Delivery { channel: "other".into(), ..in_state("d3", "c3", DeliveryState::Sending, "", NOON) };
     let ended = in_state("d4", "c3", DeliveryState::Accepted, "", NOON);
     store(&mut rig, &[sending, doubt, elsewhere, ended]).await;
@@ -179,7 +190,8 @@ async fn a_call_under_way_or_in_doubt_blocks_its_line_only(database: Database) {
 
 async fn what_stepped_out_of_its_line_blocks_nobody(database: Database) {
     let mut rig = rig(database).await;
-    let reasons = ["window_closed", "template_paused", "template_category"];
+    let reasons = ["window_closed", "template_paused", "template_category", "quiet_hours", "cap"];
+    assert!(reasons.iter().all(|reason| crate::outbox::gate::steps_aside(reason)), "the gate and the claim agree");
     let held = |(n, reason): (usize, &&str)| in_state(&format!("d{n}"), "c1", DeliveryState::Held, reason, NOON + 10);
     let aside: Vec<Delivery> = reasons.iter().enumerate().map(held).collect();
     store(&mut rig, &aside).await;
@@ -287,6 +299,7 @@ async fn deliveries_are_listed_by_state_run_and_contact(database: Database) {
     let cases = [
         (all.clone(), vec!["d3", "d2", "d1"]),
         (DeliveryFilter { limit: 1, ..all.clone() }, vec!["d3"]),
+        (DeliveryFilter { before: Some("d3".into()), ..all.clone() }, vec!["d2", "d1"]),
         (DeliveryFilter { state: Some(DeliveryState::Skipped), ..all.clone() }, vec!["d2"]),
         (DeliveryFilter { run: Some("r1".into()), ..all.clone() }, vec!["d2", "d1"]),
         (DeliveryFilter { contact: Some("c1".into()), ..all.clone() }, vec!["d3", "d1"]),
@@ -445,12 +458,49 @@ async fn the_next_due_instant_is_the_earliest_that_time_alone_brings(database: D
     assert_eq!(next_due(&mut rig, &["other", "main"]).await, Some(60));
 }
 
-async fn buckets_are_written_over(database: Database) {
+async fn what_waited_for_an_answer_of_the_account_keeps_its_place(database: Database) {
+    let mut rig = rig(database).await;
+    let held = |id: &str, contact: &str, reason: &str| in_state(id, contact, DeliveryState::Held, reason, NOON + 50);
+    store(&mut rig, &[held("d1", "c1", "contact_unknown"), held("d2", "c1", "backoff")]).await;
+    store(&mut rig, &[held("d3", "c2", "contact_unknown")]).await;
+    rig.clock.move_to(NOON + 7);
+    let mut tx = rig.begin().await;
+    tx.release_unknown(&[("c1".into(), "main".into()), ("c2".into(), "other".into())]).await.unwrap();
+    let line_at = tx.deliveries(&["d1"]).await.unwrap()[0].delivery.line_at_ms;
+    tx.commit().await.unwrap();
+    let after = states(&mut rig, &["d1", "d2", "d3"]).await;
+    assert_eq!(after, ["d1 queued  7", "d2 held backoff 50", "d3 held contact_unknown 50"]);
+    assert_eq!(line_at, NOON);
+}
+
+async fn every_channel_that_anything_waits_for_is_found(database: Database) {
     let mut rig = rig(database).await;
     let mut tx = rig.begin().await;
-    tx.upsert_buckets(&[("account".into(), 1), ("channel:main".into(), i64::MAX)]).await.unwrap();
-    tx.upsert_buckets(&[("account".into(), 0)]).await.unwrap();
-    let mut found = tx.buckets(&["account", "channel:main", "channel:other"]).await.unwrap();
-    found.sort();
-    assert_eq!(found, [("account".to_owned(), 0), ("channel:main".to_owned(), i64::MAX)]);
+    assert!(tx.waiting_channels(10).await.unwrap().is_empty());
+    tx.rollback().await.unwrap();
+    let on = |channel: &str, delivery: Delivery| Delivery { channel: channel.into(), ..delivery };
+    let sent = on("sent", in_state("d5", "c1", DeliveryState::Accepted, "", NOON));
+    let held = on("b", in_state("d4", "c1", DeliveryState::Held, "backoff", NOON));
+    store(
+        &mut rig,
+        &[on("c", delivery("d1", "c1")), on("a", delivery("d2", "c1")), on("a", delivery("d3", "c2")), held, sent],
+    )
+    .await;
+    let mut tx = rig.begin().await;
+    assert_eq!(tx.waiting_channels(10).await.unwrap(), ["a", "b", "c"]);
+    assert_eq!(tx.waiting_channels(2).await.unwrap(), ["a", "b"]);
+}
+
+async fn what_evidence_has_proven_stays_proven(database: Database) {
+    let mut rig = rig(database).await;
+    store(&mut rig, &[delivery("d1", "c1")]).await;
+    let mut tx = rig.begin().await;
+    tx.insert_attempts(&[attempt("a1", 1), attempt("a2", 2)], "node").await.unwrap();
+    tx.prove_attempts(&[("a1".into(), Some("u1".into())), ("a2".into(), None)]).await.unwrap();
+    let lost = |id: &str| AttemptEnd { outcome: "uncertain", http_status: None, ..end(id, None) };
+    tx.end_attempts(&[lost("a1"), lost("a2")]).await.unwrap();
+    let kept = tx.attempts_of(&["d1"]).await.unwrap();
+    let words: Vec<_> = kept.iter().map(|row| (row.outcome.as_deref(), row.message_uuid.as_deref())).collect();
+    assert_eq!(words, [(Some("accepted"), Some("u1")), (Some("accepted"), None)]);
+    assert!(kept.iter().all(|row| row.ended_at_ms == Some(NOON + 1)));
 }

@@ -6,6 +6,7 @@
 mod account;
 mod alerts;
 mod aliases;
+mod audit;
 mod contacts;
 #[path = "../../../tests/it/database.rs"]
 mod database;
@@ -17,6 +18,7 @@ mod relays;
 mod rows;
 mod runs;
 mod schedules;
+mod scopes;
 
 use super::{Moved, Store, Tx, Writer};
 use crate::clock::Clock;

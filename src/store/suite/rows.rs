@@ -91,13 +91,13 @@ async fn a_null_before_a_number_and_a_number_before_a_null(database: Database) {
 async fn a_transaction_that_is_not_committed_leaves_nothing(database: Database) {
     let mut rig = Rig::new(database).await;
     let mut tx = rig.begin().await;
-    tx.upsert_buckets(&[("a".into(), 1)]).await.unwrap();
+    tx.raise_buckets(&[("a".into(), 1)]).await.unwrap();
     tx.rollback().await.unwrap();
     let mut tx = rig.begin().await;
-    tx.upsert_buckets(&[("b".into(), 1)]).await.unwrap();
+    tx.raise_buckets(&[("b".into(), 1)]).await.unwrap();
     drop(tx);
     let mut tx = rig.begin().await;
-    assert!(tx.buckets(&["a", "b"]).await.unwrap().is_empty());
+    assert!(tx.read_scopes(&["a".into(), "b".into()]).await.unwrap().is_empty());
     tx.rollback().await.unwrap();
 }
 
@@ -129,8 +129,8 @@ async fn a_file_has_one_process_and_a_server_has_many(database: Database) {
     let mut other = second.unwrap().writer(Clock::still(NOON)).await.unwrap();
     let mut tx = rig.begin().await;
     let mut theirs = other.begin().await.unwrap();
-    tx.upsert_buckets(&[("a".into(), 1)]).await.unwrap();
-    theirs.upsert_buckets(&[("b".into(), 2)]).await.unwrap();
+    tx.raise_buckets(&[("a".into(), 1)]).await.unwrap();
+    theirs.raise_buckets(&[("b".into(), 2)]).await.unwrap();
     theirs.commit().await.unwrap();
     tx.commit().await.unwrap();
 }
@@ -141,7 +141,7 @@ async fn a_writer_comes_back_after_its_connection_broke(database: Database) {
     for _ in 0..3 {
         rig.writer.reconnect(&store).await.unwrap();
         let mut tx = rig.begin().await;
-        tx.upsert_buckets(&[("a".into(), 1)]).await.unwrap();
+        tx.raise_buckets(&[("a".into(), 1)]).await.unwrap();
         tx.commit().await.unwrap();
     }
     if rig.store.dialect() == Dialect::Postgres {
@@ -155,7 +155,7 @@ async fn a_writer_comes_back_after_its_connection_broke(database: Database) {
         assert!(rig.writer.begin().await.is_err());
         rig.writer.reconnect(&store).await.unwrap();
         let mut tx = rig.begin().await;
-        assert_eq!(tx.buckets(&["a"]).await.unwrap(), [("a".to_owned(), 1)]);
+        assert_eq!(tx.read_scopes(&["a".into()]).await.unwrap()[0].tat_us, 1);
         tx.rollback().await.unwrap();
         rig.store.ping().await.unwrap();
     }

@@ -12,7 +12,6 @@ const CHANNEL: Shape =
     Shape { what: "a channel", keys: &["title", "uuid", "default", "pace", "kind"], later: &[], elsewhere: &[] };
 
 /// A line sends 80 messages per second unless told otherwise.
-const LINE_PACE: Pace = Pace { count: 80, per_ms: 1_000 };
 
 pub(super) fn main_line() -> Channel {
     Channel {
@@ -21,7 +20,7 @@ pub(super) fn main_line() -> Channel {
         title: None,
         default: true,
         kind: ChannelKind::Official,
-        pace: LINE_PACE,
+        pace: Channel::PACE,
         listed: false,
     }
 }
@@ -62,7 +61,7 @@ fn read_channel(report: &mut Report, line: &Entry) -> Channel {
     channel.default = fields.get("default").and_then(|entry| boolean(report, entry)).unwrap_or(false);
     let kinds = [("official", ChannelKind::Official), ("qr", ChannelKind::Qr)];
     channel.kind = fields.get("kind").and_then(|entry| choice(report, entry, &kinds)).unwrap_or_default();
-    channel.pace = fields.get("pace").and_then(|entry| read_pace(report, entry)).unwrap_or(LINE_PACE);
+    channel.pace = fields.get("pace").and_then(|entry| read_pace(report, entry)).unwrap_or(Channel::PACE);
     channel
 }
 

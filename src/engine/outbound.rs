@@ -1,0 +1,167 @@
+//! Outbound: what follows from outcomes beyond their own delivery: pauses, slower lines, opt-outs. Gathered in the unit of
+//! a group, written before its claim, so that the messages behind a failure are held by the same commit.
+//!
+//! Invariant: a pause that a person has to end is never replaced by one that ends by itself.
+
+use super::unit::Unit;
+use crate::contact::{Line, Withdrawal, WithdrawalScope};
+use crate::delivery::{Pause, Scope};
+use crate::outbox::settle::Consequences;
+use crate::outbox::{rates, window};
+use crate::store::Tx;
+use crate::store::audit::AuditRow;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long a line goes at half its pace.
+const SLOW_MS: i64 = 60_000;
+
+/// Gathered in a group.
+#[derive(Debug, Default)]
+pub(super) struct Outbound {
+    pauses: BTreeMap<Scope, Pause>,
+    slow: BTreeSet<String>,
+    silent_until_ms: Option<i64>,
+    /// Lines of people who get nothing for a while.
+    silenced: Vec<(String, String, Line)>,
+    /// Evidence: attempts that the vendor took, with the message's uuid.
+    pub(super) proven: Vec<(String, Option<String>)>,
+    /// (contact, channel) pairs that the account was asked for.
+    pub(super) asked: Vec<(String, String)>,
+    pub(super) audit: Vec<AuditRow>,
+    /// What an operator should know.
+    pub(super) alerts: Vec<Alert>,
+}
+
+/// Something for the log, with what names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Alert {
+    /// Deliveries are held until somebody resumes, or until it ends by itself.
+    Paused { scope: String, why: String },
+    /// The platform does not take what a step sends.
+    Content { workflow: String, step: String, code: i64 },
+    /// Two attempts of one message were taken.
+    Duplicate { delivery: String },
+    /// A message without a run whose fate nobody knows.
+    Uncertain { delivery: String },
+    /// Deliveries wait for a line that the project does not list any more.
+    MissingChannel { channel: String },
+}
+
+impl Alert {
+    pub(super) fn log(&self) {
+        match self {
+            Self::Paused { scope, why } => {
+                let hint = "mend the cause, then `POST /api/resume`; a refused token: start relance with a valid one";
+                tracing::error!(scope, why, hint, "paused: its messages are held");
+            }
+            Self::Content { workflow, step, code } => {
+                let meaning = &crate::connector::verdicts::verdict(*code).meaning;
+                tracing::error!(workflow, step, code, meaning, "the platform does not take what this step sends");
+            }
+            Self::Duplicate { delivery } => {
+                tracing::error!(delivery, "a message was taken twice: both uuids are kept with its attempts");
+            }
+            Self::Uncertain { delivery } => {
+                let hint = "answer with `POST /api/deliveries/<id>/settle`";
+                tracing::error!(delivery, hint, "nobody can tell whether this message was taken");
+            }
+            Self::MissingChannel { channel } => {
+                let hint = "list the channel in relance.yaml again; what is held expires otherwise";
+                tracing::error!(channel, hint, "messages wait for a channel that relance.yaml does not list");
+            }
+        }
+    }
+}
+
+impl Outbound {
+    /// Pauses a scope; of two reasons the one that lasts.
+    pub(super) fn pause(&mut self, scope: Scope, pause: Pause) {
+        let shorter = |known: &Pause| lasts(known) < lasts(&pause);
+        if self.pauses.get(&scope).is_none_or(shorter) {
+            self.pauses.insert(scope, pause);
+        }
+    }
+
+    /// No call of the account before that instant.
+    pub(super) fn silence(&mut self, until_ms: i64) {
+        self.silent_until_ms = self.silent_until_ms.max(Some(until_ms));
+    }
+}
+
+fn lasts(pause: &Pause) -> i64 {
+    pause.until_ms.unwrap_or(i64::MAX)
+}
+
+impl Unit<'_> {
+    /// What follows from the end of an attempt, begun at `started_at_ms`, for everything but its delivery.
+    pub(super) fn follow(&mut self, delivery: &str, started_at_ms: i64, consequences: Consequences) {
+        let Some(row) = self.deliveries.get(delivery) else { return };
+        let (contact, channel) = (row.delivery.contact.clone(), row.delivery.channel.clone());
+        let (workflow, step) = (row.delivery.workflow.clone(), row.delivery.step.clone());
+        if consequences.window_refused {
+            let line = window::after_refusal(self.line(&contact, &channel), started_at_ms);
+            self.put_line(&contact, &channel, line);
+        }
+        let person = consequences.person_until_ms.zip(self.deployed.settings.callbell.person);
+        if let Some((until_ms, pace)) = person {
+            self.outbound.silenced.push((contact.clone(), channel.clone(), rates::silence_person(until_ms, pace)));
+        }
+        if consequences.slow_line {
+            self.outbound.slow.insert(channel);
+        }
+        if let Some((scope, pause)) = consequences.pause {
+            self.outbound.pause(scope, pause);
+        }
+        if let Some(until_ms) = consequences.silent_until_ms {
+            self.outbound.silence(until_ms);
+        }
+        if let Some(code) = consequences.content_code {
+            self.outbound.alerts.push(Alert::Content { workflow, step, code });
+        }
+        self.note_person(&contact, consequences.withdrawn, consequences.undeliverable);
+        self.settle_run(delivery, consequences.settlement);
+    }
+
+    fn note_person(&mut self, contact: &str, withdrawn: Option<(WithdrawalScope, i64)>, undeliverable: bool) {
+        let Some(mut contact) = self.contact(contact).cloned() else { return };
+        if let Some((scope, code)) = withdrawn {
+            contact.withdraw(Withdrawal { scope, source: format!("code {code}"), at_ms: self.now_ms });
+        }
+        if undeliverable {
+            contact.undeliverable_at_ms = Some(self.now_ms);
+        }
+        self.put_contact(contact);
+    }
+}
+
+/// Writes what was gathered, before the claim of the same group looks at it.
+pub(super) async fn write(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<()> {
+    let pace = unit.deployed.settings.callbell.pace;
+    let gathered = &mut unit.outbound;
+    write_pauses(tx, gathered).await?;
+    let slow = gathered.slow.iter().map(|name| (Scope::Channel(name.clone()).to_string(), tx.now_ms + SLOW_MS));
+    tx.slow_scopes(&slow.collect::<Vec<_>>()).await?;
+    if let Some(until_ms) = gathered.silent_until_ms {
+        let tat_us = rates::silence(until_ms, rates::Limit::of(pace));
+        tx.raise_buckets(&[(Scope::Account.to_string(), tat_us)]).await?;
+    }
+    tx.upsert_lines(&gathered.silenced).await?;
+    tx.release_unknown(&gathered.asked).await?;
+    tx.insert_audit(&gathered.audit).await
+}
+
+async fn write_pauses(tx: &mut Tx<'_>, gathered: &mut Outbound) -> anyhow::Result<()> {
+    if gathered.pauses.is_empty() {
+        return Ok(());
+    }
+    let known: BTreeMap<Scope, Pause> = tx.pauses().await?.into_iter().collect();
+    let now_ms = tx.now_ms;
+    let outlasts = |known: &Pause, pause: &Pause| lasts(known) > now_ms && lasts(known) >= lasts(pause);
+    let pauses = std::mem::take(&mut gathered.pauses).into_iter();
+    let fresh: Vec<(Scope, Pause)> =
+        pauses.filter(|(scope, pause)| known.get(scope).is_none_or(|known| !outlasts(known, pause))).collect();
+    tx.pause(&fresh).await?;
+    let alert = |(scope, pause): &(Scope, Pause)| Alert::Paused { scope: scope.to_string(), why: pause.why.clone() };
+    gathered.alerts.extend(fresh.iter().map(alert));
+    Ok(())
+}
