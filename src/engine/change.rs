@@ -49,6 +49,8 @@ pub(super) enum Change {
     Remember(Vec<(String, String)>),
     /// People of a file.
     Import(Box<Import>),
+    /// This node does something for all, by its name, unless another that lives does.
+    TakeDuty(String),
 }
 
 /// What came of a change.
@@ -69,6 +71,8 @@ pub(super) enum Changed {
     Learnt(Learnt),
     /// Per row.
     Imported(Vec<Imported>),
+    /// Whether it is this node's.
+    Duty(bool),
 }
 
 impl Change {
@@ -189,6 +193,7 @@ pub(super) async fn apply(
             tx.remember(facts).await?;
             Ok(Changed::Noted)
         }
+        Change::TakeDuty(name) => Ok(Changed::Duty(tx.take_duty(name, context.node).await?)),
     }
 }
 
