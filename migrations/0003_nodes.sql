@@ -7,6 +7,12 @@ create table node (
     heartbeat_ms bigint not null
 );
 
+-- What one node does for all, such as posting to one target of the relay.
+create table duty (
+    name text primary key,
+    node text not null
+);
+
 -- Of one person on one line at most one message is on its way, whoever sends it.
 drop index delivery_state;
 create unique index delivery_sending on delivery (contact, channel) where state = 'sending';

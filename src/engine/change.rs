@@ -55,6 +55,8 @@ pub(super) enum Change {
     Remember(Vec<(String, String)>),
     /// People of a file.
     Import(Box<Import>),
+    /// This node does something for all, by its name, unless another that lives does.
+    TakeDuty(String),
 }
 
 /// What came of a change.
@@ -77,6 +79,8 @@ pub(super) enum Changed {
     Learnt(Learnt),
     /// Per row.
     Imported(Vec<Imported>),
+    /// Whether it is this node's.
+    Duty(bool),
 }
 
 impl Change {
@@ -201,5 +205,6 @@ pub(super) async fn apply(
             tx.remember(facts).await?;
             Ok(Changed::Noted)
         }
+        Change::TakeDuty(name) => Ok(Changed::Duty(tx.take_duty(name, context.node).await?)),
     }
 }

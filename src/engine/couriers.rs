@@ -1,4 +1,5 @@
-//! Couriers: one task per target of the relay posts what waits for it, the oldest first, one at a time.
+//! Couriers: one task per target of the relay posts what waits for it, the oldest first, one at a time. Where several
+//! nodes have one for the same target, one of them is on duty.
 //!
 //! ```text
 //! group ─► rows of `relay` ─► nudge ─► courier: oldest row ─► post ─► Change::Relayed ─► group
@@ -103,6 +104,10 @@ impl Courier {
     /// Posts the oldest, if it is due: until when there is nothing to do, else at once again.
     async fn step(&self) -> anyhow::Result<Option<i64>> {
         let Some(relay) = self.shared.store.next_relay(&self.target).await? else { return Ok(Some(i64::MAX)) };
+        if !self.engine()?.on_duty(&format!("relay {}", self.target)).await? {
+            // Whoever is on duty is told of new rows by looking around, and so is this node of the other's end.
+            return Ok(Some(i64::MAX));
+        }
         let now_ms = self.shared.clock.now_ms();
         if relay.due_at_ms > now_ms {
             return Ok(Some(relay.due_at_ms));
@@ -132,9 +137,13 @@ impl Courier {
     }
 
     async fn write(&self, change: Change) -> anyhow::Result<()> {
+        let written = self.engine()?.change(change).await;
+        written.map(drop).map_err(|Busy| anyhow::anyhow!("the store did not take a result"))
+    }
+
+    fn engine(&self) -> anyhow::Result<Engine> {
         let queue = self.queue.upgrade().ok_or_else(|| anyhow::anyhow!("the engine has ended"))?;
-        let engine = Engine { shared: self.shared.clone(), queue };
-        engine.change(change).await.map(drop).map_err(|Busy| anyhow::anyhow!("the store did not take a result"))
+        Ok(Engine { shared: self.shared.clone(), queue })
     }
 
     async fn way(&self) -> anyhow::Result<Way> {

@@ -140,6 +140,8 @@ impl Loop {
         if silent > 0 && self.node.shared {
             tracing::warn!(nodes = silent, "servers are silent: their work is taken over");
         }
+        // Other nodes may have written rows that workers beside this loop are on duty for.
+        self.shared.board.nudge();
         let gone = self.node.looked(sent_ms, nodes.into_iter().map(|(id, _)| id).collect());
         if silent > 0 || gone {
             self.take_over().await?;
@@ -153,6 +155,7 @@ impl Loop {
         let mut tx = self.writer.begin().await?;
         tx.adopt_firings(&self.node.id).await?;
         tx.commit().await?;
+        self.couriers.see_to(self.setup.store.waiting_targets().await?);
         // Its runs and deliveries wait for anybody.
         (self.due_ms, self.feed_again) = (0, true);
         Ok(())

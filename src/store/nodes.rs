@@ -4,7 +4,7 @@
 //! over, so that the database puts the two in an order. Invariant: heartbeats are written and judged by the store's time.
 
 use super::dialect::Statement;
-use super::{Rows, Tx};
+use super::{Rows, Store, Tx};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
@@ -23,6 +23,16 @@ static NODES: Statement =
     Statement::new("select n.id, n.heartbeat_ms from node n where $1 = $1 order by n.id limit $2");
 
 static REMOVE: Statement = Statement::new("delete from node where id in (select id from {rows: id text} r)");
+
+static TAKE_DUTY: Statement = Statement::new(
+    "insert into duty (name, node) select name, node from {rows: name text, node text} r where true
+     on conflict (name) do update set node = excluded.node
+     where duty.node = excluded.node or not exists (select 1 from node n where n.id = duty.node)",
+);
+
+static DUTY: Statement = Statement::new(
+    "select d.node from {rows: name text} r join duty d on d.name = r.name join node n on n.id = d.node",
+);
 
 /// One that writes its heartbeat at this moment lives, and its row is left alone.
 static REMOVE_SILENT: Statement = Statement::new(
@@ -66,5 +76,24 @@ impl Tx<'_> {
         let mut rows = Rows::default();
         rows.push(&[own.into(), before_ms.into()]);
         self.write(&REMOVE_SILENT, rows).await
+    }
+
+    /// Gives a duty to a node unless another living one has it: whether it has it now.
+    pub(crate) async fn take_duty(&mut self, name: &str, node: &str) -> anyhow::Result<bool> {
+        let mut rows = Rows::default();
+        rows.push(&[name.into(), node.into()]);
+        Ok(self.write(&TAKE_DUTY, rows).await? == 1)
+    }
+}
+
+impl Store {
+    /// The living node that has a duty.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn duty(&self, name: &str) -> anyhow::Result<Option<String>> {
+        let mut rows = Rows::default();
+        rows.push(&[name.into()]);
+        Ok(self.read(&DUTY, rows).await?.first().map(|row| row.try_get(0)).transpose()?)
     }
 }

@@ -3,11 +3,12 @@
 use crate::database::Database;
 use crate::harness::{ANA, BOB, Plan, World, hours, minutes, seconds, unindent};
 use crate::process::eventually;
+use crate::targets::HttpTarget;
 use futures_util::future::join_all;
 use relance::connector::sandbox::Fault;
 use relance::connector::webhook;
 use relance::delivery::VendorStatus;
-use relance::engine::Busy;
+use relance::engine::{Busy, Engine};
 use relance::event::NewEvent;
 use serde_json::{Value, json};
 use sqlx::Executor as _;
@@ -40,6 +41,7 @@ on_postgres!(
     a_run_of_a_newer_deploy_goes_on_at_a_node_of_the_older,
     a_status_told_to_one_node_finds_the_answer_of_another,
     a_status_that_fell_between_two_nodes_is_swept_up,
+    one_node_is_on_duty_for_a_target_of_the_relay,
 );
 
 const ORDER: &str = "
@@ -398,4 +400,35 @@ async fn a_status_that_fell_between_two_nodes_is_swept_up(database: Database) {
     assert_eq!(world.execute("select uuid from early_status").await, 1);
     world.advance(minutes(11)).await;
     assert_eq!(world.execute("select uuid from early_status").await, 0, "nobody awaits it any more");
+}
+
+/// A message of the customer, told to one of the two.
+async fn tell(engine: &Engine, now_ms: i64, uuid: &str) {
+    let body = json!({"event": "message_created", "payload": {
+        "uuid": uuid, "status": "received", "text": "hello", "contact": {"uuid": "ana"},
+    }});
+    let raw = body.to_string();
+    let incoming = webhook::read(raw.as_bytes(), now_ms).unwrap();
+    engine.told(incoming, raw.into()).await.unwrap();
+}
+
+async fn one_node_is_on_duty_for_a_target_of_the_relay(database: Database) {
+    let target = HttpTarget::start().await;
+    let relay = format!("relay:\n  - {{ url: {}, signature: callbell, secret: CRM_SECRET }}\n", target.url);
+    let mut world = shop(database).project(&relay).start().await;
+    world.start_peer().await;
+    for n in 0..10 {
+        let engine = if n % 2 == 0 { world.engine() } else { world.peer() };
+        tell(engine, world.clock.now_ms(), &format!("{n}")).await;
+        world.advance(seconds(5)).await;
+    }
+    assert_eq!(target.posts().len(), 10, "each is posted once, whoever was told of it");
+    tell(world.peer(), world.clock.now_ms(), "last").await;
+    world.crash_peer().await;
+    tell(world.engine(), world.clock.now_ms(), "after it").await;
+    world.advance(seconds(35)).await;
+    let taken = target.taken();
+    assert_eq!(taken.iter().collect::<BTreeSet<_>>().len(), 12, "{taken:?}");
+    assert_eq!(world.execute("select id from relay where state = 'queued'").await, 0);
+    assert_eq!(world.execute("select name from duty").await, 1);
 }

@@ -11,6 +11,7 @@ on_both_databases!(
     a_node_joins_beats_and_leaves,
     silent_nodes_are_removed_and_oneself_never,
     a_call_is_nobodys_once_its_node_is_gone,
+    a_duty_has_one_living_holder,
 );
 
 async fn ids(tx: &mut Tx<'_>) -> Vec<String> {
@@ -86,6 +87,27 @@ async fn a_call_is_nobodys_once_its_node_is_gone(database: Database) {
     let mut tx = rig.begin().await;
     tx.remove_silent_nodes("n4", i64::MAX).await.unwrap();
     assert_eq!(tx.unfinished_calls("n4", 10).await.unwrap().len(), 3);
+}
+
+async fn a_duty_has_one_living_holder(database: Database) {
+    let mut rig = Rig::new(database).await;
+    let mut tx = rig.begin().await;
+    tx.beat_or_join("n1").await.unwrap();
+    tx.beat_or_join("n2").await.unwrap();
+    assert!(tx.take_duty("relay a", "n1").await.unwrap());
+    assert!(!tx.take_duty("relay a", "n2").await.unwrap());
+    assert!(tx.take_duty("relay b", "n2").await.unwrap());
+    assert!(tx.take_duty("relay a", "n1").await.unwrap(), "it keeps it");
+    tx.commit().await.unwrap();
+    assert_eq!(rig.store.duty("relay a").await.unwrap().as_deref(), Some("n1"));
+    let mut tx = rig.begin().await;
+    tx.remove_node("n1").await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(rig.store.duty("relay a").await.unwrap(), None, "who is gone holds nothing");
+    let mut tx = rig.begin().await;
+    assert!(tx.take_duty("relay a", "n2").await.unwrap());
+    tx.beat_or_join("n1").await.unwrap();
+    assert!(!tx.take_duty("relay a", "n1").await.unwrap(), "who comes back waits");
 }
 
 /// Two writers at once are possible on PostgreSQL only.
