@@ -3,11 +3,10 @@
 //! Where a kill may fall: before the commit nothing was answered and nothing was sent; between the commit and the call
 //! the delivery stands as `sending` and becomes `uncertain` when its node is known to be dead (`node`), never sent twice.
 
-use super::account::Account;
 use super::campaign;
 use super::change::Changed;
 use super::couriers::Couriers;
-use super::deployed::{Definition, Deployed, Pinned};
+use super::deployed::{Deployed, Pinned};
 use super::evaluate;
 use super::fire;
 use super::group::{self, Call, CallResult, Context, Done, Work};
@@ -21,8 +20,7 @@ use crate::config::Project;
 use crate::connector::guard::Guard;
 use crate::connector::{Callbell, webhook};
 use crate::store::Writer;
-use crate::store::runs::DefinitionRow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -34,7 +32,7 @@ const GROUP: usize = 256;
 /// Calls open at once.
 const SLOTS: usize = 64;
 /// How often a group is done again when another writer was faster.
-const TRIES: usize = 5;
+pub(super) const TRIES: usize = 5;
 /// Longest sleep while something is due later; suspends and steps of the clock are noticed after it.
 const NAP: Duration = Duration::from_secs(1);
 /// Longest sleep while nothing is due at all.
@@ -50,17 +48,17 @@ pub(super) struct Loop {
     /// Where calls and campaigns run: beside the loop, which has a thread of its own.
     beside: Handle,
     pub(super) node: Node,
-    pinned: Pinned,
+    pub(super) pinned: Pinned,
     /// Attempts whose call is open, each with its delivery: an attempt that evidence settled may still wait for its
     /// answer while the next one of the same delivery is under way.
     pub(super) open: HashMap<String, String>,
     /// Results that the store did not take yet.
     pub(super) carried: Vec<CallResult>,
-    suspended: bool,
+    pub(super) suspended: bool,
     /// Status events may wait for the answers that tell whose they are.
     early: bool,
     pub(super) due_ms: i64,
-    schedule_ms: i64,
+    pub(super) schedule_ms: i64,
     /// How far the store's time is ahead of the process's. What is due is due by the store's time: a sleep by another
     /// clock would end early and find nothing, again and again.
     ahead_ms: i64,
@@ -129,54 +127,6 @@ impl Loop {
         tx.rollback().await?;
         self.deploy(Deployed::new(project)).await?;
         self.couriers.see_to(self.setup.store.waiting_targets().await?);
-        Ok(())
-    }
-
-    async fn deploy(&mut self, deployed: Deployed) -> anyhow::Result<()> {
-        let mut tries = 1;
-        // Another node may deploy at this moment: both do.
-        let (deployed, schedule_ms, open) = loop {
-            match self.try_deploy(&deployed).await {
-                Err(error) if is_conflict(&error) && tries < TRIES => tries += 1,
-                done => break done?,
-            }
-        };
-        self.pinned = pinned(open, &deployed);
-        self.schedule_ms = schedule_ms.unwrap_or(i64::MAX);
-        self.suspended = false;
-        self.due_ms = 0;
-        self.feed_again = true;
-        self.shared.replace(Arc::new(deployed));
-        // Targets may have gone.
-        self.shared.board.nudge();
-        Ok(())
-    }
-
-    /// The project over what the account holds, when its next schedule is due, and the definitions of live runs.
-    async fn try_deploy(&mut self, deployed: &Deployed) -> anyhow::Result<(Deployed, Option<i64>, Vec<DefinitionRow>)> {
-        let mut tx = self.writer.begin().await?;
-        let deployed = deployed.with_account(Arc::new(Account::read(&tx.holdings().await?)));
-        learn::review(&mut tx, &deployed).await?;
-        let row = |definition: &Arc<Definition>| DefinitionRow {
-            hash: definition.hash.clone(),
-            workflow: definition.workflow.id.clone(),
-            files: definition.files.clone(),
-        };
-        tx.insert_definitions(&deployed.definitions.values().map(row).collect::<Vec<_>>()).await?;
-        let schedule_ms = fire::deploy(&mut tx, &deployed).await?;
-        let open = tx.open_definitions().await?;
-        // A new start, a new configuration: what waited for a person to mend the account is tried again.
-        tx.release_holds(&["channel_paused", "template_paused", "template_category", "template_changed"]).await?;
-        tx.commit().await?;
-        Ok((deployed, schedule_ms, open))
-    }
-
-    /// Reads definitions that another node deployed.
-    async fn read_definitions(&mut self, hashes: &[String]) -> anyhow::Result<()> {
-        for hash in hashes {
-            let stored = self.setup.store.definition(hash).await?;
-            self.pinned.put(hash.clone(), stored.and_then(Definition::stored));
-        }
         Ok(())
     }
 
@@ -513,13 +463,4 @@ pub(super) fn on_own_thread<F: Future<Output = ()>>(task: impl FnOnce() -> F + S
     };
     std::thread::Builder::new().name("engine".into()).spawn(run)?;
     Ok(())
-}
-
-fn pinned(open: Vec<DefinitionRow>, deployed: &Deployed) -> Pinned {
-    let current: HashSet<&str> = deployed.definitions.values().map(|definition| definition.hash.as_str()).collect();
-    let mut pinned = Pinned::default();
-    for row in open.into_iter().filter(|row| !current.contains(row.hash.as_str())) {
-        pinned.put(row.hash.clone(), Definition::stored(row));
-    }
-    pinned
 }

@@ -19,6 +19,7 @@ pub mod care;
 mod change;
 mod claim;
 mod couriers;
+mod deploy;
 pub mod deployed;
 pub mod drift;
 mod early;
