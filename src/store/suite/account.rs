@@ -1,16 +1,23 @@
 //! What the account holds, what an installation remembers, and when something was heard and taken.
 
 use super::{Database, NOON, Rig, events, on_both_databases};
+use crate::contact::Line;
 use crate::delivery::Attempt;
 use crate::message::Form;
 use crate::store::account::{Holding, HoldingRow};
+use crate::store::aliases::AliasRow;
 use crate::store::attempts::AttemptEnd;
-use crate::store::events::EventRow;
+use crate::store::contacts::ContactKey;
+use crate::store::events::{EventFilter, EventRow};
+use crate::store::inspect::inspect;
 
 on_both_databases!(
     what_the_account_holds_is_what_it_told_last,
     a_fact_of_the_installation_is_kept_over_the_former_one,
     the_newest_event_of_a_source_and_the_first_call_taken_are_found_by_time,
+    events_are_listed_by_what_is_asked,
+    a_person_is_read_with_their_lines_by_the_first_key_that_somebody_has,
+    a_look_from_outside_tells_the_schema_and_takes_nothing,
 );
 
 fn row(kind: Holding, uuid: &str, data: &str, seen_at_ms: i64) -> HoldingRow {
@@ -79,4 +86,63 @@ async fn the_newest_event_of_a_source_and_the_first_call_taken_are_found_by_time
     assert_eq!(rig.store.first_accepted_since(NOON).await.unwrap(), Some(NOON + 2));
     assert_eq!(rig.store.first_accepted_since(NOON + 3).await.unwrap(), Some(NOON + 3));
     assert_eq!(rig.store.first_accepted_since(NOON + 4).await.unwrap(), None);
+}
+
+async fn events_are_listed_by_what_is_asked(database: Database) {
+    let mut rig = Rig::new(database).await;
+    let mut tx = rig.begin().await;
+    let event = |id: &str, source: &str, name: &str| EventRow {
+        source: source.into(),
+        name: name.into(),
+        ..events::event(id, &format!("key of {id}"))
+    };
+    tx.insert_events(&[event("e1", "shop", "paid"), event("e2", "shop", "sent"), event("e3", "till", "paid")])
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let word = |text: &str| Some(text.to_owned());
+    let all = EventFilter { limit: 9, ..EventFilter::default() };
+    for (filter, expected) in [
+        (all.clone(), &["e3", "e2", "e1"][..]),
+        (EventFilter { limit: 1, ..all.clone() }, &["e3"]),
+        (EventFilter { name: word("paid"), ..all.clone() }, &["e3", "e1"]),
+        (EventFilter { name: word("paid"), source: word("shop"), ..all.clone() }, &["e1"]),
+        (EventFilter { id: word("e2"), ..all.clone() }, &["e2"]),
+        (EventFilter { id: word("e2"), source: word("till"), ..all.clone() }, &[]),
+    ] {
+        let found = rig.store.list_events(&filter).await.unwrap();
+        let ids: Vec<&str> = found.iter().map(|row| row.id.as_str()).collect();
+        assert_eq!(ids, expected, "{filter:?}");
+    }
+}
+
+async fn a_person_is_read_with_their_lines_by_the_first_key_that_somebody_has(database: Database) {
+    let mut rig = Rig::with_run(database).await;
+    let mut tx = rig.begin().await;
+    let line = Line { last_inbound_ms: Some(NOON), ..Line::default() };
+    tx.upsert_lines(&[("c1".into(), "main".into(), line)]).await.unwrap();
+    let alias = AliasRow {
+        key: ContactKey::Phone("34600000009".into()),
+        contact: "c1".into(),
+        source: "mismatch",
+        at_ms: NOON,
+    };
+    tx.insert_aliases(std::slice::from_ref(&alias)).await.unwrap();
+    tx.commit().await.unwrap();
+    for keys in [vec![ContactKey::Id("c1".into())], vec![ContactKey::Uuid("nobody".into()), alias.key]] {
+        let (contact, lines) = rig.store.contact(&keys).await.unwrap().unwrap();
+        assert_eq!((contact.id.as_str(), lines), ("c1", vec![("main".to_owned(), line)]), "{keys:?}");
+    }
+    assert_eq!(rig.store.contact(&[ContactKey::Alias("telegram:1".into())]).await.unwrap(), None);
+}
+
+/// While the writer of a running process holds the database.
+async fn a_look_from_outside_tells_the_schema_and_takes_nothing(database: Database) {
+    let mut rig = Rig::new(database).await;
+    let tx = rig.begin().await;
+    tx.commit().await.unwrap();
+    let found = inspect(&rig.database.url).await.unwrap();
+    assert_eq!((found.schema, found.refuses), (Some(found.expected), None));
+    assert!(found.server.starts_with("SQLite 3.") || found.server.starts_with("PostgreSQL "), "{}", found.server);
+    rig.begin().await.commit().await.unwrap();
 }
