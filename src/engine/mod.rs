@@ -61,6 +61,8 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use deployed::Deployed;
 use group::{CallResult, NewArrival};
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 use tokio::runtime::Handle;
@@ -324,6 +326,13 @@ impl Engine {
     /// What serves now.
     pub fn deployed(&self) -> Arc<Deployed> {
         self.shared.deployed()
+    }
+
+    /// A key for one use, derived from the installation's: the same on every node and after every start.
+    pub fn derived_key(&self, use_of_it: &str) -> Vec<u8> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.shared.key).expect("HMAC takes a key of any length");
+        mac.update(use_of_it.as_bytes());
+        mac.finalize().into_bytes().to_vec()
     }
 
     /// The account; `None` without a token of it.

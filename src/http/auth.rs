@@ -62,20 +62,39 @@ pub fn admit(app: &App, parts: &Parts, scope: Scope) -> Result<String, Refusal> 
     if hooks::is_open(app, parts) {
         return Ok(ADMIN.to_owned());
     }
+    let bearer = recognise(app, parts, bearer(parts))?;
+    if bearer.may(scope) {
+        return Ok(bearer.name);
+    }
+    let error = format!("the token `{}` lacks the scope `{}`", bearer.name, scope.as_str());
+    Err(Refusal::new(StatusCode::FORBIDDEN, error, "add the scope under `tokens` in relance.yaml, or use another"))
+}
+
+/// Who shows a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Bearer {
+    pub(super) name: String,
+    /// `None` = everything.
+    scopes: Option<BTreeSet<Scope>>,
+}
+
+impl Bearer {
+    pub(super) fn may(&self, scope: Scope) -> bool {
+        self.scopes.as_ref().is_none_or(|scopes| scopes.contains(&scope))
+    }
+}
+
+/// Whose token that is, shown from the address of this request.
+///
+/// # Errors
+/// 401 without a token or with a wrong one, 429 after too many of them.
+pub(super) fn recognise(app: &App, parts: &Parts, token: Option<&[u8]>) -> Result<Bearer, Refusal> {
     let peer = parts.extensions.get::<Caller>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |caller| caller.peer.ip());
     let keys = &app.sources().keys;
-    match app.0.gatekeeper.check(peer, bearer(parts), keys, app.0.wall.now_ms())? {
-        Some(key) if !key.scopes.contains(&scope) => {
-            let error = format!("the token `{}` lacks the scope `{}`", key.name, scope.as_str());
-            Err(Refusal::new(
-                StatusCode::FORBIDDEN,
-                error,
-                "add the scope under `tokens` in relance.yaml, or use another",
-            ))
-        }
-        Some(key) => Ok(key.name.clone()),
-        None => Ok(ADMIN.to_owned()),
-    }
+    Ok(match app.0.gatekeeper.check(peer, token, keys, app.0.wall.now_ms())? {
+        Some(key) => Bearer { name: key.name.clone(), scopes: Some(key.scopes.clone()) },
+        None => Bearer { name: ADMIN.to_owned(), scopes: None },
+    })
 }
 
 /// Compared as hashes, so that neither the length nor the first differing byte shows in the time taken.

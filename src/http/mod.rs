@@ -109,6 +109,11 @@ impl App {
         &self.0.engine
     }
 
+    /// The machine's time, even when the engine's is moved. Unix milliseconds.
+    fn wall_ms(&self) -> i64 {
+        self.0.wall.now_ms()
+    }
+
     pub fn mode(&self) -> Mode {
         self.0.mode
     }
@@ -175,6 +180,7 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(async || ok()))
         .route("/readyz", get(ready))
         .merge(api::router(app.clone()))
+        .merge(dashboard::operator::router(app.clone()))
         .merge(gateway::router())
         .fallback(nowhere)
         .method_not_allowed_fallback(async || Refusal::method_not_allowed())

@@ -134,6 +134,16 @@ impl Tx<'_> {
 }
 
 impl Store {
+    /// The contacts of these ids, in no order.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn contacts_of(&self, ids: &[&str]) -> anyhow::Result<Vec<Contact>> {
+        let mut rows = Rows::default();
+        ids.iter().for_each(|id| rows.push(&[(*id).into()]));
+        self.read(&BY_ID, rows).await?.iter().map(|row| read_contact(row).map(|row| row.contact)).collect()
+    }
+
     /// The newest contacts, newest first.
     ///
     /// # Errors

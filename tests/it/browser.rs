@@ -97,15 +97,15 @@ fn needed(variable: &str) -> String {
 }
 
 /// Chromium, driven.
-struct Browser {
-    client: Client,
+pub(crate) struct Browser {
+    pub(crate) client: Client,
     driver: String,
     _process: Running,
     _profile: TempDir,
 }
 
 impl Browser {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let mut command = Command::new(needed("RELANCE_TEST_CHROMEDRIVER"));
         let mut child = command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
@@ -120,19 +120,19 @@ impl Browser {
     }
 
     /// The element, once it is there.
-    async fn see(&self, css: &str) -> Element {
+    pub(crate) async fn see(&self, css: &str) -> Element {
         let wait = self.client.wait().at_most(PATIENCE).every(Duration::from_millis(50));
         wait.for_element(Locator::Css(css)).await.unwrap_or_else(|error| panic!("`{css}` never appeared: {error}"))
     }
 
     /// Waits for an element of that kind with that text inside.
-    async fn see_text(&self, css: &str, text: &str) {
+    pub(crate) async fn see_text(&self, css: &str, text: &str) {
         let script =
             "return [...document.querySelectorAll(arguments[0])].some(e => e.textContent.includes(arguments[1]))";
         self.see_that(script, vec![json!(css), json!(text)], &format!("`{css}` with `{text}`")).await;
     }
 
-    async fn see_that(&self, script: &str, arguments: Vec<Value>, what: &str) {
+    pub(crate) async fn see_that(&self, script: &str, arguments: Vec<Value>, what: &str) {
         let attempts = PATIENCE.as_millis() / 50;
         for _ in 0..attempts {
             if self.client.execute(script, arguments.clone()).await.unwrap() == json!(true) {
@@ -143,12 +143,12 @@ impl Browser {
         panic!("{what} never appeared");
     }
 
-    async fn click(&self, css: &str) {
+    pub(crate) async fn click(&self, css: &str) {
         self.see(css).await.click().await.unwrap();
     }
 
     /// Errors in the browser's console: broken scripts, and everything the content security policy blocked.
-    async fn complaints(&self) -> Vec<String> {
+    pub(crate) async fn complaints(&self) -> Vec<String> {
         let session = self.client.session_id().await.unwrap().unwrap();
         relance::connector::install_crypto();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();

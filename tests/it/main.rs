@@ -31,6 +31,7 @@ mod http_front;
 mod http_hooks;
 mod http_stand;
 mod nodes;
+mod pages;
 mod process;
 mod relay;
 mod serve;

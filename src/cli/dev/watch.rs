@@ -36,7 +36,7 @@ pub(super) struct Shown {
 
 impl Shown {
     pub(super) fn new(files: Files, loaded: &Loaded) -> Self {
-        let people = loaded.project.as_ref().map(|project| people::of_samples(project, 0)).unwrap_or_default();
+        let people = loaded.project.as_ref().map(|project| people::of_project(project, 0)).unwrap_or_default();
         Self { files, diagnostics: loaded.diagnostics.clone(), stale: loaded.project.is_none(), people }
     }
 

@@ -13,6 +13,7 @@ mod guard;
 mod live;
 mod mistakes;
 mod moment;
+pub(super) mod operator;
 mod phones;
 mod samples;
 mod story;

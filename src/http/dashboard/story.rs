@@ -130,17 +130,10 @@ fn spoken(what: &str, words: &'static Words) -> String {
 }
 
 fn delivery(row: &DeliveryRow, run: &Run, words: &'static Words) -> DeliveryView {
-    use crate::delivery::VendorStatus;
     let state = row.delivery.state.as_str();
     // The trace may have said why already.
     let told = run.progress.trace.iter().any(|entry| entry.what.ends_with(&row.delivery.reason));
-    let status = row.status.filter(|_| row.delivery.state == DeliveryState::Accepted).map(|status| match status {
-        VendorStatus::Enqueued => words.on_its_way,
-        VendorStatus::Sent => words.sent,
-        VendorStatus::Failed => words.failed,
-        VendorStatus::Delivered => words.delivered,
-        VendorStatus::Read => words.read,
-    });
+    let status = row.status.filter(|_| row.delivery.state == DeliveryState::Accepted);
     DeliveryView {
         class: state,
         form: match row.delivery.form {
@@ -149,7 +142,7 @@ fn delivery(row: &DeliveryRow, run: &Run, words: &'static Words) -> DeliveryView
             None => "",
         },
         state: word(&words.delivery_states, state).to_owned(),
-        status,
+        status: status.map(|status| words.status(status)),
         reason: if told { String::new() } else { words.reason(&row.delivery.reason) },
     }
 }

@@ -1,6 +1,6 @@
 //! The page in English.
 
-use super::Words;
+use super::{Words, operator};
 
 pub(super) static ENGLISH: Words = Words {
     lang: "en",
@@ -91,6 +91,7 @@ pub(super) static ENGLISH: Words = Words {
     warning: "warning",
     weekdays: ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
     months: ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
+    operator: &operator::ENGLISH,
     reasons: &[
         ("bad_number", "the phone number cannot be read"),
         ("no_contact", "the event names no person"),

@@ -1,6 +1,6 @@
 //! The page in French.
 
-use super::Words;
+use super::{Words, operator};
 
 pub(super) static FRENCH: Words = Words {
     lang: "fr",
@@ -91,6 +91,7 @@ pub(super) static FRENCH: Words = Words {
     warning: "avertissement",
     weekdays: ["lun.", "mar.", "mer.", "jeu.", "ven.", "sam.", "dim."],
     months: ["janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."],
+    operator: &operator::FRENCH,
     reasons: &[
         ("bad_number", "le numéro de téléphone est illisible"),
         ("no_contact", "l'événement ne désigne personne"),

@@ -4,9 +4,12 @@
 
 mod english;
 mod french;
+mod operator;
 
+use crate::delivery::VendorStatus;
 use english::ENGLISH;
 use french::FRENCH;
+pub(super) use operator::OperatorWords;
 
 /// The labels of one language. `{}` is filled in by who uses it.
 #[derive(Debug)]
@@ -80,6 +83,8 @@ pub(super) struct Words {
     pub(super) warning: &'static str,
     pub(super) weekdays: [&'static str; 7],
     pub(super) months: [&'static str; 12],
+    /// The pages of `serve`.
+    pub(super) operator: &'static OperatorWords,
     reasons: &'static [(&'static str, &'static str)],
 }
 
@@ -102,6 +107,17 @@ impl Words {
         }
         let known = self.reasons.iter().find(|(code, _)| *code == reason);
         known.map_or_else(|| reason.to_owned(), |(_, words)| (*words).to_owned())
+    }
+
+    /// The vendor's status of a message.
+    pub(super) fn status(&self, status: VendorStatus) -> &'static str {
+        match status {
+            VendorStatus::Enqueued => self.on_its_way,
+            VendorStatus::Sent => self.sent,
+            VendorStatus::Failed => self.failed,
+            VendorStatus::Delivered => self.delivered,
+            VendorStatus::Read => self.read,
+        }
     }
 
     /// Why the platform did not deliver, with its code.

@@ -1,0 +1,327 @@
+//! Messages of `serve`: each with its state, the vendor's status, the reason and every attempt; what is paused; and the
+//! three answers to an uncertain one.
+
+use super::{SignedIn, key, project, session, to};
+use crate::contact::Contact;
+use crate::delivery::{Delivery, DeliveryState, Pause, Scope};
+use crate::engine::{Answer, Busy};
+use crate::http::App;
+use crate::http::dashboard::moment::Moments;
+use crate::http::dashboard::words::{Words, word};
+use crate::http::dashboard::{Asked, broken, show};
+use crate::message::{Form as Shape, Message};
+use crate::store::alerts::Alert;
+use crate::store::attempts::AttemptRow;
+use crate::store::deliveries::{DeliveryFilter, DeliveryRow};
+use askama::Template;
+use axum::Extension;
+use axum::extract::{Form, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde::Deserialize;
+use std::collections::{BTreeSet, HashMap};
+
+/// Messages of one page.
+const LISTED: u32 = 50;
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Wanted {
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    before: String,
+    #[serde(default)]
+    said: String,
+}
+
+#[derive(Template)]
+#[template(path = "deliveries.html", config = "src/http/pages/askama.toml")]
+struct Page {
+    words: &'static Words,
+    project: String,
+    clock: String,
+    zone: String,
+    form_token: String,
+    operates: bool,
+    said: Option<String>,
+    state: &'static str,
+    states: Vec<(&'static str, &'static str)>,
+    /// What to look at, and since when.
+    alerts: Vec<(String, String)>,
+    pauses: Vec<PauseView>,
+    rows: Vec<Row>,
+    older: Option<String>,
+    paged: bool,
+}
+
+#[derive(Debug)]
+struct PauseView {
+    scope: String,
+    what: String,
+    why: String,
+    since: String,
+    until: Option<String>,
+}
+
+#[derive(Debug)]
+struct Row {
+    id: String,
+    planned: String,
+    person: String,
+    source: String,
+    channel: String,
+    class: &'static str,
+    state: String,
+    status: Option<&'static str>,
+    reason: String,
+    form: &'static str,
+    text: String,
+    marks: Vec<String>,
+    uncertain: bool,
+    attempts: Vec<AttemptView>,
+}
+
+#[derive(Debug)]
+struct AttemptView {
+    at: String,
+    form: &'static str,
+    outcome: String,
+    said: String,
+    statuses: String,
+}
+
+pub(super) async fn page(
+    State(app): State<App>,
+    asked: Asked,
+    Extension(signed_in): Extension<SignedIn>,
+    Query(wanted): Query<Wanted>,
+) -> Response {
+    match read(&app, asked.words, &signed_in, &wanted).await {
+        Ok(page) => show(StatusCode::OK, &page),
+        Err(error) => broken(&error),
+    }
+}
+
+async fn read(app: &App, words: &'static Words, signed_in: &SignedIn, wanted: &Wanted) -> anyhow::Result<Page> {
+    let store = app.engine().store();
+    let state = DeliveryState::parse(&wanted.state);
+    let before = Some(wanted.before.clone()).filter(|before| !before.is_empty());
+    let filter = DeliveryFilter { state, before, limit: LISTED + 1, ..DeliveryFilter::default() };
+    let mut deliveries = store.list_deliveries(&filter).await?;
+    let more = deliveries.len() > LISTED as usize;
+    deliveries.truncate(LISTED as usize);
+    let ids: Vec<&str> = deliveries.iter().map(|row| row.delivery.id.as_str()).collect();
+    let mut attempts = HashMap::<String, Vec<AttemptRow>>::new();
+    for attempt in store.attempts(&ids).await? {
+        attempts.entry(attempt.delivery.clone()).or_default().push(attempt);
+    }
+    let people: BTreeSet<&str> = deliveries.iter().map(|row| row.delivery.contact.as_str()).collect();
+    let people = store.contacts_of(&people.into_iter().collect::<Vec<_>>()).await?;
+    let people: HashMap<&str, &Contact> = people.iter().map(|contact| (contact.id.as_str(), contact)).collect();
+
+    let deployed = app.engine().deployed();
+    let moments = Moments::new(deployed.settings.zone().clone(), words, app.engine().clock().now_ms());
+    let view = |row: &DeliveryRow| {
+        let person = people.get(row.delivery.contact.as_str()).copied();
+        let own = attempts.get(&row.delivery.id).map_or(&[][..], Vec::as_slice);
+        let workflow = deployed.definitions.get(&row.delivery.workflow).map(|known| known.workflow.name.as_str());
+        row_view(row, person, workflow, own, &moments, words)
+    };
+    Ok(Page {
+        words,
+        project: project(app),
+        clock: moments.clock(),
+        zone: moments.zone(),
+        form_token: signed_in.form_token.clone(),
+        operates: signed_in.session.operates,
+        said: said(&wanted.said, words),
+        state: state.map_or("", DeliveryState::as_str),
+        states: words.delivery_states.to_vec(),
+        alerts: store.alerts().await?.into_iter().map(|alert| alert_view(alert, &moments, words)).collect(),
+        pauses: store.pauses().await?.iter().map(|(scope, pause)| pause_view(scope, pause, &moments, words)).collect(),
+        older: deliveries.last().filter(|_| more).map(|row| row.delivery.id.clone()),
+        rows: deliveries.iter().map(view).collect(),
+        paged: !wanted.before.is_empty(),
+    })
+}
+
+/// What the answer of a form has to say on the page that follows it.
+fn said(said: &str, words: &'static Words) -> Option<String> {
+    let known = words.operator.said.iter().find(|(code, _)| *code == said);
+    known.map(|(_, sentence)| (*sentence).to_owned())
+}
+
+fn alert_view(alert: Alert, moments: &Moments, words: &'static Words) -> (String, String) {
+    let since = words.operator.since.replace("{}", &moments.short(alert.since_ms));
+    (alert.what, since)
+}
+
+fn pause_view(scope: &Scope, pause: &Pause, moments: &Moments, words: &'static Words) -> PauseView {
+    let operator = words.operator;
+    let written = scope.to_string();
+    let (kind, name) = written.split_once(':').unwrap_or((&written, ""));
+    let why = words.failure(pause.code, &pause.why);
+    PauseView {
+        what: format!("{} {name}", word(&operator.scopes, kind)).trim().to_owned(),
+        why: if pause.code.is_some() { why } else { pause.why.clone() },
+        since: operator.since.replace("{}", &moments.short(pause.since_ms)),
+        until: pause.until_ms.map(|until_ms| operator.until.replace("{}", &moments.short(until_ms))),
+        scope: written,
+    }
+}
+
+fn row_view(
+    row: &DeliveryRow,
+    person: Option<&Contact>,
+    workflow: Option<&str>,
+    attempts: &[AttemptRow],
+    moments: &Moments,
+    words: &'static Words,
+) -> Row {
+    let delivery = &row.delivery;
+    let state = delivery.state.as_str();
+    Row {
+        id: delivery.id.clone(),
+        planned: moments.exact(delivery.planned_at_ms),
+        person: person.map(called).unwrap_or_default(),
+        source: source(delivery, workflow, words),
+        channel: delivery.channel.clone(),
+        class: state,
+        state: word(&words.delivery_states, state).to_owned(),
+        status: row.status.map(|status| words.status(status)),
+        reason: words.reason(&delivery.reason),
+        form: form_word(delivery.form, words),
+        text: text_of(&delivery.message, delivery.form),
+        marks: marks(delivery, words),
+        uncertain: delivery.state == DeliveryState::Uncertain,
+        attempts: attempts.iter().map(|attempt| attempt_view(attempt, moments, words)).collect(),
+    }
+}
+
+/// The name, and enough of the number to recognise it.
+fn called(contact: &Contact) -> String {
+    let name = contact.name.as_deref().or(contact.first_name.as_deref()).unwrap_or_default();
+    let number = contact.phone.as_ref().map(crate::contact::Phone::masked).unwrap_or_default();
+    format!("{name} {number}").trim().to_owned()
+}
+
+fn source(delivery: &Delivery, workflow: Option<&str>, words: &'static Words) -> String {
+    match &delivery.caller {
+        Some(caller) => format!("{} · {caller}", words.operator.gateway),
+        None => workflow.unwrap_or(&delivery.workflow).to_owned(),
+    }
+}
+
+fn form_word(form: Option<Shape>, words: &'static Words) -> &'static str {
+    match form {
+        Some(Shape::Template) => words.template,
+        Some(Shape::Text) => words.text_form,
+        None => "",
+    }
+}
+
+/// What the person reads: of both forms the one that left, else the plain one.
+fn text_of(message: &Message, form: Option<Shape>) -> String {
+    let template = message.template.as_ref().map(|template| {
+        let values = template.values.join(" · ");
+        format!("{} {values}", template.name).trim().to_owned()
+    });
+    let plain = message
+        .plain
+        .as_ref()
+        .and_then(|plain| plain.text.clone().or_else(|| plain.media.as_ref().map(|media| media.url.clone())));
+    match form {
+        Some(Shape::Template) => template.or(plain),
+        _ => plain.or(template),
+    }
+    .unwrap_or_default()
+}
+
+fn marks(delivery: &Delivery, words: &'static Words) -> Vec<String> {
+    let operator = words.operator;
+    let probable = delivery.probable.as_ref().map(|uuid| operator.probable.replace("{}", uuid));
+    let possible = delivery.possible_duplicate.then(|| operator.possible_duplicate.to_owned());
+    let confirmed = delivery.duplicate_confirmed.then(|| operator.duplicate_confirmed.to_owned());
+    [probable, possible, confirmed].into_iter().flatten().collect()
+}
+
+fn attempt_view(attempt: &AttemptRow, moments: &Moments, words: &'static Words) -> AttemptView {
+    let outcome = attempt.outcome.as_deref();
+    let told = attempt.error.as_deref().unwrap_or_default();
+    let said = words.failure(attempt.code, told);
+    let status = attempt.http_status.map(|status| format!("HTTP {status}"));
+    AttemptView {
+        at: moments.exact(attempt.started_at_ms),
+        form: form_word(Some(attempt.form), words),
+        outcome: outcome.map_or(words.operator.open_call, |outcome| word(&words.operator.outcomes, outcome)).to_owned(),
+        said: [status.unwrap_or_default(), said]
+            .iter()
+            .filter(|part| !part.is_empty())
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(" · "),
+        statuses: attempt.statuses.join(" → "),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Answered {
+    form_token: String,
+    answer: Answer,
+}
+
+pub(super) async fn settle(
+    State(app): State<App>,
+    asked: Asked,
+    Extension(signed_in): Extension<SignedIn>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Form(form): Form<Answered>,
+) -> Response {
+    if let Err(refused) = may(&app, &asked, &signed_in, &headers, &form.form_token) {
+        return refused;
+    }
+    let said = match app.engine().settle(&id, form.answer, &signed_in.session.who).await {
+        Ok(Ok(_)) => "settled",
+        Ok(Err(_)) => "moved_on",
+        Err(Busy) => "busy",
+    };
+    to(&format!("/deliveries?state=uncertain&said={said}"))
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Resumed {
+    form_token: String,
+    scope: String,
+}
+
+pub(super) async fn resume(
+    State(app): State<App>,
+    asked: Asked,
+    Extension(signed_in): Extension<SignedIn>,
+    headers: HeaderMap,
+    Form(form): Form<Resumed>,
+) -> Response {
+    if let Err(refused) = may(&app, &asked, &signed_in, &headers, &form.form_token) {
+        return refused;
+    }
+    let Some(scope) = Scope::parse(&form.scope) else { return to("/deliveries") };
+    match app.engine().resume(vec![scope], &signed_in.session.who).await {
+        Ok(_) => to("/deliveries?said=resumed"),
+        Err(_) => to("/deliveries?said=busy"),
+    }
+}
+
+/// Whether this session may change something, and asked for it with a form of its own.
+fn may(app: &App, asked: &Asked, signed_in: &SignedIn, headers: &HeaderMap, given: &str) -> Result<(), Response> {
+    use axum::response::IntoResponse as _;
+    let words = asked.words.operator;
+    let cookie = super::cookie(headers).unwrap_or_default();
+    if !session::fits(&key(app), cookie, given) {
+        return Err((StatusCode::FORBIDDEN, format!("{}\n", words.expired_form)).into_response());
+    }
+    if !signed_in.session.operates {
+        return Err((StatusCode::FORBIDDEN, format!("{}\n", words.read_only)).into_response());
+    }
+    Ok(())
+}
