@@ -246,7 +246,8 @@ async fn a_node_that_leaves_leaves_nothing_in_doubt(database: Database) {
     world.post_to_peer(world.new_event("order.sent", order(BOB, 99))).await;
     world.drain_peer().await;
     assert_eq!(world.execute("select id from node").await, 1, "it said goodbye");
-    world.advance(seconds(5)).await;
+    // What it was about to ask the account for is asked by the other one when the hold for it ends.
+    world.advance(seconds(15)).await;
     assert_eq!(world.delivery_states().await, vec!["accepted template"; 30]);
     world.advance(hours(1)).await;
     assert_eq!(world.messages().len(), 31);
@@ -308,7 +309,7 @@ async fn a_call_whose_commit_took_too_long_is_given_up_before_its_first_byte(dat
     .await;
     world.execute("delete from stuck").await;
     world.settle().await;
-    assert!(world.sandbox.calls().is_empty());
+    assert_eq!(world.sends(), 0);
     assert_eq!(world.delivery_states().await, ["held: backoff"]);
     world.advance(seconds(10)).await;
     assert_eq!(world.delivery_states().await, ["accepted template"]);
