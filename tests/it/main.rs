@@ -34,6 +34,7 @@ mod http_stand;
 mod nodes;
 mod process;
 mod relay;
+mod relay_serve;
 mod serve;
 mod targets;
 mod tidy;

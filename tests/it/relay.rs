@@ -2,13 +2,10 @@
 //! target does; in what concerns a message of the gateway its caller finds its own uuid.
 
 use crate::database::{Database, on_both_databases};
-use crate::harness::{ANA, CRM_SECRET, Plan, TOOL_SECRET, World, hours, minutes, seconds};
-use crate::targets::{HttpTarget, Post};
-use axum::http::HeaderMap;
-use relance::config::{Secret, Signature, Source};
+use crate::harness::{ANA, Plan, World, hours, minutes, seconds};
+use crate::targets::{HttpTarget, has_callbell_signature, has_standard_signature};
 use relance::relay::{Relay, RelayState};
 use relance::store::relays::RelayFilter;
-use relance::trigger::webhook::{SourceSecrets, verify_callbell};
 use serde_json::{Value, json};
 
 on_both_databases!(
@@ -61,22 +58,6 @@ async fn relays(world: &World) -> Vec<Relay> {
 async fn states(world: &World, target: &HttpTarget) -> Vec<&'static str> {
     let relays = relays(world).await;
     relays.iter().filter(|relay| relay.target == target.url).map(|relay| relay.state.as_str()).collect()
-}
-
-fn has_callbell_signature(post: &Post, now_ms: i64) -> bool {
-    let headers = HeaderMap::from_iter([(
-        "x-callbell-signature".parse().unwrap(),
-        post.header("x-callbell-signature").parse().unwrap(),
-    )]);
-    verify_callbell(&[Secret::new(CRM_SECRET)], &headers, &post.body, now_ms).is_ok()
-}
-
-fn has_standard_signature(post: &Post, now_ms: i64) -> bool {
-    let source =
-        Source { signature: Signature::StandardWebhooks, secret: Some("S".into()), path_token: None, id: None };
-    let secrets = SourceSecrets::read(&source, &|_| Some(TOOL_SECRET.to_owned()));
-    let request = relance::trigger::webhook::Request { headers: &post.headers, address: "/x", body: &post.body };
-    relance::trigger::webhook::authenticate(&source, &secrets, &request, now_ms).is_ok()
 }
 
 async fn every_target_gets_every_event_as_it_came_and_signed_its_way(database: Database) {
