@@ -320,6 +320,7 @@ impl Engine {
     /// Stops claiming, waits until no call is open (`semantics.md` §6.2), and leaves the rest to the other nodes.
     pub async fn drain(&self) {
         self.shared.draining.store(true, Ordering::SeqCst);
+        self.shared.board.nudge();
         let (reply, answer) = oneshot::channel();
         if self.queue.send(Item::Drain(reply)).await.is_ok() {
             let _ = answer.await;

@@ -186,3 +186,33 @@ async fn a_target_without_its_secret_gets_nothing_unsigned(database: Database) {
     assert!(crm.posts().is_empty());
     assert_eq!(relays(&world).await[0].error.as_deref(), Some("its secret `UNSET_SECRET` is not set"));
 }
+
+/// A file has one process; this is about servers on PostgreSQL.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn of_several_servers_one_posts_and_another_takes_over_when_it_dies() {
+    let (mut world, crm, tool) = two(Database::postgres()).await;
+    world.start_peer().await;
+    let tell = async |world: &World, engine: &relance::engine::Engine, n: usize| {
+        let raw = told(&n.to_string()).to_string();
+        let incoming = relance::connector::webhook::read(raw.as_bytes(), world.clock.now_ms()).unwrap();
+        engine.told(incoming, raw.into()).await.unwrap();
+    };
+    for n in 0..10 {
+        let engine = if n % 2 == 0 { world.engine().clone() } else { world.peer().clone() };
+        tell(&world, &engine, n).await;
+    }
+    world.advance(minutes(2)).await;
+    let expected = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>();
+    assert_eq!((uuids(&crm), uuids(&tool)), (expected(10), expected(10)), "each once, in order");
+    crm.refuse(Some(503), None);
+    let peer = world.peer().clone();
+    for n in 10..13 {
+        tell(&world, &peer, n).await;
+    }
+    drop(peer);
+    world.advance(seconds(10)).await;
+    world.crash_peer().await;
+    crm.refuse(None, None);
+    world.advance(minutes(2)).await;
+    assert_eq!((uuids(&crm), uuids(&tool)), (expected(13), expected(13)));
+}
