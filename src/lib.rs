@@ -34,6 +34,7 @@
 #![forbid(unsafe_code)]
 
 // Nouns.
+pub mod attachment;
 pub mod clock;
 pub mod config;
 pub mod contact;

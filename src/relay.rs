@@ -34,7 +34,7 @@ pub struct Relay {
     pub event: String,
     /// The vendor's word.
     pub name: String,
-    /// As it is posted, byte for byte; empty once it was delivered.
+    /// As it is posted, byte for byte.
     pub body: String,
     pub state: RelayState,
     /// Posts so far.

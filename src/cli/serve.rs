@@ -152,13 +152,20 @@ async fn start_engine(
     callbell: Callbell,
 ) -> anyhow::Result<Engine> {
     let clock = Clock::machine(environment.clock_offset_ms);
-    let setup = Setup { clock, store, callbell: Some(callbell), root: global.project.clone(), outside: outside() };
+    let setup = Setup {
+        clock,
+        store,
+        callbell: Some(callbell),
+        root: global.project.clone(),
+        outside: outside(&global.project)?,
+    };
     Engine::start(setup, project).await.map_err(|error| no_database(&error))
 }
 
 /// What the engine needs for what it does beside the account.
-fn outside() -> Outside {
-    Outside { secrets: Arc::new(lookup_secret), relays: true }
+fn outside(project: &Path) -> anyhow::Result<Outside> {
+    let media = Some(state::folder(project)?.join("media"));
+    Ok(Outside { secrets: Arc::new(lookup_secret), relays: true, media })
 }
 
 fn no_database(error: &anyhow::Error) -> anyhow::Error {

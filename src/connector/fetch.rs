@@ -10,11 +10,14 @@ use super::guard::{Guard, REFUSED};
 use super::{describe, install_crypto};
 use anyhow::Context as _;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::HeaderValue;
-use reqwest::{Client, Url};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Response, Url};
+use sha2::{Digest as _, Sha256};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -56,6 +59,88 @@ impl Fetcher {
         self.guard.check(url.scheme(), url.host_str().unwrap_or_default())?;
         Ok((&self.http, url))
     }
+}
+
+/// A file that was fetched: it lies in the folder under its hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    pub content_type: Option<String>,
+    pub size: u64,
+    /// SHA-256, hex.
+    pub hash: String,
+}
+
+/// Why a file was not fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotFetched {
+    /// In words, without the address.
+    pub why: String,
+    /// Whether it may go better a moment later.
+    pub passing: bool,
+}
+
+impl Fetcher {
+    /// Fetches a file of at most `most` bytes into `folder`, by way of the new file `draft` there. Whatever happens, the
+    /// draft is gone afterwards, and a file under a hash is whole.
+    ///
+    /// # Errors
+    /// When it is refused, too large, not answered, or the disk does not take it.
+    pub async fn fetch(&self, url: &str, most: u64, folder: &Path, draft: &str) -> Result<Fetched, NotFetched> {
+        let lasting = |why: String| NotFetched { why, passing: false };
+        let (http, url) = self.open(url).map_err(lasting)?;
+        let mut response = http.get(url).send().await.map_err(|error| {
+            let why = words(error);
+            NotFetched { passing: why != REFUSED, why }
+        })?;
+        let status = response.status();
+        if !status.is_success() {
+            let passing = status.is_server_error() || status.as_u16() == 429;
+            return Err(NotFetched { why: format!("answered {}", status.as_u16()), passing });
+        }
+        if response.content_length().is_some_and(|length| length > most) {
+            return Err(lasting(too_large(most)));
+        }
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = content_type.map(str::to_owned);
+        let draft = folder.join(draft);
+        let written = write(&mut response, most, &draft).await;
+        let kept = match written {
+            Ok((size, hash)) => {
+                let renamed = tokio::fs::rename(&draft, folder.join(&hash)).await;
+                renamed.map(|()| Fetched { content_type, size, hash }).map_err(|error| disk(&error))
+            }
+            Err(error) => Err(error),
+        };
+        if kept.is_err() {
+            let _ = tokio::fs::remove_file(&draft).await;
+        }
+        kept
+    }
+}
+
+/// Writes the body as it comes: its size and hash.
+async fn write(response: &mut Response, most: u64, draft: &Path) -> Result<(u64, String), NotFetched> {
+    let mut file = tokio::fs::File::create(draft).await.map_err(|error| disk(&error))?;
+    let (mut size, mut sha) = (0, Sha256::new());
+    let cut = |error| NotFetched { why: words(error), passing: true };
+    while let Some(chunk) = response.chunk().await.map_err(cut)? {
+        size += chunk.len() as u64;
+        if size > most {
+            return Err(NotFetched { why: too_large(most), passing: false });
+        }
+        sha.update(&chunk);
+        file.write_all(&chunk).await.map_err(|error| disk(&error))?;
+    }
+    file.sync_all().await.map_err(|error| disk(&error))?;
+    Ok((size, hex::encode(sha.finalize())))
+}
+
+fn too_large(most: u64) -> String {
+    format!("larger than {} MiB", most / 1024 / 1024)
+}
+
+fn disk(error: &std::io::Error) -> NotFetched {
+    NotFetched { why: format!("cannot be written: {error}"), passing: true }
 }
 
 /// What went wrong, in one line and without the address; a guarded address is said to be one.

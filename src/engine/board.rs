@@ -78,6 +78,11 @@ impl Place {
         self.seen = *self.nudges.borrow_and_update();
     }
 
+    /// Waits for the next nudge, at work.
+    pub(super) async fn nudged(&mut self) {
+        let _ = self.nudges.changed().await;
+    }
+
     /// Rests until `due_ms`, or the next nudge.
     pub(super) async fn rest(&mut self, clock: &Clock, due_ms: i64) {
         self.board.workers().insert(self.name.clone(), Some(Rest { seen: self.seen, due_ms }));

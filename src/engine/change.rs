@@ -16,6 +16,7 @@ use super::submit::{self, Submitted};
 use super::take_back::{self, TakenBack};
 use super::unit::Unit;
 use super::{Busy, Engine, Item, couriers};
+use crate::attachment::Attachment;
 use crate::delivery::{DeliveryState, Scope};
 use crate::relay::Relay;
 use crate::store::Tx;
@@ -43,6 +44,8 @@ pub(super) enum Change {
     DropTarget(String),
     /// What became of a post of the relay.
     Relayed(Box<Relay>),
+    /// What became of fetching a file.
+    Attached(Box<Attachment>),
     /// A target of the relay is gone: nothing waits for it any more.
     GiveUpRelays(String),
     /// Dead relays are posted again, by their ids.
@@ -186,6 +189,10 @@ pub(super) async fn apply(
         Change::DropTarget(name) => Ok(Changed::Targets(tx.drop_target(name).await?)),
         Change::Relayed(relay) => {
             unit.relayed.push(relay.as_ref().clone());
+            Ok(Changed::Noted)
+        }
+        Change::Attached(file) => {
+            unit.attached.push(file.as_ref().clone());
             Ok(Changed::Noted)
         }
         Change::GiveUpRelays(target) => {

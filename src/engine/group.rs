@@ -21,6 +21,7 @@ use super::lookup::LookUp;
 use super::outbound::{self, Alert};
 use super::scopes::Breakers;
 use super::unit::Unit;
+use super::{Outside, porter};
 use crate::clock::Clock;
 use crate::delivery::{DeliveryState, Outcome};
 use crate::event::{Dedupe, Evaluation};
@@ -60,8 +61,7 @@ pub(super) struct Context<'a> {
     /// Look-ups that wait for a token, and how many may begin.
     pub(super) looks_waiting: usize,
     pub(super) looks_room: usize,
-    /// Whether targets of the relay get what the account tells.
-    pub(super) relays: bool,
+    pub(super) outside: &'a Outside,
     /// Whether timers are to be looked at.
     pub(super) tick: bool,
     /// Whether status events wait for the answers that tell whose they are.
@@ -159,6 +159,8 @@ pub(super) struct Done {
     pub(super) calls: Vec<Call>,
     /// Keys of the relay's targets that get something.
     pub(super) relayed: Vec<String>,
+    /// Files wait to be fetched.
+    pub(super) files: bool,
     /// What the account is to be asked for, and how many look-ups got tokens.
     pub(super) look_ups: Vec<LookUp>,
     pub(super) looks_granted: usize,
@@ -223,6 +225,11 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
         claim(tx, context, &mut done).await?;
     }
     hand_on(tx, &unit, &told, context, &mut done).await?;
+    if context.outside.media.is_some() {
+        let files: Vec<_> = told.iter().flat_map(|told| porter::files(told, now_ms)).collect();
+        done.files = !files.is_empty();
+        tx.insert_attachments(&files).await?;
+    }
     done.next_due_ms = earliest(done.next_due_ms, unit.next_due_ms());
     if context.shared && context.sweep {
         // Another node may have planned something on a channel that this one has not heard of.
@@ -463,6 +470,7 @@ pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Resul
     tx.update_deliveries(&moved).await?;
     // After the moves: what came back unsent in this very group is cancelled as well.
     tx.cancel_deliveries_of(&unit.cancelled).await?;
+    tx.note_attachments(&unit.attached.iter().collect::<Vec<_>>()).await?;
     tx.note_relays(&unit.relayed.iter().collect::<Vec<_>>()).await?;
     tx.update_runs(&unit.changed_runs()).await?;
     tx.insert_deliveries(&planned).await?;

@@ -16,6 +16,7 @@ use super::load::Unread;
 use super::lookup::Looking;
 use super::node::Node;
 use super::outbound::Alert;
+use super::porter::Porter;
 use super::redo::{apart, is_conflict, is_refusal};
 use super::scopes::Breakers;
 use super::{Accepted, Busy, Item, Setup, Shared};
@@ -101,6 +102,9 @@ impl Loop {
         let guard = Guard { loopback: setup.callbell.as_ref().is_some_and(Callbell::is_local) };
         let outside = setup.outside.clone();
         let couriers = Couriers::new(guard, outside, shared.clone(), queue.clone(), beside.clone())?;
+        if let Some(porter) = Porter::new(guard, shared.clone(), queue.clone())? {
+            beside.spawn(porter.work());
+        }
         Ok(Self {
             node: Node::new(shared.node.clone(), setup.store.dialect().is_shared(), setup.clock.monotonic_ms()),
             setup,
@@ -294,7 +298,7 @@ impl Loop {
             key: &self.shared.key,
             node: &self.node.id,
             free: if claims { (SLOTS + closing).saturating_sub(self.open.len()) } else { 0 },
-            relays: self.setup.outside.relays,
+            outside: &self.setup.outside,
             turn: self.turn,
             others: &self.others,
             breakers: &self.breakers,
@@ -362,6 +366,8 @@ impl Loop {
         self.early = done.early;
         if !done.relayed.is_empty() {
             self.couriers.see_to(std::mem::take(&mut done.relayed));
+            self.shared.board.nudge();
+        } else if done.files {
             self.shared.board.nudge();
         }
         self.take_note(&mut done);

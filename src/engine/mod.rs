@@ -40,6 +40,7 @@ mod node;
 mod observe;
 mod operator;
 mod outbound;
+mod porter;
 mod redo;
 mod scopes;
 mod submit;
@@ -63,6 +64,7 @@ use deployed::Deployed;
 use group::{CallResult, NewArrival};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 use tokio::runtime::Handle;
@@ -91,6 +93,7 @@ struct Shared {
     /// Id of this process among those that share the database.
     node: String,
     load: Load,
+    outside: Outside,
     /// Who works off rows beside the loop.
     board: Arc<board::Board>,
     /// When the account last checked the connection, by the engine's clock; 0 = it did not. A check leaves no row.
@@ -133,7 +136,7 @@ pub struct Setup {
     /// `None`: nothing is sent, deliveries wait (no token).
     pub callbell: Option<Callbell>,
     /// Where audience files lie: the project's root.
-    pub root: std::path::PathBuf,
+    pub root: PathBuf,
     pub outside: Outside,
 }
 
@@ -144,12 +147,14 @@ pub struct Outside {
     pub secrets: Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>,
     /// Whether the targets of the relay get anything: what is played in `dev` must not reach real systems.
     pub relays: bool,
+    /// Where files of customers are kept; made when the first one comes. `None`: they are not kept.
+    pub media: Option<PathBuf>,
 }
 
 impl Default for Outside {
     /// Without any secret; nothing is handed on.
     fn default() -> Self {
-        Self { secrets: Arc::new(|_| None), relays: false }
+        Self { secrets: Arc::new(|_| None), relays: false, media: None }
     }
 }
 
@@ -317,6 +322,7 @@ impl Engine {
     /// Stops claiming, waits until no call is open (`semantics.md` §6.2), and leaves the rest to the other nodes.
     pub async fn drain(&self) {
         self.shared.draining.store(true, Ordering::SeqCst);
+        self.shared.board.nudge();
         let (reply, answer) = oneshot::channel();
         if self.queue.send(Item::Drain(reply)).await.is_ok() {
             let _ = answer.await;
@@ -342,6 +348,11 @@ impl Engine {
 
     pub fn store(&self) -> &Store {
         &self.shared.store
+    }
+
+    /// Where files of customers are kept.
+    pub fn media(&self) -> Option<&Path> {
+        self.shared.outside.media.as_deref()
     }
 
     pub fn clock(&self) -> &Clock {
@@ -391,6 +402,7 @@ async fn begin(
         draining: AtomicBool::new(false),
         node: setup.clock.new_id(),
         load: Load::default(),
+        outside: setup.outside.clone(),
         board: Arc::default(),
         checked_ms: AtomicI64::new(0),
     });

@@ -195,6 +195,12 @@ pub fn warnings(app: &App) -> Vec<String> {
         None => Vec::new(),
     });
     let mut all: Vec<String> = problems.chain(sources.unset_tokens()).collect();
+    let unset = sources.settings.relay.iter().filter(|target| (app.0.lookup)(&target.secret).is_none());
+    all.extend(
+        unset.map(|target| {
+            format!("a target of `relay` gets nothing until `{}` is set: {}", target.secret, target.key())
+        }),
+    );
     let environment = &app.0.environment;
     if environment.callbell_webhook_secret.is_none() && environment.callbell_signing_secrets.is_empty() {
         let unset = "Callbell's webhooks are all refused: neither `CALLBELL_WEBHOOK_SECRET` nor `CALLBELL_SIGNING_SECRET` is set";

@@ -7,6 +7,7 @@
 pub mod account;
 pub mod alerts;
 pub mod aliases;
+pub mod attachments;
 pub mod attempts;
 pub mod audit;
 pub mod contacts;

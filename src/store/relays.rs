@@ -40,8 +40,7 @@ static INSERT: Statement = Statement::new(
 
 static NOTE: Statement = Statement::new(
     "update relay set state = r.state, attempts = r.attempts, due_at_ms = r.due_at_ms, ended_at_ms = r.ended_at_ms,
-        http_status = r.http_status, error = r.error,
-        body = case when r.state = 'delivered' then '' else relay.body end
+        http_status = r.http_status, error = r.error
      from {rows: id text, state text, attempts bigint, due_at_ms bigint, ended_at_ms bigint, http_status bigint,
         error text} r
      where relay.id = r.id and relay.state = 'queued'",

@@ -494,7 +494,7 @@ impl World {
         let begin = move || {
             let engine = runtime.block_on(async {
                 let store = Store::open(&url).await.unwrap();
-                let outside = Outside { secrets: Arc::new(secret), relays: true };
+                let outside = Outside { secrets: Arc::new(secret), relays: true, media: Some(root.join("media")) };
                 let setup = Setup { clock, store, callbell: Some(callbell), root, outside };
                 Engine::start(setup, &project).await.unwrap()
             });
@@ -562,6 +562,11 @@ impl World {
 
     pub(crate) fn write_audience(&self, name: &str, content: impl AsRef<[u8]>) {
         std::fs::write(self.root.path().join("workflows/audiences").join(name), content).unwrap();
+    }
+
+    /// Where files of customers are kept.
+    pub(crate) fn media_folder(&self) -> std::path::PathBuf {
+        self.root.path().join("media")
     }
 
     pub(crate) fn remove_audience(&self, name: &str) {

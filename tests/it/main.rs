@@ -4,6 +4,7 @@
 //! `RELANCE_TEST_CHROMEDRIVER`, which `tests/run` sets, and fails without them: a skipped test proves nothing.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails at once")]
 
+mod attachments;
 mod bad;
 mod browser;
 mod cli;
@@ -34,6 +35,7 @@ mod nodes;
 mod pages;
 mod process;
 mod relay;
+mod relay_serve;
 mod serve;
 mod targets;
 mod tidy;

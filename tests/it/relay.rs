@@ -2,13 +2,10 @@
 //! target does; in what concerns a message of the gateway its caller finds its own uuid.
 
 use crate::database::{Database, on_both_databases};
-use crate::harness::{ANA, CRM_SECRET, Plan, TOOL_SECRET, World, hours, minutes, seconds};
-use crate::targets::{HttpTarget, Post};
-use axum::http::HeaderMap;
-use relance::config::{Secret, Signature, Source};
+use crate::harness::{ANA, Plan, World, hours, minutes, seconds};
+use crate::targets::{HttpTarget, has_callbell_signature, has_standard_signature};
 use relance::relay::{Relay, RelayState};
 use relance::store::relays::RelayFilter;
-use relance::trigger::webhook::{SourceSecrets, verify_callbell};
 use serde_json::{Value, json};
 
 on_both_databases!(
@@ -61,22 +58,6 @@ async fn relays(world: &World) -> Vec<Relay> {
 async fn states(world: &World, target: &HttpTarget) -> Vec<&'static str> {
     let relays = relays(world).await;
     relays.iter().filter(|relay| relay.target == target.url).map(|relay| relay.state.as_str()).collect()
-}
-
-fn has_callbell_signature(post: &Post, now_ms: i64) -> bool {
-    let headers = HeaderMap::from_iter([(
-        "x-callbell-signature".parse().unwrap(),
-        post.header("x-callbell-signature").parse().unwrap(),
-    )]);
-    verify_callbell(&[Secret::new(CRM_SECRET)], &headers, &post.body, now_ms).is_ok()
-}
-
-fn has_standard_signature(post: &Post, now_ms: i64) -> bool {
-    let source =
-        Source { signature: Signature::StandardWebhooks, secret: Some("S".into()), path_token: None, id: None };
-    let secrets = SourceSecrets::read(&source, &|_| Some(TOOL_SECRET.to_owned()));
-    let request = relance::trigger::webhook::Request { headers: &post.headers, address: "/x", body: &post.body };
-    relance::trigger::webhook::authenticate(&source, &secrets, &request, now_ms).is_ok()
 }
 
 async fn every_target_gets_every_event_as_it_came_and_signed_its_way(database: Database) {
@@ -180,7 +161,7 @@ async fn a_kill_between_post_and_result_posts_again_and_loses_nothing(database: 
     world.start_again().await;
     world.advance(minutes(5)).await;
     assert_eq!((uuids(&tool), uuids(&crm).len()), (["0", "1", "2"].map(str::to_owned).to_vec(), 3));
-    assert!(relays(&world).await.iter().all(|relay| relay.state == RelayState::Delivered && relay.body.is_empty()));
+    assert!(relays(&world).await.iter().all(|relay| relay.state == RelayState::Delivered));
 }
 
 async fn a_target_that_is_taken_out_of_the_file_gets_nothing_more(database: Database) {
@@ -204,4 +185,34 @@ async fn a_target_without_its_secret_gets_nothing_unsigned(database: Database) {
     world.advance(minutes(1)).await;
     assert!(crm.posts().is_empty());
     assert_eq!(relays(&world).await[0].error.as_deref(), Some("its secret `UNSET_SECRET` is not set"));
+}
+
+/// A file has one process; this is about servers on PostgreSQL.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn of_several_servers_one_posts_and_another_takes_over_when_it_dies() {
+    let (mut world, crm, tool) = two(Database::postgres()).await;
+    world.start_peer().await;
+    let tell = async |world: &World, engine: &relance::engine::Engine, n: usize| {
+        let raw = told(&n.to_string()).to_string();
+        let incoming = relance::connector::webhook::read(raw.as_bytes(), world.clock.now_ms()).unwrap();
+        engine.told(incoming, raw.into()).await.unwrap();
+    };
+    for n in 0..10 {
+        let engine = if n % 2 == 0 { world.engine().clone() } else { world.peer().clone() };
+        tell(&world, &engine, n).await;
+    }
+    world.advance(minutes(2)).await;
+    let expected = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>();
+    assert_eq!((uuids(&crm), uuids(&tool)), (expected(10), expected(10)), "each once, in order");
+    crm.refuse(Some(503), None);
+    let peer = world.peer().clone();
+    for n in 10..13 {
+        tell(&world, &peer, n).await;
+    }
+    drop(peer);
+    world.advance(seconds(10)).await;
+    world.crash_peer().await;
+    crm.refuse(None, None);
+    world.advance(minutes(2)).await;
+    assert_eq!((uuids(&crm), uuids(&tool)), (expected(13), expected(13)));
 }

@@ -1,11 +1,14 @@
 //! A target of the relay, over real HTTP: keeps what it is posted, and answers as a test wants it to.
 
+use crate::harness::{CRM_SECRET, TOOL_SECRET};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
+use relance::config::{Secret, Signature, Source};
+use relance::trigger::webhook::{SourceSecrets, verify_callbell};
 use std::sync::{Arc, Mutex};
 
 /// Cloning shares it. It ends with the runtime that made it.
@@ -61,6 +64,23 @@ impl Post {
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers[name].to_str().unwrap()
     }
+}
+
+/// Whether a target would find it signed.
+pub(crate) fn has_callbell_signature(post: &Post, now_ms: i64) -> bool {
+    let headers = HeaderMap::from_iter([(
+        "x-callbell-signature".parse().unwrap(),
+        post.header("x-callbell-signature").parse().unwrap(),
+    )]);
+    verify_callbell(&[Secret::new(CRM_SECRET)], &headers, &post.body, now_ms).is_ok()
+}
+
+pub(crate) fn has_standard_signature(post: &Post, now_ms: i64) -> bool {
+    let source =
+        Source { signature: Signature::StandardWebhooks, secret: Some("S".into()), path_token: None, id: None };
+    let secrets = SourceSecrets::read(&source, &|_| Some(TOOL_SECRET.to_owned()));
+    let request = relance::trigger::webhook::Request { headers: &post.headers, address: "/x", body: &post.body };
+    relance::trigger::webhook::authenticate(&source, &secrets, &request, now_ms).is_ok()
 }
 
 async fn take(State(desk): State<Arc<Mutex<Desk>>>, headers: HeaderMap, body: Bytes) -> Response {

@@ -8,8 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may import whom, from the bottom to the top. `nouns` stands for all of them.
-const NOUNS: &[&str] = &["contact", "message", "delivery", "relay", "run", "event", "clock"];
+const NOUNS: &[&str] = &["attachment", "contact", "message", "delivery", "relay", "run", "event", "clock"];
 const LAYERS: &[(&str, &[&str])] = &[
+    ("attachment", &["nouns"]),
     ("contact", &["nouns"]),
     ("message", &["nouns"]),
     ("delivery", &["nouns"]),
@@ -57,6 +58,7 @@ const ARROWS: &[(&str, &str, &str)] = &[
 
 /// Files and folders where nothing happens but computing.
 const PURE: &[&str] = &[
+    "attachment.rs",
     "contact.rs",
     "message.rs",
     "delivery.rs",

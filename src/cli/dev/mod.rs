@@ -18,7 +18,7 @@ mod stepper;
 mod watch;
 
 use super::exit::Failure;
-use super::{Exit, Global, check, environment, project};
+use super::{Exit, Global, check, environment, project, state};
 use crate::clock::{self, Clock};
 use crate::config::{Environment, Files, Loaded, Project, Secret};
 use crate::connector::Callbell;
@@ -169,13 +169,9 @@ async fn start(
     tasks.spawn(serve_sandbox(sandbox_listener, sandbox.router()));
     let store = Store::open(&database::make_empty(&global.project)?).await?;
     let callbell = Callbell::new(&format!("http://{sandbox_address}/v1"), Some(token))?;
-    let setup = Setup {
-        clock,
-        store,
-        callbell: Some(callbell.clone()),
-        root: global.project.clone(),
-        outside: Outside::default(),
-    };
+    let media = Some(state::folder(&global.project)?.join("media"));
+    let outside = Outside { media, ..Outside::default() };
+    let setup = Setup { clock, store, callbell: Some(callbell.clone()), root: global.project.clone(), outside };
     let engine = Engine::start(setup, project).await.context("the engine did not start")?;
     learn_lines(&engine, &callbell).await?;
     let environment = Arc::new(own_environment(address, webhook_secret));

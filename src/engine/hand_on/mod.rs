@@ -52,7 +52,7 @@ pub(super) async fn hand_on(
     done: &mut Done,
 ) -> anyhow::Result<()> {
     let ended = std::mem::take(&mut tx.ended);
-    if !context.relays || (told.is_empty() && ended.is_empty() && unit.late.is_empty()) {
+    if !context.outside.relays || (told.is_empty() && ended.is_empty() && unit.late.is_empty()) {
         return Ok(());
     }
     let receivers = receivers(tx, context).await?;

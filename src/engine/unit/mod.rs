@@ -15,6 +15,7 @@ use super::hand_on::Late;
 use super::outbound::Outbound;
 use super::submit::Desk;
 use crate::action::send_message::Planned;
+use crate::attachment::Attachment;
 use crate::clock::Clock;
 use crate::contact::{Contact, Line};
 use crate::relay::Relay;
@@ -97,6 +98,8 @@ pub(super) struct Unit<'a> {
     pub(super) desk: Desk,
     /// Results of the relay's posts.
     pub(super) relayed: Vec<Relay>,
+    /// What became of fetching files.
+    pub(super) attached: Vec<Attachment>,
     /// Statuses of the gateway's messages that waited for their answer.
     pub(super) late: Vec<Late>,
     /// Events of such statuses, where they may start something.
@@ -129,6 +132,7 @@ impl<'a> Unit<'a> {
             outbound: Outbound::default(),
             desk: Desk::default(),
             relayed: Vec::new(),
+            attached: Vec::new(),
             late: Vec::new(),
             late_arrivals: Vec::new(),
         }

@@ -3,6 +3,7 @@
 //! Invariant: every address below `/api` asks for a token with the scope first; phone numbers leave it masked.
 
 mod account;
+mod attachments;
 mod mask;
 mod outbound;
 mod query;
@@ -45,6 +46,7 @@ pub(super) fn router(app: App) -> Router<App> {
         .route("/api/resume", post(outbound::resume))
         .route("/api/campaigns", get(campaigns))
         .route("/api/load", get(load))
+        .route("/api/attachments/{event}/{n}", get(attachments::file))
         .route("/api/relay", get(relay::list))
         .route("/api/relay/redrive", post(relay::redrive))
         .merge(account::router())
@@ -91,7 +93,9 @@ async fn event(State(app): State<App>, Path(id): Path<String>, uri: Uri) -> Resu
     Query::read(&uri, &[])?;
     let found = app.engine().store().event(&id).await.map_err(|error| Refusal::store(&error))?;
     let event = found.ok_or_else(|| not_found("event"))?;
-    Ok(Json(json!({ "version": 1, "event": view::event(&event) })))
+    let files = app.engine().store().attachments(&id).await.map_err(|error| Refusal::store(&error))?;
+    let files: Vec<Value> = files.iter().map(view::attachment).collect();
+    Ok(Json(json!({ "version": 1, "event": view::event(&event), "attachments": files })))
 }
 
 /// `GET /api/runs`: newest first.

@@ -1,6 +1,7 @@
 //! Views: rows as the API shows them. Times are ISO 8601 in UTC; what is unknown is null. Pure.
 
 use super::mask::{masked, masked_text};
+use crate::attachment::{Attachment, AttachmentState};
 use crate::contact::{Contact, Line};
 use crate::delivery::{Pause, Scope};
 use crate::event::Evaluation;
@@ -182,6 +183,22 @@ pub(super) fn contact(contact: &Contact, lines: &[(String, Line)]) -> Value {
     let line = |(channel, line): &(String, Line)| json!({ "channel": channel, "last_message_at": line.last_inbound_ms.map(iso) });
     shown["lines"] = lines.iter().map(line).collect();
     shown
+}
+
+/// A file of a message. Its address at the vendor is left out: it is signed, and dead by now.
+pub(super) fn attachment(row: &Attachment) -> Value {
+    let kept = row.state == AttachmentState::Kept;
+    json!({
+        "n": row.n,
+        "kind": row.kind,
+        "name": row.name,
+        "state": row.state.as_str(),
+        "reason": row.reason,
+        "content_type": row.content_type,
+        "size": row.size,
+        "sha256": row.hash,
+        "href": kept.then(|| format!("/api/attachments/{}/{}", row.event, row.n)),
+    })
 }
 
 pub(super) fn iso(at_ms: i64) -> String {

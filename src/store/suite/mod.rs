@@ -6,6 +6,7 @@
 mod account;
 mod alerts;
 mod aliases;
+mod attachments;
 mod audit;
 mod contacts;
 #[path = "../../../tests/it/database.rs"]
