@@ -82,8 +82,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 /// Of `2000::/3` everything but IETF's own (Teredo, ORCHID, benchmarks), documentation, and AS112.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [first, second, third, ..] = address.segments();
-    let closed = (first == 0x2001 && second < 0x0200)
-        || (first == 0x2001 && second == 0x0db8)
+    let closed = (first == 0x2001 && (second < 0x0200 || second == 0x0db8))
         || (first == 0x2620 && second == 0x004f && third == 0x8000)
         || (first & 0xfff0 == 0x3ff0);
     first & 0xe000 == 0x2000 && !closed

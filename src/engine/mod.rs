@@ -140,11 +140,14 @@ pub struct Setup {
     pub outside: Outside,
 }
 
+/// Looks the variable of a secret up; `None` = not set.
+pub type SecretLookup = Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>;
+
 /// What the engine needs of its surroundings for what it does beside the account.
 #[derive(Clone)]
 pub struct Outside {
     /// Looks the variable of a secret up; `None` = not set.
-    pub secrets: Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>,
+    pub secrets: SecretLookup,
     /// Whether the targets of the relay get anything: what is played in `dev` must not reach real systems.
     pub relays: bool,
     /// Where files of customers are kept; made when the first one comes. `None`: they are not kept.

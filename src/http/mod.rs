@@ -23,6 +23,8 @@ pub use listen::{serve, serve_with};
 
 use crate::clock::Clock;
 use crate::config::{Environment, ProjectSettings, Secret, Token};
+pub use crate::engine::SecretLookup;
+
 use crate::engine::Engine;
 use crate::trigger::webhook::SourceSecrets;
 use auth::{Gatekeeper, Key};
@@ -41,9 +43,6 @@ use tokio::sync::watch;
 
 /// How long `/readyz` waits for the store.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Looks the variable of a secret up; `None` = not set.
-pub type SecretLookup = Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>;
 
 /// Which of the two servers this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
