@@ -19,12 +19,11 @@ mod hooks;
 pub mod limits;
 mod listen;
 
+pub use crate::engine::SecretLookup;
 pub use listen::{serve, serve_with};
 
 use crate::clock::Clock;
 use crate::config::{Environment, ProjectSettings, Secret, Token};
-pub use crate::engine::SecretLookup;
-
 use crate::engine::Engine;
 use crate::trigger::webhook::SourceSecrets;
 use auth::{Gatekeeper, Key};
