@@ -11,8 +11,7 @@ use crate::workflow::yaml::Entry;
 const CHANNEL: Shape =
     Shape { what: "a channel", keys: &["title", "uuid", "default", "pace", "kind"], later: &[], elsewhere: &[] };
 
-/// A line sends 80 messages per second unless told otherwise.
-
+/// The account's main line, when the project lists none.
 pub(super) fn main_line() -> Channel {
     Channel {
         name: "main".into(),

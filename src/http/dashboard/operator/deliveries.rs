@@ -17,7 +17,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use std::collections::{BTreeSet, HashMap};
 
@@ -278,7 +278,7 @@ pub(super) async fn settle(
     Path(id): Path<String>,
     Form(form): Form<Answered>,
 ) -> Response {
-    if let Err(refused) = may(&app, &asked, &signed_in, &headers, &form.form_token) {
+    if let Some(refused) = refusal(&app, &asked, &signed_in, &headers, &form.form_token) {
         return refused;
     }
     let said = match app.engine().settle(&id, form.answer, &signed_in.session.who).await {
@@ -302,7 +302,7 @@ pub(super) async fn resume(
     headers: HeaderMap,
     Form(form): Form<Resumed>,
 ) -> Response {
-    if let Err(refused) = may(&app, &asked, &signed_in, &headers, &form.form_token) {
+    if let Some(refused) = refusal(&app, &asked, &signed_in, &headers, &form.form_token) {
         return refused;
     }
     let Some(scope) = Scope::parse(&form.scope) else { return to("/deliveries") };
@@ -312,16 +312,14 @@ pub(super) async fn resume(
     }
 }
 
-/// Whether this session may change something, and asked for it with a form of its own.
-fn may(app: &App, asked: &Asked, signed_in: &SignedIn, headers: &HeaderMap, given: &str) -> Result<(), Response> {
-    use axum::response::IntoResponse as _;
+/// Why this session may change nothing now: the form is none of its own, or its token may only read.
+fn refusal(app: &App, asked: &Asked, signed_in: &SignedIn, headers: &HeaderMap, given: &str) -> Option<Response> {
     let words = asked.words.operator;
     let cookie = super::cookie(headers).unwrap_or_default();
-    if !session::fits(&key(app), cookie, given) {
-        return Err((StatusCode::FORBIDDEN, format!("{}\n", words.expired_form)).into_response());
-    }
-    if !signed_in.session.operates {
-        return Err((StatusCode::FORBIDDEN, format!("{}\n", words.read_only)).into_response());
-    }
-    Ok(())
+    let why = match session::fits(&key(app), cookie, given) {
+        false => words.expired_form,
+        true if !signed_in.session.operates => words.read_only,
+        true => return None,
+    };
+    Some((StatusCode::FORBIDDEN, format!("{why}\n")).into_response())
 }
