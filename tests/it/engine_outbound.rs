@@ -438,7 +438,7 @@ async fn evidence_after_the_deadline_still_settles(database: Database) {
     world.advance(hours(2)).await;
     let body: Value = serde_json::from_str(world.messages()[0].body.as_ref().unwrap().get()).unwrap();
     let mut forged = body.clone();
-    let mark = forged["metadata"]["relance_id"].as_str().unwrap().replace(|c: char| c == '.', ".0");
+    let mark = forged["metadata"]["relance_id"].as_str().unwrap().replace('.', ".0");
     forged["metadata"]["relance_id"] = mark.into();
     world.told(sent_event(&forged)).await;
     assert_eq!(world.run_states().await, ["needs_attention: uncertain"]);

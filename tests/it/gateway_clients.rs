@@ -68,7 +68,7 @@ impl Desk {
         for person in PEOPLE {
             site.customer_writes(person, "hello").await;
         }
-        Self { site, processes: processes }
+        Self { site, processes }
     }
 
     /// What a client says to a body, as it was answered: the send, and the status after it.
