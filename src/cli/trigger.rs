@@ -142,7 +142,12 @@ async fn wait_for(global: &Global, server: &Server, started: &[String]) -> anyho
 
 /// It ended, or its messages are handed over and it waits for a later time.
 fn settled(run: &Value) -> bool {
-    let moving = |delivery: &Value| matches!(delivery["state"].as_str(), Some("queued" | "sending"));
+    let moving = |delivery: &Value| match delivery["state"].as_str() {
+        Some("queued" | "sending") => true,
+        // Over in seconds.
+        Some("held") => matches!(delivery["reason"].as_str(), Some("rate_person" | "contact_unknown")),
+        _ => false,
+    };
     let deliveries = run["deliveries"].as_array().map(Vec::as_slice).unwrap_or_default();
     run["run"]["state"] != "waiting" || !deliveries.iter().any(moving)
 }

@@ -218,7 +218,7 @@ async fn all_deliveries(site: &Site) -> Vec<Value> {
 #[tokio::test]
 async fn lost_answers_shuffled_events_and_kills_leave_no_message_lost_or_twice() {
     const KILLS: usize = 4;
-    let size: usize = number("RELANCE_TEST_CHAOS").unwrap_or(240).try_into().unwrap();
+    let size: usize = number("RELANCE_TEST_CHAOS").unwrap_or(400).try_into().unwrap();
     let mut moments = moments();
     let site = Arc::new(Site::of("shop"));
     let _sandbox = site.sandbox().await;
@@ -228,8 +228,9 @@ async fn lost_answers_shuffled_events_and_kills_leave_no_message_lost_or_twice()
     let (begun, mut serve) = (std::time::Instant::now(), site.serve().await);
     for part in 0..KILLS {
         let orders = Orders::new(part * size / KILLS..(part + 1) * size / KILLS);
-        let at = moments.random_range(size / KILLS / 10..size / KILLS * 8 / 10);
-        kill_while_posting(&site, serve, &orders, at, moments.random_range(0..20)).await;
+        // Early, so that of a hundred orders not all are acknowledged before the kill.
+        let at = moments.random_range(size / KILLS / 10..size / KILLS / 2);
+        kill_while_posting(&site, serve, &orders, at, moments.random_range(0..5)).await;
         serve = site.serve().await;
         orders.post(&site).await;
         site.drained().await;
@@ -245,12 +246,19 @@ async fn lost_answers_shuffled_events_and_kills_leave_no_message_lost_or_twice()
     let twice = counted.values().filter(|count| **count > 1).count();
     assert_eq!((twice, flagged), (0, 0), "nothing is sent twice by itself");
     judge(0..size, &doubtful, counted);
-    let in_doubt = |row: &&Value| row["attempts"].as_array().unwrap().iter().any(|one| one["http_status"].is_null());
-    let (doubts, left) = (all.iter().filter(in_doubt).count(), doubtful.len());
-    eprintln!("{size} messages, {KILLS} kills: {doubts} in doubt, {left} left to a person, {:?}", begun.elapsed());
-    assert!(doubts >= size / 40, "answers were lost: {doubts}");
-    // Of a few hundred, one that a kill cut off on its way may be left.
-    assert!(left * 100 <= doubts.max(100), "{left} of {doubts} are left to a person");
+    let unanswered = |row: &&Value| row["attempts"].as_array().unwrap().iter().any(|one| one["http_status"].is_null());
+    // A call that a kill cut off has no end.
+    let cut_off = |row: &&Value| row["attempts"].as_array().unwrap().iter().any(|one| one["ended_at"].is_null());
+    let (doubts, cut) = (all.iter().filter(unanswered).count(), all.iter().filter(cut_off).count());
+    let left: Vec<&Value> = all.iter().filter(|row| row["state"] == "uncertain").collect();
+    eprintln!(
+        "{size} messages, {KILLS} kills: {doubts} in doubt, {cut} of them cut off by a kill; {} left to a person, {:?}",
+        left.len(),
+        begun.elapsed()
+    );
+    assert!(doubts - cut >= size / 40, "answers were lost: {doubts} less {cut}");
+    // What the vendor took is known without a person. What a kill kept from ever leaving, nobody can tell.
+    assert!(left.iter().all(cut_off), "an answer that was lost is settled by what the account tells: {left:#?}");
     drop(serve);
 }
 
