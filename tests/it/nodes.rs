@@ -60,6 +60,46 @@ async fn two_servers_share_the_work_and_a_rolling_restart_leaves_nothing_in_doub
     drop((first, second));
 }
 
+/// As many messages as `RELANCE_TEST_QUEUED` says, half of them posted to each server at once; every person is new, so that
+/// each costs a question as well. The vendor refuses what comes a quarter faster than the configured rate.
+#[tokio::test]
+async fn two_servers_keep_the_rate_of_the_account_together() {
+    let queued: usize = std::env::var("RELANCE_TEST_QUEUED").ok().and_then(|n| n.parse().ok()).unwrap_or(800);
+    let database = Database::postgres();
+    let (one, two) = two_sites(&database);
+    let project = fs::read_to_string(one.path().join("relance.yaml")).unwrap();
+    let project = project.replace("callbell: { pace: 100000 per second }", "callbell: { pace: 200 per second }");
+    assert!(project.contains("200 per second"));
+    for site in [&one, &two] {
+        site.write("relance.yaml", &project);
+    }
+    let (one, two) = (Arc::new(one), Arc::new(two));
+    let _sandbox = one.sandbox().await;
+    one.turn("faults", &json!({ "rate_limit": 250, "scope": "/" })).await;
+    let _servers = tokio::join!(one.serve(), two.serve());
+    let begun = Instant::now();
+    let (here, there) = (Orders::new(0..queued / 2), Orders::new(queued / 2..queued));
+    tokio::join!(here.post(&one), there.post(&two));
+    eventually("everything is sent", async || {
+        let open =
+            one.deliveries("state=queued&limit=1").await.len() + one.deliveries("state=held&limit=1").await.len();
+        (open == 0).then_some(())
+    })
+    .await;
+    one.drained().await;
+    let took = begun.elapsed();
+    judge(0..queued, &BTreeSet::new(), counted(&one, "order").await);
+    let calls = one.vendor("/sandbox/calls/count").await;
+    assert_eq!(calls["rate_limited"], 0, "{calls}");
+    let all = calls["all"].as_u64().unwrap();
+    println!("{queued} messages, {all} calls in {took:?}");
+    assert!(took.as_secs_f64() >= (all as f64 - 20.0) / 200.0, "{all} calls in {took:?}");
+    assert!(took.as_secs_f64() <= (all as f64 / 200.0) * 1.5 + 5.0, "{all} calls in {took:?}");
+    for site in [&one, &two] {
+        assert!(site.api("load").await["load"]["calls"].as_u64().unwrap() > 0, "both send");
+    }
+}
+
 /// Takes 40 s of real time: how long a server has to be silent cannot be set.
 #[tokio::test]
 async fn what_a_killed_server_had_in_hand_is_taken_over_within_35_seconds() {
