@@ -103,11 +103,15 @@ impl Courier {
 
     /// Posts the oldest, if it is due: until when there is nothing to do, else at once again.
     async fn step(&self) -> anyhow::Result<Option<i64>> {
-        let Some(relay) = self.shared.store.next_relay(&self.target).await? else { return Ok(Some(i64::MAX)) };
+        if self.shared.store.next_relay(&self.target).await?.is_none() {
+            return Ok(Some(i64::MAX));
+        }
         if !self.engine()?.on_duty(&format!("relay {}", self.target)).await? {
             // Whoever is on duty is told of new rows by looking around, and so is this node of the other's end.
             return Ok(Some(i64::MAX));
         }
+        // Read under the duty: what waited a moment ago may have been posted by whoever had it before.
+        let Some(relay) = self.shared.store.next_relay(&self.target).await? else { return Ok(Some(i64::MAX)) };
         let now_ms = self.shared.clock.now_ms();
         if relay.due_at_ms > now_ms {
             return Ok(Some(relay.due_at_ms));
@@ -154,7 +158,11 @@ impl Courier {
         }
         let deployed = self.shared.deployed();
         let Some(target) = deployed.settings.relay.iter().find(|target| target.key() == self.target) else {
-            return Ok(Way::Gone);
+            // Where several nodes serve, another one's relance.yaml may be the newer.
+            return Ok(match self.shared.store.dialect().is_shared() {
+                true => Way::Closed("the relance.yaml of this server does not name it".to_owned()),
+                false => Way::Gone,
+            });
         };
         Ok(match self.outside.secret(&target.secret) {
             Some(secret) => {

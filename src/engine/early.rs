@@ -6,7 +6,7 @@
 
 use super::group::{Context, Work, message_uuid};
 use super::inbound::{self, Early};
-use super::load::load_contacts;
+use super::load::{load_contacts, load_runs};
 use super::unit::Unit;
 use crate::store::Tx;
 use crate::store::attempts::AttemptRow;
@@ -58,6 +58,9 @@ async fn load_attempts(tx: &mut Tx<'_>, unit: &mut Unit<'_>, named: &[(&str, &st
     for row in tx.deliveries(&unknown).await? {
         unit.deliveries.insert(row.delivery.id.clone(), row);
     }
+    // Whether a status started a run decides what its messages may start.
+    let runs = unit.deliveries.values().map(|row| row.delivery.run.clone()).filter(|run| !run.is_empty()).collect();
+    load_runs(tx, unit, runs).await?;
     let told = unit.attempts.values().filter_map(|attempt| unit.deliveries.get(&attempt.delivery));
     let people = told.map(|row| row.delivery.contact.clone()).collect();
     load_contacts(tx, unit, people).await

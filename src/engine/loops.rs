@@ -72,7 +72,7 @@ pub(super) struct Loop {
     /// clock would end early and find nothing, again and again.
     ahead_ms: i64,
     /// Calls that nobody answers for may stand as `sending`: the store did not take their end yet.
-    unsettled: bool,
+    pub(super) unsettled: bool,
     /// A task feeds campaigns; another campaign was begun meanwhile.
     pub(super) feeding: bool,
     pub(super) feed_again: bool,
@@ -260,7 +260,7 @@ impl Loop {
                     }
                 }
             }
-            Err(error) => self.fail(work, owed, &error).await,
+            Err(error) => self.once_more(work, owed, tick, &error).await,
         }
     }
 
@@ -389,10 +389,19 @@ impl Loop {
         self.begin_calls(done.calls).await;
     }
 
-    /// Nothing of the group was kept: senders may post again, results of calls are tried again with the next group.
-    async fn fail(&mut self, work: Work, owed: Owed, error: &anyhow::Error) {
-        self.refuse(work, owed, error);
+    /// The connection may have broken while the commit got through: the group is done once more on another one, where it
+    /// finds itself by its own ids. Only then nothing of it was kept: senders may post again, results of calls are tried
+    /// again with the next group.
+    async fn once_more(&mut self, work: Work, owed: Owed, tick: bool, error: &anyhow::Error) {
+        tracing::warn!(error = format!("{error:#}"), "the store did not take a group: it is done once more");
         self.mend().await;
+        match self.try_group(&work, &owed, tick).await {
+            Ok(done) => self.finish(work, owed, done).await,
+            Err(error) => {
+                self.refuse(work, owed, &error);
+                (self.unsettled, self.due_ms) = (true, 0);
+            }
+        }
     }
 
     /// After an error of the store: a new connection, and everything is looked at again.
@@ -404,6 +413,11 @@ impl Loop {
             tracing::error!(error = format!("{error:#}"), "the store cannot be reached");
         }
         self.due_ms = 0;
+        // Rows for those who work beside the loop may have been committed without their being told.
+        if let Ok(targets) = self.setup.store.waiting_targets().await {
+            self.couriers.see_to(targets);
+        }
+        self.shared.board.nudge();
     }
 
     fn refuse(&mut self, work: Work, owed: Owed, error: &anyhow::Error) {

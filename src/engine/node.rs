@@ -115,7 +115,8 @@ impl Loop {
             self.mend().await;
         }
         if self.node.sweeps(now_ms) {
-            (self.due_ms, self.feed_again) = (0, true);
+            // A call of a dead node whose row was locked while its work was taken over is found now.
+            (self.due_ms, self.feed_again, self.unsettled) = (0, true, true);
         }
     }
 

@@ -136,11 +136,10 @@ impl Porter {
         let mut next_ms = i64::MAX;
         for file in open {
             let due_ms = self.known.get(&row(&file)).map_or(0, |tries| tries.due_ms);
-            if due_ms == i64::MAX {
-                continue;
-            }
             if file.is_expired(now_ms) {
                 self.write(file.failed("expired")).await?;
+            } else if due_ms == i64::MAX {
+                // It is under way.
             } else if due_ms > now_ms {
                 next_ms = next_ms.min(due_ms);
             } else if self.under_way.len() < AT_ONCE {
