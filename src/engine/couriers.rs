@@ -159,7 +159,7 @@ impl Courier {
         let deployed = self.shared.deployed();
         let Some(target) = deployed.settings.relay.iter().find(|target| target.key() == self.target) else {
             // Where several nodes serve, another one's relance.yaml may be the newer.
-            return Ok(match self.shared.store.dialect().is_shared() {
+            return Ok(match self.shared.store.has_other_nodes(&self.shared.node).await? {
                 true => Way::Closed("the relance.yaml of this server does not name it".to_owned()),
                 false => Way::Gone,
             });

@@ -22,6 +22,8 @@ static BEAT: Statement = Statement::new(
 static NODES: Statement =
     Statement::new("select n.id, n.heartbeat_ms from node n where $1 = $1 order by n.id limit $2");
 
+static OTHERS: Statement = Statement::new("select n.id from {rows: own text} r join node n on n.id <> r.own limit 1");
+
 static REMOVE: Statement = Statement::new("delete from node where id in (select id from {rows: id text} r)");
 
 static TAKE_DUTY: Statement = Statement::new(
@@ -95,5 +97,15 @@ impl Store {
         let mut rows = Rows::default();
         rows.push(&[name.into()]);
         Ok(self.read(&DUTY, rows).await?.first().map(|row| row.try_get(0)).transpose()?)
+    }
+
+    /// Whether another node than this one serves as well.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn has_other_nodes(&self, own: &str) -> anyhow::Result<bool> {
+        let mut rows = Rows::default();
+        rows.push(&[own.into()]);
+        Ok(!self.read(&OTHERS, rows).await?.is_empty())
     }
 }
