@@ -56,7 +56,7 @@ pub(super) fn router(app: App) -> Router<App> {
 async fn admitted(State(app): State<App>, request: Request, next: Next) -> Result<Response, Refusal> {
     let (mut parts, body) = request.into_parts();
     let scope = match parts.method.is_safe() {
-        true if parts.uri.query().is_some_and(|query| query.contains("show_pii")) => Scope::Operate,
+        true if query::names(&parts.uri, "show_pii") => Scope::Operate,
         true => Scope::Read,
         false if parts.uri.path().starts_with("/api/events/") => Scope::Send,
         false => Scope::Operate,
