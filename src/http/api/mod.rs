@@ -4,7 +4,6 @@
 
 mod account;
 mod attachments;
-mod mask;
 mod outbound;
 mod query;
 mod relay;
@@ -12,7 +11,7 @@ mod view;
 
 use super::error::Refusal;
 use super::hooks::{self, NO_SECRETS};
-use super::{App, auth, limits};
+use super::{App, auth, limits, mask};
 use crate::config::Scope;
 use crate::store::deliveries::DeliveryFilter;
 use crate::store::runs::RunFilter;
