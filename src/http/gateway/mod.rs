@@ -137,6 +137,11 @@ impl Asked {
         self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// Whether the caller's token has this scope as well.
+    fn may(&self, scope: Scope) -> bool {
+        auth::admit(&self.app, &self.parts, scope).is_ok()
+    }
+
     /// The body as an object; `None` without one.
     fn object(&self) -> Result<Option<serde_json::Value>, Answer> {
         if self.body.is_empty() {
