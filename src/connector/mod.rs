@@ -122,8 +122,12 @@ impl Callbell {
         let status = response.status().as_u16();
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (retry_after, date) = (header(RETRY_AFTER), header(DATE));
-        let (body, complete) = read_body(response, MOST_OF_A_LIST).await;
-        anyhow::ensure!(complete, "the answer of Callbell was cut off");
+        let (body, end) = read_body(response, MOST_OF_A_LIST).await;
+        match end {
+            End::Whole => {}
+            End::Long => bail!("the answer of Callbell is longer than {MOST_OF_A_LIST} bytes"),
+            End::Broken => bail!("the answer of Callbell was cut off"),
+        }
         Ok(Reply { status, retry_after, date, body })
     }
 }
@@ -186,29 +190,39 @@ async fn judge(response: Response) -> Outcome {
         |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let slow = matches!(status, 425 | 429);
     let (retry_after, date) = if slow { (header(RETRY_AFTER), header(DATE)) } else { (None, None) };
-    let (body, complete) = read_body(response, MOST_OF_AN_ANSWER).await;
+    let (body, end) = read_body(response, MOST_OF_AN_ANSWER).await;
     wire::classify(&Answer {
         status,
         retry_after: retry_after.as_deref(),
         date: date.as_deref(),
         body: &body,
-        complete,
+        // A longer one was not cut by the network.
+        complete: end != End::Broken,
     })
 }
 
-/// The body up to `most` bytes, and whether it ended as it should. A longer one counts as whole: it was not cut
-/// by the network.
-async fn read_body(mut response: Response, most: usize) -> (Vec<u8>, bool) {
+/// How the reading of a body ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Whole,
+    /// There is more than was read.
+    Long,
+    /// The network cut it.
+    Broken,
+}
+
+/// The body up to `most` bytes.
+async fn read_body(mut response: Response, most: usize) -> (Vec<u8>, End) {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return (body, true),
-            Err(_) => return (body, false),
+            Ok(None) => return (body, End::Whole),
+            Err(_) => return (body, End::Broken),
         }
         if body.len() > most {
             body.truncate(most);
-            return (body, true);
+            return (body, End::Long);
         }
     }
 }
@@ -334,5 +348,10 @@ mod tests {
         long.resize(1_000_100, b'x');
         let Outcome::Refused { status: 400, error, .. } = answering(long).await.send("{}").await else { panic!() };
         assert_eq!(error, "x".repeat(500));
+        let length = MOST_OF_A_LIST + 1;
+        let mut list = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").into_bytes();
+        list.resize(list.len() + length, b' ');
+        let asked = answering(list).await.ask(Method::GET, &["templates"], &[], None).await;
+        assert!(asked.unwrap_err().to_string().contains("longer"));
     }
 }

@@ -59,6 +59,14 @@ impl Refusal {
     pub(crate) fn field(status: u16, field: &str, text: &str) -> Self {
         Self { status, body: json!({ "error": { field: [text] } }) }
     }
+
+    /// The same with one more faulty field.
+    pub(crate) fn and(mut self, field: &str, text: &str) -> Self {
+        if let Some(fields) = self.body["error"].as_object_mut() {
+            fields.insert(field.to_owned(), json!([text]));
+        }
+        self
+    }
 }
 
 /// Reads a body; `fields` of the query string count as well as those of the body.
@@ -78,6 +86,11 @@ struct Content {
     text: Option<String>,
     url: Option<String>,
     translated: bool,
+}
+
+/// A field that is there; `null` counts as absent.
+fn own<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    fields.get(name).filter(|value| !value.is_null())
 }
 
 struct Reader<'a> {
@@ -172,12 +185,12 @@ impl Reader<'_> {
     /// Text and address. `contenu` and `texte` are the names the seed's table and prose give; the vendor's own win.
     fn content(&mut self, kind: &str, is_template: bool) -> Content {
         let body = self.body;
-        let content = body.get("content").or_else(|| body.get("contenu")).and_then(Value::as_object);
+        let content = own(body, "content").or_else(|| body.get("contenu")).and_then(Value::as_object);
         let Some(content) = content else {
             self.wrong("content", "must be object");
             return Content::default();
         };
-        let text = self.inside("text", content.get("text").or_else(|| content.get("texte")));
+        let text = self.inside("text", own(content, "text").or_else(|| content.get("texte")));
         let url = self.inside("url", content.get("url")).filter(|url| !url.is_empty());
         if kind == "text" && !is_template && text.as_deref().is_none_or(|text| text.trim().is_empty()) {
             self.wrong("content.text", "can't be blank");
@@ -187,7 +200,7 @@ impl Reader<'_> {
         if !kind.is_empty() && kind != "text" && !fetched {
             self.wrong("content.url", if url.is_some() { "is invalid" } else { "can't be blank" });
         }
-        Content { text, url, translated: !body.contains_key("content") || content.contains_key("texte") }
+        Content { text, url, translated: own(body, "content").is_none() || content.contains_key("texte") }
     }
 
     fn inside(&mut self, key: &str, value: Option<&Value>) -> Option<String> {

@@ -48,8 +48,8 @@ pub(super) enum Change {
     Attached(Box<Attachment>),
     /// A target of the relay is gone: nothing waits for it any more.
     GiveUpRelays(String),
-    /// Dead relays are posted again, by their ids.
-    RedriveRelays(Vec<String>),
+    /// Dead relays are posted again, by their ids, because somebody asked for it.
+    RedriveRelays { ids: Vec<String>, who: String },
     /// What the account holds.
     Learn(Box<AccountFacts>),
     /// Alerts that are raised (name, words), and names of those that are over.
@@ -198,8 +198,10 @@ pub(super) async fn apply(
         Change::GiveUpRelays(target) => {
             tx.give_up_relays(target, "nobody wants it any more").await.map(|_| Changed::Noted)
         }
-        Change::RedriveRelays(ids) => {
-            Ok(Changed::Redriven(tx.redrive_relays(&couriers::copies(ids, context.clock)).await?))
+        Change::RedriveRelays { ids, who } => {
+            let copies = tx.redrive_relays(&couriers::copies(ids, context.clock)).await?;
+            unit.audit(who, "redrive", "relay", &format!("{copies} of {}", ids.len()));
+            Ok(Changed::Redriven(copies))
         }
         Change::Learn(facts) => Ok(Changed::Learnt(learn::apply(tx, facts, context.deployed).await?)),
         Change::Alert { raise, clear } => {

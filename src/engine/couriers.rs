@@ -180,9 +180,9 @@ impl Engine {
     ///
     /// # Errors
     /// [`Busy`] when the store did not take it.
-    pub async fn redrive_relays(&self, mut ids: Vec<String>) -> Result<u64, Busy> {
+    pub async fn redrive_relays(&self, mut ids: Vec<String>, who: &str) -> Result<u64, Busy> {
         ids.truncate(MOST_REDRIVEN);
-        match self.change(Change::RedriveRelays(ids)).await? {
+        match self.change(Change::RedriveRelays { ids, who: who.to_owned() }).await? {
             Changed::Redriven(copies) => Ok(copies),
             _ => Err(Busy),
         }

@@ -123,7 +123,8 @@ pub(super) fn apply(settle: &Settle, unit: &mut Unit) -> Result<DeliveryState, N
 }
 
 impl Unit<'_> {
-    fn audit(&mut self, who: &str, act: &str, subject: &str, detail: &str) {
+    /// Keeps who did what by hand.
+    pub(super) fn audit(&mut self, who: &str, act: &str, subject: &str, detail: &str) {
         let [who, act, subject, detail] = [who, act, subject, detail].map(str::to_owned);
         let id = self.clock.new_id();
         self.outbound.audit.push(AuditRow { id, at_ms: self.now_ms, who, act, subject, detail });

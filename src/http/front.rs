@@ -63,6 +63,7 @@ fn is_our_host(host: &str, port: u16) -> bool {
 pub(super) fn proves_itself(uri: &Uri) -> bool {
     let path = uri.path();
     path.starts_with("/hooks/") || path == "/callbell" || path.starts_with("/callbell/") || gateway::is_below(path)
+        || path == gateway::DOCUMENT
 }
 
 /// The headers of every answer.
@@ -82,6 +83,13 @@ pub(super) fn secure(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_gateway_and_its_document_are_reached_by_any_name() {
+        for (path, expected) in [("/v1/templates", true), ("/openapi.json", true), ("/api/runs", false), ("/", false)] {
+            assert_eq!(proves_itself(&Uri::from_static(path)), expected, "{path}");
+        }
+    }
 
     #[test]
     fn only_the_names_of_this_machine_with_the_port_are_ours() {

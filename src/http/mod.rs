@@ -18,6 +18,7 @@ mod gateway;
 mod hooks;
 pub mod limits;
 mod listen;
+mod mask;
 
 pub use crate::engine::SecretLookup;
 pub use listen::{serve, serve_with};

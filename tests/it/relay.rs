@@ -141,7 +141,7 @@ async fn what_a_target_does_not_take_for_three_days_is_given_up_and_can_be_repea
     assert_eq!(uuids(&crm), ["2"], "the next went on");
     for expected in [1, 0] {
         let (engine, id) = (world.engine().clone(), dead.id.clone());
-        let copies = world.within(async move { engine.redrive_relays(vec![id]).await }).await.unwrap();
+        let copies = world.within(async move { engine.redrive_relays(vec![id], "ops").await }).await.unwrap();
         assert_eq!(copies, expected);
         world.settle().await;
     }

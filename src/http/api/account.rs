@@ -2,7 +2,9 @@
 
 use super::super::App;
 use super::super::error::Refusal;
-use super::super::{hooks, limits};
+use super::super::hooks;
+use super::mask::masked_text;
+use super::outbound::read_json;
 use super::query::Query;
 use super::{not_found, view};
 use crate::config::Secret;
@@ -17,6 +19,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+const AS_SENT: &str = "send it as `relance` does";
 /// Rows of one import.
 const MOST_ROWS: usize = 500;
 
@@ -36,15 +39,11 @@ async fn alerts(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal
     let store = app.engine().store();
     let alerts = store.alerts().await.map_err(|error| Refusal::store(&error))?;
     let pauses = store.pauses().await.map_err(|error| Refusal::store(&error))?;
-    let alert = |one: &crate::store::alerts::Alert| json!({ "name": one.name, "what": one.what, "since": view::iso(one.since_ms) });
-    let pause = |(scope, pause): &(crate::delivery::Scope, crate::delivery::Pause)| {
-        json!({ "scope": scope.to_string(), "why": pause.why, "code": pause.code, "since": view::iso(pause.since_ms),
-            "until": pause.until_ms.map(view::iso) })
-    };
+    let alert = |one: &crate::store::alerts::Alert| json!({ "name": one.name, "what": masked_text(&one.what), "since": view::iso(one.since_ms) });
     Ok(Json(json!({
         "version": 1,
         "alerts": alerts.iter().map(alert).collect::<Vec<_>>(),
-        "pauses": pauses.iter().map(pause).collect::<Vec<_>>(),
+        "pauses": pauses.iter().map(view::pause).collect::<Vec<_>>(),
     })))
 }
 
@@ -99,7 +98,7 @@ struct WrittenRow {
 
 /// `POST /api/contacts/import`: at most 500 rows; what became of each, in order.
 async fn import(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
-    let Rows { source, rows } = read_json(&app, request).await?;
+    let Rows { source, rows } = read_json(&app, request, AS_SENT).await?;
     if rows.len() > MOST_ROWS {
         let hint = format!("send at most {MOST_ROWS} at a time");
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too many rows at once", hint));
@@ -125,7 +124,7 @@ struct Connected {
 
 /// `POST /api/webhooks/connected`: the account posts its events to this address, by our own doing.
 async fn connected(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
-    let Connected { url } = read_json(&app, request).await?;
+    let Connected { url } = read_json(&app, request, AS_SENT).await?;
     let kept = app.engine().webhook_connected(&Secret::new(url)).await;
     kept.map_err(|_| Refusal::busy(hooks::some_seconds()))?;
     Ok(Json(json!({ "version": 1, "connected": true })))
@@ -133,13 +132,7 @@ async fn connected(State(app): State<App>, request: Request) -> Result<Json<Valu
 
 /// `POST /api/webhooks/is-connected`: whether it was. Posted, because the address is a secret.
 async fn is_connected(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
-    let Connected { url } = read_json(&app, request).await?;
+    let Connected { url } = read_json(&app, request, AS_SENT).await?;
     let is = app.engine().is_webhook_connected(&Secret::new(url)).await.map_err(|error| Refusal::store(&error))?;
     Ok(Json(json!({ "version": 1, "connected": is })))
-}
-
-async fn read_json<T: for<'de> Deserialize<'de>>(app: &App, request: Request) -> Result<T, Refusal> {
-    let (parts, body) = request.into_parts();
-    let body = limits::read_body(&parts, body, &app.0.limits).await?;
-    serde_json::from_slice(&body).map_err(|error| Refusal::unreadable(error.to_string(), "send it as `relance` does"))
 }

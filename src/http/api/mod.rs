@@ -4,7 +4,6 @@
 
 mod account;
 mod attachments;
-mod mask;
 mod outbound;
 mod query;
 mod relay;
@@ -12,7 +11,7 @@ mod view;
 
 use super::error::Refusal;
 use super::hooks::{self, NO_SECRETS};
-use super::{App, auth, limits};
+use super::{App, auth, limits, mask};
 use crate::config::Scope;
 use crate::store::deliveries::DeliveryFilter;
 use crate::store::runs::RunFilter;
@@ -56,7 +55,7 @@ pub(super) fn router(app: App) -> Router<App> {
 async fn admitted(State(app): State<App>, request: Request, next: Next) -> Result<Response, Refusal> {
     let (mut parts, body) = request.into_parts();
     let scope = match parts.method.is_safe() {
-        true if parts.uri.query().is_some_and(|query| query.contains("show_pii")) => Scope::Operate,
+        true if query::names(&parts.uri, "show_pii") => Scope::Operate,
         true => Scope::Read,
         false if parts.uri.path().starts_with("/api/events/") => Scope::Send,
         false => Scope::Operate,

@@ -71,10 +71,34 @@ impl Query {
     }
 }
 
+/// Whether a key stands behind `?`, however it is written there.
+pub(super) fn names(uri: &Uri, key: &str) -> bool {
+    Pairs::<Vec<(String, String)>>::try_from_uri(uri).is_ok_and(|Pairs(pairs)| pairs.iter().any(|(name, _)| name == key))
+}
+
 fn quoted<'a>(words: impl Iterator<Item = &'a &'a str>) -> String {
     words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn shortened(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(40).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_known_however_it_is_escaped() {
+        for (written, expected) in [
+            ("show_pii=1", true),
+            ("show%5Fpii=1", true),
+            ("limit=1&%73how_pii", true),
+            ("name=show_pii", false),
+            ("show_pii2=1", false),
+        ] {
+            let uri: Uri = format!("/api/events?{written}").parse().unwrap();
+            assert_eq!(names(&uri, "show_pii"), expected, "{written}");
+        }
+    }
 }

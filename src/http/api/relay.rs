@@ -1,10 +1,10 @@
 //! What is handed on to the targets of the relay, and having the dead ones sent again.
 
 use super::query::Query;
-use super::{App, Refusal, view};
+use super::{App, Refusal, Who, view};
 use crate::http::limits;
 use crate::store::relays::RelayFilter;
-use axum::Json;
+use axum::{Extension, Json};
 use axum::extract::{Request, State};
 use axum::http::Uri;
 use serde::Deserialize;
@@ -27,7 +27,11 @@ pub(super) async fn list(State(app): State<App>, uri: Uri) -> Result<Json<Value>
 }
 
 /// `POST /api/relay/redrive`: `{"ids": […]}` or `{"target": "…"}`; answered with how many are posted again.
-pub(super) async fn redrive(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
+pub(super) async fn redrive(
+    State(app): State<App>,
+    Extension(Who(who)): Extension<Who>,
+    request: Request,
+) -> Result<Json<Value>, Refusal> {
     let (parts, body) = request.into_parts();
     let body = limits::read_body(&parts, body, &app.0.limits).await?;
     let wanted: Wanted = serde_json::from_slice(&body).map_err(|error| {
@@ -40,6 +44,6 @@ pub(super) async fn redrive(State(app): State<App>, request: Request) -> Result<
             app.engine().store().dead_relays(&target).await.map_err(|error| Refusal::store(&error))?
         }
     };
-    let copies = app.engine().redrive_relays(ids).await.map_err(|_| Refusal::busy(1))?;
+    let copies = app.engine().redrive_relays(ids, &who).await.map_err(|_| Refusal::busy(1))?;
     Ok(Json(json!({ "version": 1, "redriven": copies })))
 }

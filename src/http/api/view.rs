@@ -86,7 +86,6 @@ pub(super) fn delivery(row: &DeliveryRow, attempts: Vec<Value>) -> Value {
         "planned_at": iso(delivery.planned_at_ms),
         "due_at": Some(delivery.due_at_ms).filter(|due_ms| *due_ms > 0).map(iso),
         "expires_at": iso(delivery.expires_at_ms),
-        "caller": delivery.caller,
         "fallback_used": delivery.fallback_used,
         "reconcile_until": delivery.reconcile_until_ms.map(iso),
         "probable": delivery.probable,

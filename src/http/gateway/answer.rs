@@ -4,6 +4,7 @@
 
 use crate::connector::{self, request};
 use crate::http::error::Refusal;
+use crate::http::mask::masked;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -35,6 +36,12 @@ impl Answer {
     /// `{"error":{"<field>":["…"]}}`.
     pub(super) fn faulty(status: u16, field: &str, text: &str) -> Self {
         request::Refusal::field(status, field, text).into()
+    }
+
+    /// The same without people's numbers; what is no JSON is left out.
+    pub(super) fn masked(self) -> Self {
+        let body = serde_json::from_slice(&self.body).map(|body| masked(body).to_string().into_bytes());
+        Self { body: body.unwrap_or_default(), ..self }
     }
 
     pub(super) fn not_found() -> Self {
@@ -96,5 +103,22 @@ impl IntoResponse for Answer {
             headers.insert(header::RETRY_AFTER, after);
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_masked_answer_keeps_its_status_and_holds_no_number() {
+        let contact = json!({ "uuid": "c", "phoneNumber": "34600000001" });
+        let payload = json!({ "destination": "34600000001", "reason": "no +34600000001" });
+        let told = json!({ "message": { "uuid": "m", "contact": contact, "messageStatusPayload": { "payload": payload } } });
+        let shown = Answer::json(404, &told).masked();
+        let text = String::from_utf8(shown.body).unwrap();
+        assert!(!text.contains("000001") && text.contains("\"uuid\":\"m\""), "{text}");
+        assert_eq!(shown.status, 404);
+        assert!(Answer { body: b"call 34600000001".to_vec(), ..Answer::not_found() }.masked().body.is_empty());
     }
 }

@@ -7,10 +7,12 @@
 use super::Asked;
 use super::answer::Answer;
 use super::pass;
+use crate::config::Scope;
 use crate::connector::verdicts;
 use crate::delivery::{DeliveryState, VendorStatus, code_of_reason, inside_id};
 use crate::engine::TakenBack;
 use crate::http::hooks::some_seconds;
+use crate::http::mask::masked_text;
 use crate::store::attempts::AttemptRow;
 use crate::store::deliveries::DeliveryRow;
 use axum::http::Method;
@@ -18,7 +20,11 @@ use serde_json::{Value, json};
 
 pub(super) async fn status(asked: &Asked) -> Result<Answer, Answer> {
     let uuid = asked.path.last().ok_or_else(Answer::not_found)?;
-    let Some((row, attempts)) = own(asked, uuid).await? else { return pass::on(asked).await };
+    let Some((row, attempts)) = own(asked, uuid).await? else {
+        let told = pass::on(asked).await?;
+        // The account's answer holds the person, whose number `read` does not show.
+        return Ok(if asked.may(Scope::Operate) { told } else { told.masked() });
+    };
     let status = shown_status(&row);
     let mut message = json!({ "uuid": uuid, "status": status.as_str() });
     if status == VendorStatus::Failed {
@@ -57,13 +63,13 @@ fn why(row: &DeliveryRow, last: Option<&AttemptRow>) -> (Option<i64>, String) {
     let reason = &row.delivery.reason;
     let code = match (row.delivery.state, last) {
         (DeliveryState::Accepted, Some(attempt)) => attempt.code,
-        (DeliveryState::Rejected, Some(attempt)) => attempt.code.or(attempt.http_status),
+        (DeliveryState::Rejected, Some(attempt)) => attempt.code,
         _ => code_of_reason(reason),
     };
     let meaning = code.map(|code| verdicts::verdict(code).meaning.as_str()).unwrap_or_default();
     let said = last.and_then(|attempt| attempt.error.as_deref()).unwrap_or_default();
     let words = [meaning, said, reason].into_iter().find(|words| !words.is_empty()).unwrap_or("failed");
-    (code, words.to_owned())
+    (code, masked_text(words).into_owned())
 }
 
 pub(super) async fn delete(asked: &Asked) -> Result<Answer, Answer> {

@@ -33,6 +33,8 @@ use percent_encoding::percent_decode_str;
 
 /// Below it lies everything that the vendor has.
 const BELOW: &str = "/v1";
+/// What describes it.
+pub(super) const DOCUMENT: &str = "/openapi.json";
 
 /// Whether an address is the gateway's: its callers show a token, and reach it by whatever name they were given.
 pub(super) fn is_below(path: &str) -> bool {
@@ -47,7 +49,7 @@ pub(super) fn router() -> Router<App> {
     };
     let served = ENDPOINTS.iter().fold(Router::new(), add);
     let served = served.method_not_allowed_fallback(wrong_method);
-    served.route("/openapi.json", get(openapi::show))
+    served.route(DOCUMENT, get(openapi::show))
 }
 
 /// A request that was let in.
@@ -135,6 +137,11 @@ impl Asked {
     /// The first value of that name behind `?`.
     fn query(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether the caller's token has this scope as well.
+    fn may(&self, scope: Scope) -> bool {
+        auth::admit(&self.app, &self.parts, scope).is_ok()
     }
 
     /// The body as an object; `None` without one.

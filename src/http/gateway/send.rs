@@ -18,14 +18,17 @@ const CLOSED: &str = "the person wrote more than 24 hours ago, or never: send an
      `optin_contact: true`), or ask with `?window=late` to have it taken and failed as Callbell does";
 
 pub(super) async fn take(asked: &Asked) -> Result<Answer, Answer> {
-    let late = match asked.query("window") {
-        None | Some("") => false,
-        Some("late") => true,
-        Some(_) => return Err(Answer::faulty(400, "window", "is not included in the list")),
-    };
-    let key = key_of(asked)?;
     let fields = asked.query("fields").unwrap_or_default();
-    let request = request::read(&asked.body, fields)?;
+    let (late, key, request) = match (late(asked), key_of(asked), request::read(&asked.body, fields)) {
+        (Ok(late), Ok(key), Ok(request)) => (late, key, request),
+        // What is wrong is said all at once.
+        (late, key, request) => {
+            let none = request::Refusal { status: 400, body: json!({ "error": {} }) };
+            let faults = late.err().into_iter().chain(key.err());
+            let all = faults.fold(request.err().unwrap_or(none), |all, (field, text)| all.and(field, text));
+            return Err(all.into());
+        }
+    };
     if request.translated {
         tracing::warn!(
             caller = asked.caller,
@@ -47,11 +50,22 @@ pub(super) async fn take(asked: &Asked) -> Result<Answer, Answer> {
     }
 }
 
-fn key_of(asked: &Asked) -> Result<Option<String>, Answer> {
+/// A field, and what is wrong with it.
+type Fault = (&'static str, &'static str);
+
+fn late(asked: &Asked) -> Result<bool, Fault> {
+    match asked.query("window") {
+        None | Some("") => Ok(false),
+        Some("late") => Ok(true),
+        Some(_) => Err(("window", "is not included in the list")),
+    }
+}
+
+fn key_of(asked: &Asked) -> Result<Option<String>, Fault> {
     let Some(value) = asked.parts.headers.get(KEY_HEADER) else { return Ok(None) };
     let key = value.to_str().ok().map(str::trim).filter(|key| !key.is_empty() && key.len() <= MOST_KEY_CHARS);
     key.map(|key| Some(key.to_owned()))
-        .ok_or_else(|| Answer::faulty(400, "Idempotency-Key", "must be 1 to 255 characters of ASCII"))
+        .ok_or(("Idempotency-Key", "must be 1 to 255 characters of ASCII"))
 }
 
 /// The answer that the same message got the first time.

@@ -9,6 +9,7 @@ use crate::http::App;
 use crate::http::dashboard::moment::Moments;
 use crate::http::dashboard::words::{Words, word};
 use crate::http::dashboard::{Asked, broken, show};
+use crate::http::mask::masked_text;
 use crate::message::{Form as Shape, Message};
 use crate::store::alerts::Alert;
 use crate::store::attempts::AttemptRow;
@@ -153,17 +154,18 @@ fn said(said: &str, words: &'static Words) -> Option<String> {
 
 fn alert_view(alert: Alert, moments: &Moments, words: &'static Words) -> (String, String) {
     let since = words.operator.since.replace("{}", &moments.short(alert.since_ms));
-    (alert.what, since)
+    (masked_text(&alert.what).into_owned(), since)
 }
 
 fn pause_view(scope: &Scope, pause: &Pause, moments: &Moments, words: &'static Words) -> PauseView {
     let operator = words.operator;
     let written = scope.to_string();
     let (kind, name) = written.split_once(':').unwrap_or((&written, ""));
-    let why = words.failure(pause.code, &pause.why);
+    let told = masked_text(&pause.why).into_owned();
+    let why = words.failure(pause.code, &told);
     PauseView {
         what: format!("{} {name}", word(&operator.scopes, kind)).trim().to_owned(),
-        why: if pause.code.is_some() { why } else { pause.why.clone() },
+        why: if pause.code.is_some() { why } else { told },
         since: operator.since.replace("{}", &moments.short(pause.since_ms)),
         until: pause.until_ms.map(|until_ms| operator.until.replace("{}", &moments.short(until_ms))),
         scope: written,
@@ -189,9 +191,9 @@ fn row_view(
         class: state,
         state: word(&words.delivery_states, state).to_owned(),
         status: row.status.map(|status| words.status(status)),
-        reason: words.reason(&delivery.reason),
+        reason: masked_text(&words.reason(&delivery.reason)).into_owned(),
         form: form_word(delivery.form, words),
-        text: text_of(&delivery.message, delivery.form),
+        text: masked_text(&text_of(&delivery.message, delivery.form)).into_owned(),
         marks: marks(delivery, words),
         uncertain: delivery.state == DeliveryState::Uncertain,
         attempts: attempts.iter().map(|attempt| attempt_view(attempt, moments, words)).collect(),
@@ -248,7 +250,7 @@ fn marks(delivery: &Delivery, words: &'static Words) -> Vec<String> {
 fn attempt_view(attempt: &AttemptRow, moments: &Moments, words: &'static Words) -> AttemptView {
     let outcome = attempt.outcome.as_deref();
     let told = attempt.error.as_deref().unwrap_or_default();
-    let said = words.failure(attempt.code, told);
+    let said = masked_text(&words.failure(attempt.code, told)).into_owned();
     let status = attempt.http_status.map(|status| format!("HTTP {status}"));
     AttemptView {
         at: moments.exact(attempt.started_at_ms),

@@ -1,4 +1,4 @@
-//! Mask: phone numbers in what the API shows. Pure.
+//! Mask: phone numbers in what the API and the pages show. Pure.
 //!
 //! A number is known by its form (`+` and 7 to 15 digits, anywhere in a text) or by the name of its field. An order
 //! number of ten digits is left alone: what has neither form nor name is no phone number to us.
@@ -17,7 +17,7 @@ static INTERNATIONAL: LazyLock<Regex> = LazyLock::new(|| {
 const NAMES: [&str; 9] =
     ["phone", "mobile", "movil", "móvil", "telefon", "teléfono", "téléphone", "whatsapp", "msisdn"];
 /// Whole names of such fields.
-const WHOLE_NAMES: [&str; 4] = ["tel", "wa_id", "from", "to"];
+const WHOLE_NAMES: [&str; 7] = ["tel", "wa_id", "from", "to", "destination", "recipient_id", "identifier"];
 
 /// The same JSON without its phone numbers.
 pub(super) fn masked(value: Value) -> Value {
@@ -60,7 +60,8 @@ mod tests {
             "customer": { "phone": "600 000 001", "Mobile_No": 34600000001u64, "name": "Ana" },
             "note": "call +34 600-000-001 or +34600000002, order 1234567890",
             "to": "34600000001", "order": "1234567890", "at": "2026-03-01T10:00:00+01:00", "list": ["+34600000001", 5],
-            "phone_note": "after six",
+            "phone_note": "after six", "recipient_id": "34600000001", "payload": { "destination": "34600000001" },
+            "identifier": "34600000001",
         }));
         let text = shown.to_string();
         assert!(!text.contains("000001") && !text.contains("000 001") && !text.contains("000-001"), "{text}");
