@@ -263,6 +263,10 @@ async fn what_was_held_is_queued_again_in_line(database: Database) {
     assert_eq!(claim(&mut rig, 10).await, ["d1"], "one at a time, in the order in which they were planned");
     let mut tx = rig.begin().await;
     tx.release_holds(&["template_paused", "channel_paused"]).await.unwrap();
+    let mut places: Vec<_> = tx.deliveries(&["d3", "d6"]).await.unwrap();
+    places.sort_by(|a, b| a.delivery.id.cmp(&b.delivery.id));
+    let places: Vec<_> = places.iter().map(|row| row.delivery.line_at_ms).collect();
+    assert_eq!(places, [NOON + 7, NOON], "only what had stepped aside loses its place");
     tx.commit().await.unwrap();
     let after = states(&mut rig, &ids).await;
     assert_eq!([&after[2], &after[5]], ["d3 queued  7", "d6 queued  7"]);
