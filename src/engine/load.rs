@@ -60,7 +60,11 @@ pub(super) async fn load_calls(
         unit.deliveries.insert(row.delivery.id.clone(), row);
     }
     load_all_attempts(tx, unit).await?;
-    let open = |row: &&DeliveryRow| matches!(row.was, DeliveryState::Sending | DeliveryState::Uncertain);
+    let again = |row: &DeliveryRow| {
+        row.delivery.possible_duplicate && matches!(row.was, DeliveryState::Queued | DeliveryState::Held)
+    };
+    let open =
+        |row: &&DeliveryRow| again(row) || matches!(row.was, DeliveryState::Sending | DeliveryState::Uncertain);
     // Whether a status started the run of a message is asked only where a status may start one.
     let watched = unit.deployed.statuses().next().is_some() && !told.is_empty();
     let asked = |row: &&DeliveryRow| open(row) || (watched && !row.delivery.run.is_empty());
