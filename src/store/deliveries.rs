@@ -267,6 +267,13 @@ impl Tx<'_> {
         }
         let written = self.write(&UPDATE, rows).await?;
         anyhow::ensure!(written == moved.len() as u64, super::Moved);
+        // What waits again has to be known to the claim, whatever channel it waits on.
+        for delivery in moved.iter().map(|row| &row.delivery) {
+            let waits = matches!(delivery.state, DeliveryState::Queued | DeliveryState::Held);
+            if waits && !self.planned_by.contains(&delivery.channel) {
+                self.planned_by.insert(delivery.channel.clone());
+            }
+        }
         let unsent = |row: &&&DeliveryRow| {
             matches!(row.delivery.state, DeliveryState::Skipped | DeliveryState::Rejected)
                 && row.was != row.delivery.state

@@ -24,6 +24,7 @@ on_both_databases!(
     statuses_are_written_to_their_attempt,
     early_statuses_wait_once_each,
     an_early_status_is_found_once_its_answer_is_recorded_and_forgotten_by_age,
+    what_waits_again_makes_its_channel_known,
     of_one_person_on_one_line_one_message_is_on_its_way,
     the_next_due_instant_is_the_earliest_that_time_alone_brings,
     what_waited_for_an_answer_of_the_account_keeps_its_place,
@@ -415,6 +416,28 @@ async fn an_early_status_is_found_once_its_answer_is_recorded_and_forgotten_by_a
     assert!(tx.has_early_statuses().await.unwrap());
     tx.forget_early_statuses_until(NOON).await.unwrap();
     assert!(!tx.has_early_statuses().await.unwrap());
+}
+
+async fn what_waits_again_makes_its_channel_known(database: Database) {
+    let mut rig = rig(database).await;
+    let on = |id: &str, channel: &str, state| Delivery { channel: channel.into(), ..in_state(id, "c1", state, "", NOON) };
+    let before = [on("d1", "a", DeliveryState::Accepted), on("d2", "b", DeliveryState::Uncertain)];
+    let third = on("d3", "c", DeliveryState::Uncertain);
+    store(&mut rig, &[before[0].clone(), before[1].clone(), third.clone()]).await;
+    let after = |delivery: &Delivery, state| DeliveryRow {
+        delivery: Delivery { state, ..delivery.clone() },
+        was: delivery.state,
+        status: None,
+    };
+    let moved = [
+        after(&before[0], DeliveryState::Held),
+        after(&before[1], DeliveryState::Queued),
+        after(&third, DeliveryState::Cancelled),
+    ];
+    let mut tx = rig.begin().await;
+    tx.update_deliveries(&moved.iter().collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(tx.planned_by.iter().collect::<Vec<_>>(), ["a", "b"]);
+    tx.commit().await.unwrap();
 }
 
 async fn of_one_person_on_one_line_one_message_is_on_its_way(database: Database) {
