@@ -156,21 +156,29 @@ fn as_read(message: &Message, form: Form, catalogue: &Catalogue) -> Option<Strin
 
 /// Asks the account. Whatever happens, there is an answer.
 async fn ask(callbell: &Callbell, look_up: LookUp) -> Answered {
-    let heard = match tokio::time::timeout(PATIENCE, ask_both(callbell, &look_up)).await {
-        Ok(Ok(heard)) => heard,
+    let mut told = None;
+    let heard = match tokio::time::timeout(PATIENCE, ask_both(callbell, &look_up, &mut told)).await {
+        Ok(Ok(heard)) => Some(heard),
         Ok(Err(error)) => {
             tracing::warn!(error = format!("{error:#}"), "the account could not be asked for a person");
-            Heard::Nothing
+            None
         }
         Err(_) => {
             tracing::warn!("the account did not answer in time when it was asked for a person");
-            Heard::Nothing
+            None
         }
     };
-    Answered { look_up, heard }
+    // Without the list of messages, what was told of the person still counts.
+    let person = || told.map_or(Heard::Nothing, |facts| Heard::Told(Box::new(facts), Vec::new()));
+    Answered { look_up, heard: heard.unwrap_or_else(person) }
 }
 
-async fn ask_both(callbell: &Callbell, look_up: &LookUp) -> anyhow::Result<Heard> {
+/// `told`: what is known of the person before the messages are asked for.
+async fn ask_both(
+    callbell: &Callbell,
+    look_up: &LookUp,
+    told: &mut Option<ContactFacts>,
+) -> anyhow::Result<Heard> {
     let known = look_up.person.uuid.as_deref().filter(|_| look_up.sought.is_some());
     let facts = match known {
         Some(uuid) => ContactFacts { uuid: Some(uuid.to_owned()), ..ContactFacts::default() },
@@ -180,6 +188,7 @@ async fn ask_both(callbell: &Callbell, look_up: &LookUp) -> anyhow::Result<Heard
         },
     };
     let Some(uuid) = facts.uuid.clone() else { return Ok(Heard::Nothing) };
+    *told = Some(facts.clone());
     let reply = callbell.ask(Method::GET, &["contacts", &uuid, "messages"], &[("page", "1")], None).await?;
     Ok(match read(reply) {
         Ok(body) => Heard::Told(Box::new(facts), read_rows(&body)),
