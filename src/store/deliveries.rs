@@ -321,8 +321,10 @@ impl Tx<'_> {
     pub(crate) async fn next_due_ms(&mut self, channels: &[&str]) -> anyhow::Result<Option<i64>> {
         let mut rows = Rows::default();
         channels.iter().for_each(|channel| rows.push(&[(*channel).into(), self.now_ms.into()]));
+        // Many channels are asked for in parts, each with an answer.
         let found = self.fetch(&NEXT_DUE, rows).await?;
-        Ok(found.first().map(|row| row.try_get(0)).transpose()?.flatten())
+        let found: Vec<Option<i64>> = found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+        Ok(found.into_iter().flatten().min())
     }
 }
 

@@ -483,6 +483,9 @@ async fn the_next_due_instant_is_the_earliest_that_time_alone_brings(database: D
     assert_eq!(next_due(&mut rig, &["main", "other"]).await, Some(70));
     store(&mut rig, &[in_state("d6", "c3", DeliveryState::Held, "backoff", NOON + 60)]).await;
     assert_eq!(next_due(&mut rig, &["other", "main"]).await, Some(60));
+    let many: Vec<String> = (0..10_000).map(|n| format!("c{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).chain(["main"]).collect();
+    assert_eq!(next_due(&mut rig, &many).await, Some(60), "whatever part of the question it is in");
 }
 
 async fn what_waited_for_an_answer_of_the_account_keeps_its_place(database: Database) {
