@@ -8,7 +8,7 @@ use super::advance::Input;
 use super::deployed::{Deployed, may_consent, opted_in};
 use super::group::{Call, Context, Done, flush};
 use super::load::{load_contacts, load_runs};
-use super::lookup::LookUp;
+use super::lookup::{LookUp, hold_ms};
 use super::scopes::Scopes;
 use super::unit::Unit;
 use crate::config::{Channel, ChannelKind};
@@ -223,7 +223,10 @@ impl Gated {
         match decision {
             Decision::Send(_) => {}
             Decision::Hold { reason, until_ms } => {
+                let mut until_ms = until_ms;
                 if reason == "contact_unknown" {
+                    let before = context.looks_waiting + self.look_ups.len();
+                    until_ms = (self.now_ms + hold_ms(before, delivery.seed)).min(delivery.expires_at_ms);
                     self.look_ups.push(LookUp::of_person(&contact, &turn.channel));
                 }
                 hold(&mut delivery, reason, until_ms, self.now_ms);

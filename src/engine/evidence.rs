@@ -21,9 +21,12 @@ pub(super) fn prove(attempt: &str, message_uuid: Option<&str>, unit: &mut Unit) 
         row.message_uuid = row.message_uuid.take().or(uuid.clone());
         unit.outbound.proven.push((attempt.to_owned(), uuid.clone()));
     }
+    let arrives = was_taken(row);
     flag_duplicate(&delivery_id, unit);
     let Some(delivery) = unit.deliveries.get(&delivery_id) else { return };
-    let open = matches!(delivery.delivery.state, DeliveryState::Sending | DeliveryState::Uncertain);
+    // One that a person sends again, and whose next attempt has not begun, is not needed any more.
+    let again = delivery.delivery.possible_duplicate && arrives && waits(delivery.delivery.state);
+    let open = again || matches!(delivery.delivery.state, DeliveryState::Sending | DeliveryState::Uncertain);
     // What is told of an attempt proven failed proves nothing of the one that followed it.
     if !open || i64::from(delivery.delivery.attempts) != n {
         return;
@@ -31,6 +34,11 @@ pub(super) fn prove(attempt: &str, message_uuid: Option<&str>, unit: &mut Unit) 
     let mut consequences = settle::Consequences::default();
     unit.change_delivery(&delivery_id, |row| consequences = settle::accept(&mut row.delivery, form, uuid));
     unit.follow(&delivery_id, started_at_ms, consequences);
+}
+
+/// No attempt is under way, and one is to come.
+fn waits(state: DeliveryState) -> bool {
+    matches!(state, DeliveryState::Queued | DeliveryState::Held)
 }
 
 /// Flags a delivery of which two attempts were taken. Attempts of a delivery with more than one are loaded together.
@@ -77,7 +85,7 @@ pub(super) fn apply_status(attempt_id: &str, status: &str, code: Option<i64>, un
         return;
     }
     let accepted = row.delivery.state == DeliveryState::Accepted;
-    let waits_again = row.delivery.state == DeliveryState::Held && row.status == Some(VendorStatus::Failed);
+    let waits_again = waits(row.delivery.state) && row.status == Some(VendorStatus::Failed);
     let now_ms = unit.now_ms;
     let mut consequences = settle::Consequences::default();
     unit.change_delivery(&delivery, |row| {

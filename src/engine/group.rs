@@ -339,6 +339,10 @@ fn settle_call(unit: &mut Unit<'_>, call: &CallResult) {
     let waits = |row: &DeliveryRow| match row.delivery.state {
         DeliveryState::Sending => row.delivery.attempts == call.n,
         DeliveryState::Uncertain => row.delivery.attempts == call.n && proven,
+        // A person sends it again, and that has not begun.
+        DeliveryState::Queued | DeliveryState::Held => {
+            row.delivery.attempts == call.n && proven && row.delivery.possible_duplicate
+        }
         _ => false,
     };
     if !unit.deliveries.get(&call.delivery).is_some_and(waits) {

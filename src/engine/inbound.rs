@@ -151,7 +151,7 @@ fn hear(told: &Told, before: Option<&Contact>, contact: Option<&Contact>, unit: 
             if let Some(attempt) = vouched(told, unit).filter(|_| message.direction == Direction::Sent) {
                 prove(attempt, None, unit);
             }
-            let channel = channel_name(message.channel_uuid.as_deref(), &unit.deployed.settings.channels);
+            let channel = line_of(message, &unit.deployed.settings.channels);
             let candidates = match (contact, message.direction) {
                 (Some(contact), Direction::Received) => receive(message, contact, &channel, unit),
                 _ => Vec::new(),
@@ -222,11 +222,17 @@ fn learn(facts: &ContactFacts, unit: &mut Unit) -> Option<Contact> {
     Some(contact)
 }
 
-/// Name of the line an event came by: by its uuid, else the only one, else the uuid itself.
-fn channel_name(uuid: Option<&str>, channels: &[Channel]) -> String {
+/// Name of the line a message came by. One of another platform is of the line named by that; else by its uuid; without one,
+/// or where no channel is listed, it is of the only one; else the uuid itself.
+fn line_of(message: &InboundMessage, channels: &[Channel]) -> String {
+    let uuid = message.channel_uuid.as_deref();
+    if let Some(platform) = message.channel_kind.as_deref().filter(|kind| *kind != "whatsapp") {
+        return platform.to_owned();
+    }
     let known = channels.iter().find(|channel| uuid.is_some() && channel.uuid.as_deref() == uuid);
     match (known, channels, uuid) {
-        (Some(channel), _, _) | (None, [channel], _) => channel.name.clone(),
+        (Some(channel), _, _) | (None, [channel], None) => channel.name.clone(),
+        (None, [channel], Some(_)) if !channel.listed => channel.name.clone(),
         (None, _, Some(uuid)) => uuid.to_owned(),
         (None, _, None) => "unknown".into(),
     }

@@ -60,7 +60,11 @@ pub(super) async fn load_calls(
         unit.deliveries.insert(row.delivery.id.clone(), row);
     }
     load_all_attempts(tx, unit).await?;
-    let open = |row: &&DeliveryRow| matches!(row.was, DeliveryState::Sending | DeliveryState::Uncertain);
+    let again = |row: &DeliveryRow| {
+        row.delivery.possible_duplicate && matches!(row.was, DeliveryState::Queued | DeliveryState::Held)
+    };
+    let open =
+        |row: &&DeliveryRow| again(row) || matches!(row.was, DeliveryState::Sending | DeliveryState::Uncertain);
     // Whether a status started the run of a message is asked only where a status may start one.
     let watched = unit.deployed.statuses().next().is_some() && !told.is_empty();
     let asked = |row: &&DeliveryRow| open(row) || (watched && !row.delivery.run.is_empty());
@@ -150,15 +154,16 @@ async fn look_for_uncertain(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Res
 /// One more look; at the deadline a person is asked as well.
 fn look_for(unit: &mut Unit, id: &str, attempt: Option<&AttemptRow>) -> Option<LookUp> {
     let now_ms = unit.now_ms;
-    let row = unit.deliveries.get(id).filter(|row| row.delivery.state == DeliveryState::Uncertain)?;
-    let contact = unit.contact(&row.delivery.contact)?;
-    let look_up = LookUp::of_message(row, attempt?, contact, &unit.deployed.catalogue);
+    unit.deliveries.get(id).filter(|row| row.delivery.state == DeliveryState::Uncertain)?;
+    // First of all, whatever else is missing: one that stays due would be found again at once, for ever.
     let mut over = false;
     unit.change_delivery(id, |row| over = settle::look_again(&mut row.delivery, now_ms));
     if over {
         unit.ask_a_person(id);
     }
-    look_up
+    let row = unit.deliveries.get(id)?;
+    let contact = unit.contact(&row.delivery.contact)?;
+    LookUp::of_message(row, attempt?, contact, &unit.deployed.catalogue)
 }
 
 /// Loads runs; the people they are about come back.

@@ -33,6 +33,8 @@ use tokio::sync::oneshot;
 const PATIENCE: Duration = Duration::from_millis(ASK_MS.unsigned_abs());
 /// Look-ups under way at once.
 const MOST_OPEN: usize = 16;
+/// Look-ups that wait for a token. What is over it is not kept: its delivery comes again when its hold ends.
+const MOST_WAITING: usize = 1000;
 /// Silence after a refusal for haste that names none.
 const SILENCE_MS: i64 = 1000;
 /// A message of the account may be the one in doubt when it was made so long before or after the call began.
@@ -152,25 +154,40 @@ fn as_read(message: &Message, form: Form, catalogue: &Catalogue) -> Option<Strin
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
+/// How long a delivery is held for its look-up when so many are before it: somewhere in the time that they may take, so that
+/// a crowd is neither written again every few seconds nor comes back all at once. `seed`: the delivery's.
+pub(super) fn hold_ms(before: usize, seed: i64) -> i64 {
+    let rounds = i64::try_from(before.min(MOST_WAITING) / MOST_OPEN).unwrap_or_default();
+    ASK_MS + seed.rem_euclid(rounds * ASK_MS + 1)
+}
+
 // --- ask --------------------------------------------------------------------------------------------------------------
 
 /// Asks the account. Whatever happens, there is an answer.
 async fn ask(callbell: &Callbell, look_up: LookUp) -> Answered {
-    let heard = match tokio::time::timeout(PATIENCE, ask_both(callbell, &look_up)).await {
-        Ok(Ok(heard)) => heard,
+    let mut told = None;
+    let heard = match tokio::time::timeout(PATIENCE, ask_both(callbell, &look_up, &mut told)).await {
+        Ok(Ok(heard)) => Some(heard),
         Ok(Err(error)) => {
             tracing::warn!(error = format!("{error:#}"), "the account could not be asked for a person");
-            Heard::Nothing
+            None
         }
         Err(_) => {
             tracing::warn!("the account did not answer in time when it was asked for a person");
-            Heard::Nothing
+            None
         }
     };
-    Answered { look_up, heard }
+    // Without the list of messages, what was told of the person still counts.
+    let person = || told.map_or(Heard::Nothing, |facts| Heard::Told(Box::new(facts), Vec::new()));
+    Answered { look_up, heard: heard.unwrap_or_else(person) }
 }
 
-async fn ask_both(callbell: &Callbell, look_up: &LookUp) -> anyhow::Result<Heard> {
+/// `told`: what is known of the person before the messages are asked for.
+async fn ask_both(
+    callbell: &Callbell,
+    look_up: &LookUp,
+    told: &mut Option<ContactFacts>,
+) -> anyhow::Result<Heard> {
     let known = look_up.person.uuid.as_deref().filter(|_| look_up.sought.is_some());
     let facts = match known {
         Some(uuid) => ContactFacts { uuid: Some(uuid.to_owned()), ..ContactFacts::default() },
@@ -180,6 +197,7 @@ async fn ask_both(callbell: &Callbell, look_up: &LookUp) -> anyhow::Result<Heard
         },
     };
     let Some(uuid) = facts.uuid.clone() else { return Ok(Heard::Nothing) };
+    *told = Some(facts.clone());
     let reply = callbell.ask(Method::GET, &["contacts", &uuid, "messages"], &[("page", "1")], None).await?;
     Ok(match read(reply) {
         Ok(body) => Heard::Told(Box::new(facts), read_rows(&body)),
@@ -361,6 +379,9 @@ impl Looking {
     pub(super) fn want(&mut self, look_up: LookUp, reply: Option<oneshot::Sender<()>>) {
         let key = look_up.key();
         if !self.known.contains_key(&key) {
+            if self.waiting.len() >= MOST_WAITING {
+                return;
+            }
             self.waiting.push_back(look_up);
         }
         self.known.entry(key).or_default().extend(reply);
@@ -434,5 +455,24 @@ impl Engine {
         self.queue.send(Item::LookUp { look_up: Box::new(look_up), reply }).await.map_err(|_| Busy)?;
         let _ = tokio::time::timeout(PATIENCE, told).await;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_waits_within_bounds_and_comes_back_spread() {
+        let mut looking = Looking::default();
+        for n in 0..2 * MOST_WAITING {
+            let person = Contact { id: n.to_string(), ..Contact::default() };
+            looking.want(LookUp { person, channel: "main".into(), channel_uuid: None, sought: None }, None);
+        }
+        assert_eq!((looking.wanted(), looking.known.len()), (MOST_WAITING, MOST_WAITING));
+        assert_eq!(hold_ms(MOST_OPEN - 1, -7), ASK_MS);
+        let holds: Vec<i64> = (0..100).map(|n| hold_ms(100_000, n * 7919)).collect();
+        assert!(holds.iter().all(|ms| (ASK_MS..=63 * ASK_MS).contains(ms)));
+        assert!(holds.iter().max() > holds.iter().min().map(|ms| ms + 300_000).as_ref());
     }
 }

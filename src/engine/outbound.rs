@@ -21,8 +21,8 @@ pub(super) struct Outbound {
     pauses: BTreeMap<Scope, Pause>,
     slow: BTreeSet<String>,
     silent_until_ms: Option<i64>,
-    /// Lines of people who get nothing for a while.
-    silenced: Vec<(String, String, Line)>,
+    /// (contact, channel) of people who get nothing for a while; one row each, or the database refuses the group.
+    silenced: BTreeMap<(String, String), Line>,
     /// Evidence: attempts that the vendor took, with the message's uuid.
     pub(super) proven: Vec<(String, Option<String>)>,
     /// (contact, channel) pairs that the account was asked for.
@@ -86,6 +86,14 @@ impl Outbound {
     pub(super) fn silence(&mut self, until_ms: i64) {
         self.silent_until_ms = self.silent_until_ms.max(Some(until_ms));
     }
+
+    /// Nothing to a person for a while; of two silences the longer one.
+    fn silence_person(&mut self, contact: &str, channel: &str, line: Line) {
+        let known = self.silenced.entry((contact.to_owned(), channel.to_owned())).or_insert(line);
+        if known.tat_us < line.tat_us {
+            *known = line;
+        }
+    }
 }
 
 fn lasts(pause: &Pause) -> i64 {
@@ -104,7 +112,7 @@ impl Unit<'_> {
         }
         let person = consequences.person_until_ms.zip(self.deployed.settings.callbell.person);
         if let Some((until_ms, pace)) = person {
-            self.outbound.silenced.push((contact.clone(), channel.clone(), rates::silence_person(until_ms, pace)));
+            self.outbound.silence_person(&contact, &channel, rates::silence_person(until_ms, pace));
         }
         if consequences.slow_line {
             self.outbound.slow.insert(channel);
@@ -145,7 +153,9 @@ pub(super) async fn write(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Resul
         let tat_us = rates::silence(until_ms, rates::Limit::of(pace));
         tx.raise_buckets(&[(Scope::Account.to_string(), tat_us)]).await?;
     }
-    tx.upsert_lines(&gathered.silenced).await?;
+    let silenced = std::mem::take(&mut gathered.silenced).into_iter();
+    let silenced: Vec<_> = silenced.map(|((contact, channel), line)| (contact, channel, line)).collect();
+    tx.upsert_lines(&silenced).await?;
     tx.release_unknown(&gathered.asked).await?;
     tx.insert_audit(&gathered.audit).await
 }
@@ -164,4 +174,20 @@ async fn write_pauses(tx: &mut Tx<'_>, gathered: &mut Outbound) -> anyhow::Resul
     let alert = |(scope, pause): &(Scope, Pause)| Alert::Paused { scope: scope.to_string(), why: pause.why.clone() };
     gathered.alerts.extend(fresh.iter().map(alert));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_silences_of_one_person_are_one_row_with_the_longer() {
+        let mut outbound = Outbound::default();
+        let line = |tat_us| Line { tat_us: Some(tat_us), ..Line::default() };
+        for (contact, tat_us) in [("c1", 7), ("c1", 9), ("c1", 8), ("c2", 3)] {
+            outbound.silence_person(contact, "main", line(tat_us));
+        }
+        let kept: Vec<_> = outbound.silenced.iter().map(|((contact, _), line)| (contact.as_str(), line.tat_us)).collect();
+        assert_eq!(kept, [("c1", Some(9)), ("c2", Some(3))]);
+    }
 }

@@ -40,6 +40,13 @@ macro_rules! delivery_columns {
     };
 }
 
+/// Reasons to be held for which a delivery leaves its place in the line (`outbox::gate::steps_aside`).
+macro_rules! aside {
+    () => {
+        "('window_closed', 'template_paused', 'template_category', 'template_changed', 'quiet_hours', 'cap')"
+    };
+}
+
 /// A line has one head: the oldest delivery that is neither finished nor stepped aside. A call under way, or an
 /// uncertain one before its deadline, blocks all of them.
 static CLAIM: Statement = Statement::new(concat!(
@@ -55,8 +62,9 @@ static CLAIM: Statement = Statement::new(concat!(
             where e.contact = d.contact and e.channel = d.channel and e.id <> d.id
             and e.state in ('queued', 'held', 'sending', 'uncertain')
             and (e.state = 'sending' or (e.state = 'uncertain' and e.reconcile_until_ms > $1)
-                or (e.state in ('queued', 'held') and e.reason not in
-                        ('window_closed', 'template_paused', 'template_category', 'template_changed', 'quiet_hours', 'cap')
+                or (e.state in ('queued', 'held') and e.reason not in ",
+    aside!(),
+    "
                     and (e.line_at_ms < d.line_at_ms or (e.line_at_ms = d.line_at_ms and e.id < d.id)))))
      order by d.due_at_ms, d.id limit $2 {skip locked d}"
 ));
@@ -107,11 +115,15 @@ static RELEASE_WINDOW_HOLDS: Statement = Statement::new(
         and delivery.reason = 'window_closed'",
 );
 
-static RELEASE_REASONS: Statement = Statement::new(
-    "update delivery set state = 'queued', reason = '', due_at_ms = r.now_ms, line_at_ms = r.now_ms
+/// What had left its place stands at the end of the line; what had kept it is overtaken by nobody.
+static RELEASE_REASONS: Statement = Statement::new(concat!(
+    "update delivery set state = 'queued', reason = '', due_at_ms = r.now_ms,
+        line_at_ms = case when delivery.reason in ",
+    aside!(),
+    " then r.now_ms else delivery.line_at_ms end
      from {rows: reason text, now_ms bigint} r
-     where delivery.state in ('queued', 'held') and delivery.state = 'held' and delivery.reason = r.reason",
-);
+     where delivery.state in ('queued', 'held') and delivery.state = 'held' and delivery.reason = r.reason"
+));
 
 static RELEASE_UNKNOWN: Statement = Statement::new(
     "update delivery set state = 'queued', reason = '', due_at_ms = r.now_ms
@@ -255,6 +267,13 @@ impl Tx<'_> {
         }
         let written = self.write(&UPDATE, rows).await?;
         anyhow::ensure!(written == moved.len() as u64, super::Moved);
+        // What waits again has to be known to the claim, whatever channel it waits on.
+        for delivery in moved.iter().map(|row| &row.delivery) {
+            let waits = matches!(delivery.state, DeliveryState::Queued | DeliveryState::Held);
+            if waits && !self.planned_by.contains(&delivery.channel) {
+                self.planned_by.insert(delivery.channel.clone());
+            }
+        }
         let unsent = |row: &&&DeliveryRow| {
             matches!(row.delivery.state, DeliveryState::Skipped | DeliveryState::Rejected)
                 && row.was != row.delivery.state
@@ -302,8 +321,10 @@ impl Tx<'_> {
     pub(crate) async fn next_due_ms(&mut self, channels: &[&str]) -> anyhow::Result<Option<i64>> {
         let mut rows = Rows::default();
         channels.iter().for_each(|channel| rows.push(&[(*channel).into(), self.now_ms.into()]));
+        // Many channels are asked for in parts, each with an answer.
         let found = self.fetch(&NEXT_DUE, rows).await?;
-        Ok(found.first().map(|row| row.try_get(0)).transpose()?.flatten())
+        let found: Vec<Option<i64>> = found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+        Ok(found.into_iter().flatten().min())
     }
 }
 

@@ -28,6 +28,7 @@ on_both_databases!(
     a_person_settles_an_uncertain_message,
     a_message_sent_again_that_had_arrived_is_flagged,
     evidence_after_the_deadline_still_settles,
+    evidence_before_the_second_call_spares_it,
     an_opt_out_by_code_is_kept_and_rules,
 );
 
@@ -447,6 +448,24 @@ async fn evidence_after_the_deadline_still_settles(database: Database) {
     world.told(genuine).await;
     assert_eq!(world.delivery_states().await, ["accepted template"]);
     assert_eq!(world.run_states().await, ["done"]);
+}
+
+async fn evidence_before_the_second_call_spares_it(database: Database) {
+    let slow = "channels: { shop: { uuid: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, default: true, pace: 1 per minute } }\n";
+    let world = shop(database).project(slow).workflow("order", TEMPLATE).start().await;
+    world.sandbox.set_fault(Fault::WebhookOff, u64::MAX);
+    world.sandbox.set_fault(Fault::DroppedAnswer, 1);
+    world.event("order.paid", order(ANA, 1)).await;
+    world.advance(minutes(11)).await;
+    // The line's token is taken by somebody else: what is sent again has to wait for the next one.
+    world.event("order.paid", order(BOB, 2)).await;
+    assert_eq!(settle(&world, 0, Answer::Resend).await, Ok(DeliveryState::Queued));
+    assert_eq!(world.sends(), 2);
+    let body: Value = serde_json::from_str(world.messages()[0].body.as_ref().unwrap().get()).unwrap();
+    world.told(sent_event(&body)).await;
+    world.advance(minutes(5)).await;
+    assert_eq!((world.sends(), count(&world, "accepted template").await), (2, 2));
+    assert_eq!(world.run_states().await, ["done", "done"]);
 }
 
 // --- opt-out ---------------------------------------------------------------------------------------------------------

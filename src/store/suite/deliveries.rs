@@ -24,6 +24,7 @@ on_both_databases!(
     statuses_are_written_to_their_attempt,
     early_statuses_wait_once_each,
     an_early_status_is_found_once_its_answer_is_recorded_and_forgotten_by_age,
+    what_waits_again_makes_its_channel_known,
     of_one_person_on_one_line_one_message_is_on_its_way,
     the_next_due_instant_is_the_earliest_that_time_alone_brings,
     what_waited_for_an_answer_of_the_account_keeps_its_place,
@@ -263,6 +264,10 @@ async fn what_was_held_is_queued_again_in_line(database: Database) {
     assert_eq!(claim(&mut rig, 10).await, ["d1"], "one at a time, in the order in which they were planned");
     let mut tx = rig.begin().await;
     tx.release_holds(&["template_paused", "channel_paused"]).await.unwrap();
+    let mut places: Vec<_> = tx.deliveries(&["d3", "d6"]).await.unwrap();
+    places.sort_by(|a, b| a.delivery.id.cmp(&b.delivery.id));
+    let places: Vec<_> = places.iter().map(|row| row.delivery.line_at_ms).collect();
+    assert_eq!(places, [NOON + 7, NOON], "only what had stepped aside loses its place");
     tx.commit().await.unwrap();
     let after = states(&mut rig, &ids).await;
     assert_eq!([&after[2], &after[5]], ["d3 queued  7", "d6 queued  7"]);
@@ -413,6 +418,28 @@ async fn an_early_status_is_found_once_its_answer_is_recorded_and_forgotten_by_a
     assert!(!tx.has_early_statuses().await.unwrap());
 }
 
+async fn what_waits_again_makes_its_channel_known(database: Database) {
+    let mut rig = rig(database).await;
+    let on = |id: &str, channel: &str, state| Delivery { channel: channel.into(), ..in_state(id, "c1", state, "", NOON) };
+    let before = [on("d1", "a", DeliveryState::Accepted), on("d2", "b", DeliveryState::Uncertain)];
+    let third = on("d3", "c", DeliveryState::Uncertain);
+    store(&mut rig, &[before[0].clone(), before[1].clone(), third.clone()]).await;
+    let after = |delivery: &Delivery, state| DeliveryRow {
+        delivery: Delivery { state, ..delivery.clone() },
+        was: delivery.state,
+        status: None,
+    };
+    let moved = [
+        after(&before[0], DeliveryState::Held),
+        after(&before[1], DeliveryState::Queued),
+        after(&third, DeliveryState::Cancelled),
+    ];
+    let mut tx = rig.begin().await;
+    tx.update_deliveries(&moved.iter().collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(tx.planned_by.iter().collect::<Vec<_>>(), ["a", "b"]);
+    tx.commit().await.unwrap();
+}
+
 async fn of_one_person_on_one_line_one_message_is_on_its_way(database: Database) {
     let mut rig = rig(database).await;
     let elsewhere = Delivery { channel: "other".into(), ..delivery("d3", "c1") };
@@ -456,6 +483,9 @@ async fn the_next_due_instant_is_the_earliest_that_time_alone_brings(database: D
     assert_eq!(next_due(&mut rig, &["main", "other"]).await, Some(70));
     store(&mut rig, &[in_state("d6", "c3", DeliveryState::Held, "backoff", NOON + 60)]).await;
     assert_eq!(next_due(&mut rig, &["other", "main"]).await, Some(60));
+    let many: Vec<String> = (0..10_000).map(|n| format!("c{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).chain(["main"]).collect();
+    assert_eq!(next_due(&mut rig, &many).await, Some(60), "whatever part of the question it is in");
 }
 
 async fn what_waited_for_an_answer_of_the_account_keeps_its_place(database: Database) {
