@@ -33,7 +33,7 @@ pub use control::NOTES;
 pub use faults::{Fault, Rate};
 pub use message::{SandboxMessage, Status, Timing, Way};
 pub use office::{Bot, CustomField, CustomStatus, FieldKind, Funnel, Office, Owner, Plan, Team, User};
-pub use people::{Behaviour, Line};
+pub use people::{Behaviour, Line, LineKind};
 pub use setup::SandboxConfig;
 
 use crate::clock::Clock;
@@ -97,9 +97,13 @@ pub struct SandboxPerson {
     /// With `+`; empty for a person who hides the number.
     pub phone: String,
     pub bsuid: Option<String>,
+    pub source: LineKind,
+    /// Of a person of another platform than WhatsApp.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform_id: Option<String>,
     pub name: Option<String>,
     pub tags: Vec<String>,
-    /// When the window closes on the main line; `None` = the person never wrote there.
+    /// When the window closes on the main line of WhatsApp; `None` = the person never wrote there.
     pub window_until_ms: Option<i64>,
     /// The conversation is closed.
     pub closed: bool,

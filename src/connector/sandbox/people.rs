@@ -19,8 +19,11 @@ const MOST_NOTES: usize = 200;
 #[derive(Debug, Clone)]
 pub(super) struct Person {
     pub(super) uuid: String,
+    pub(super) source: LineKind,
     /// Digits.
     pub(super) phone: Option<String>,
+    /// The id on another platform than WhatsApp, as written.
+    pub(super) platform_id: Option<String>,
     pub(super) bsuid: Option<String>,
     pub(super) name: Option<String>,
     pub(super) tags: Vec<String>,
@@ -105,6 +108,39 @@ impl Person {
     pub(super) fn shown_phone(&self) -> String {
         self.phone.as_ref().map_or_else(String::new, |digits| format!("+{digits}"))
     }
+
+    /// Who it is on the platform: digits or an id; empty for a person who hides the number.
+    pub(super) fn address(&self) -> &str {
+        self.phone.as_deref().or(self.platform_id.as_deref()).unwrap_or_default()
+    }
+}
+
+/// What a line is of; the words are the API's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LineKind {
+    #[default]
+    Whatsapp,
+    Facebook,
+    Instagram,
+    Telegram,
+}
+
+impl LineKind {
+    const ALL: [Self; 4] = [Self::Whatsapp, Self::Facebook, Self::Instagram, Self::Telegram];
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Whatsapp => "whatsapp",
+            Self::Facebook => "facebook",
+            Self::Instagram => "instagram",
+            Self::Telegram => "telegram",
+        }
+    }
+
+    pub(super) fn read(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
 }
 
 /// A line of the account.
@@ -113,6 +149,9 @@ impl Person {
 pub struct Line {
     pub uuid: String,
     pub title: String,
+    #[serde(default, rename = "type")]
+    pub kind: LineKind,
+    /// The line of sends that name none; there is one of each kind.
     #[serde(default)]
     pub main: bool,
     /// Linked by QR code: no window, no templates, no sound or film.
@@ -123,22 +162,33 @@ pub struct Line {
     pub discarded_ms: Option<i64>,
 }
 
-pub(super) fn key_of(to: &Recipient) -> String {
-    match to {
-        Recipient::Phone(digits) => digits.clone(),
-        Recipient::Bsuid(bsuid) => format!("bsuid:{bsuid}"),
+impl Line {
+    /// WhatsApp's official API: with a window and templates.
+    pub(super) fn is_official(&self) -> bool {
+        self.kind == LineKind::Whatsapp && !self.qr
+    }
+}
+
+pub(super) fn key_of(to: &Recipient, kind: LineKind) -> String {
+    match (kind, to) {
+        (LineKind::Whatsapp, Recipient::Phone(digits)) => digits.clone(),
+        (LineKind::Whatsapp, Recipient::Bsuid(bsuid)) => format!("bsuid:{bsuid}"),
+        (kind, Recipient::Phone(id) | Recipient::Bsuid(id)) => format!("{}:{id}", kind.word()),
     }
 }
 
 /// The same person has the same uuid in every sandbox, as in one account.
-pub(super) fn new_person(to: &Recipient, line: &str, now_ms: i64) -> Person {
-    let (phone, bsuid) = match to {
-        Recipient::Phone(digits) => (Some(digits.clone()), None),
-        Recipient::Bsuid(bsuid) => (None, Some(bsuid.clone())),
+pub(super) fn new_person(to: &Recipient, kind: LineKind, line: &str, now_ms: i64) -> Person {
+    let (phone, bsuid, platform_id) = match (kind, to) {
+        (LineKind::Whatsapp, Recipient::Phone(digits)) => (Some(digits.clone()), None, None),
+        (LineKind::Whatsapp, Recipient::Bsuid(bsuid)) => (None, Some(bsuid.clone()), None),
+        (_, Recipient::Phone(id) | Recipient::Bsuid(id)) => (None, None, Some(id.clone())),
     };
     Person {
-        uuid: hash_uuid(&format!("person|{}", key_of(to))),
+        uuid: hash_uuid(&format!("person|{}", key_of(to, kind))),
+        source: kind,
         phone,
+        platform_id,
         bsuid,
         name: None,
         tags: Vec::new(),
@@ -162,27 +212,37 @@ pub(super) fn new_person(to: &Recipient, line: &str, now_ms: i64) -> Person {
     }
 }
 
-/// The project's channels; at least one line, and exactly one main line.
-pub(super) fn lines(channels: &[Channel]) -> Vec<Line> {
+/// The project's channels and a line of each further kind; at least one line.
+pub(super) fn lines(channels: &[Channel], further: &[LineKind]) -> Vec<Line> {
     let lines = channels.iter().map(|channel| Line {
         uuid: channel.uuid.clone().unwrap_or_else(|| hash_uuid(&format!("line|{}", channel.name))),
         title: channel.title.clone().unwrap_or_else(|| channel.name.clone()),
+        kind: LineKind::Whatsapp,
         main: channel.default,
         qr: channel.kind == ChannelKind::Qr,
         discarded_ms: None,
     });
-    with_main(lines.collect())
+    let mut lines = with_main(lines.collect());
+    lines.extend(further.iter().map(|kind| made_up(kind.word(), *kind)));
+    with_main(lines)
 }
 
-/// At least one line, and exactly one main line.
+fn made_up(title: &str, kind: LineKind) -> Line {
+    let uuid = hash_uuid(&format!("line|{title}"));
+    Line { uuid, title: title.into(), kind, main: true, qr: false, discarded_ms: None }
+}
+
+/// At least one line, and exactly one main line of each kind that there is.
 pub(super) fn with_main(mut lines: Vec<Line>) -> Vec<Line> {
     if lines.is_empty() {
-        let (uuid, title) = (hash_uuid("line|main"), "main".into());
-        lines.push(Line { uuid, title, main: true, qr: false, discarded_ms: None });
+        lines.push(made_up("main", LineKind::Whatsapp));
     }
-    let main = lines.iter().position(|line| line.main).unwrap_or(0);
-    for (index, line) in lines.iter_mut().enumerate() {
-        line.main = index == main;
+    for kind in LineKind::ALL {
+        let mut of_kind: Vec<&mut Line> = lines.iter_mut().filter(|line| line.kind == kind).collect();
+        let main = of_kind.iter().position(|line| line.main).unwrap_or(0);
+        for (index, line) in of_kind.iter_mut().enumerate() {
+            line.main = index == main;
+        }
     }
     lines
 }

@@ -2,6 +2,7 @@
 
 use super::message::Timing;
 use super::office::Office;
+use super::people::LineKind;
 use crate::clock::Clock;
 use crate::config::{Channel, LockedTemplate, Secret};
 
@@ -17,6 +18,8 @@ pub struct SandboxConfig {
     pub templates: Vec<LockedTemplate>,
     /// Without any, there is one line `main`.
     pub channels: Vec<Channel>,
+    /// Other kinds than WhatsApp of which the account has a line too.
+    pub further: Vec<LineKind>,
     /// Teams, colleagues, tags, custom fields and the like.
     pub office: Office,
     /// Where events go; `POST /v1/webhooks/subscribe` replaces it.
@@ -42,6 +45,7 @@ impl SandboxConfig {
             token: None,
             templates: Vec::new(),
             channels: Vec::new(),
+            further: Vec::new(),
             office: Office::default(),
             webhook_url: None,
             subscriptions: Some(usual.map(str::to_owned).into()),

@@ -214,7 +214,10 @@ const SUBSCRIBE: &[Parameter] = &[
 const EVENTS: &[Parameter] =
     &[query("status"), page(), Parameter::new(Place::Query, "items", Number), query("subscriptions")];
 
-const AGENT_STATUS: &[Parameter] = &[body("status", Text).noted("the body goes to the account as it is")];
+const AGENT_STATUS: &[Parameter] =
+    &[body("available", Flag), body("custom_status_uuid", Text).noted("`null` takes it away")];
+const NEW_STATUS: &[Parameter] = &[body("name", Text).needed(), body("emoji", Text)];
+const CHANGED_STATUS: &[Parameter] = &[body("name", Text), body("emoji", Text)];
 const FUNNEL: &[Parameter] = &[body("funnel_id", Text).needed()];
 
 /// All of them, in the order of the reference.
@@ -257,10 +260,12 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::new((Get, "/auth/me"), Act::Me, "Test the connection", &[]),
     Endpoint::pass((Get, "/plan"), "Show the plan", &[]),
     Endpoint::pass((Get, "/custom_statuses"), "List the agents' statuses", &[page()]),
+    Endpoint::pass((Post, "/custom_statuses"), "Create a status for agents", NEW_STATUS),
+    Endpoint::pass((Get, "/custom_statuses/{uuid}"), "Show a status for agents", &[]),
+    Endpoint::pass((Put, "/custom_statuses/{uuid}"), "Change a status for agents", CHANGED_STATUS),
+    Endpoint::pass((Delete, "/custom_statuses/{uuid}"), "Delete a status for agents", &[]),
     Endpoint::pass((Get, "/users/{uuid}/status"), "Show an agent's status", &[]),
-    Endpoint::pass((Post, "/users/{uuid}/status"), "Change an agent's status", AGENT_STATUS),
-    Endpoint::pass((Put, "/users/{uuid}/status"), "The same", AGENT_STATUS),
-    Endpoint::pass((Patch, "/users/{uuid}/status"), "The same", AGENT_STATUS),
+    Endpoint::pass((Put, "/users/{uuid}/status"), "Change an agent's status", AGENT_STATUS),
     Endpoint::new((Post, "/webhooks/subscribe"), Act::Subscribe, "Have the account's events handed on", SUBSCRIBE),
     Endpoint::new((Delete, "/webhooks/unsubscribe"), Act::Unsubscribe, "No longer", &[]),
     Endpoint::new(

@@ -1,10 +1,12 @@
-//! Passed on: what only the account knows. Its answer comes back as it is, status, body and `Retry-After`.
+//! Passed on: what only the account knows. Its answer comes back as it is, status, body and `Retry-After`;
+//! only a contact that comes as a list is made the documented object.
 //!
 //! Invariant: the account is asked with relance's own token, at its rate; nothing of the caller's headers goes there, and
 //! no token comes back.
 
 use super::Asked;
 use super::answer::Answer;
+use crate::connector::Reply;
 use crate::http::hooks::some_seconds;
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -44,7 +46,24 @@ pub(super) async fn ask(
     query: &[(&str, &str)],
     body: Option<&Value>,
 ) -> Result<Answer, Answer> {
-    reply(asked, method, path, query, body).await.map(Answer::from)
+    let mut reply = reply(asked, method, path, query, body).await?;
+    if path.first() == Some(&"contacts")
+        && let Some(plain) = plain_contact(&reply)
+    {
+        reply.body = plain;
+    }
+    Ok(reply.into())
+}
+
+/// The account may answer `contact` as a list of one (reference §10); the documented shape is the object itself. `None`
+/// = the answer is to be passed on as it is.
+fn plain_contact(reply: &Reply) -> Option<Vec<u8>> {
+    let mut told = reply.json().ok().filter(|_| reply.is_success())?;
+    let contact = told.get_mut("contact")?;
+    let [only] = contact.as_array_mut()?.as_mut_slice() else { return None };
+    let only = only.take();
+    *contact = only;
+    Some(told.to_string().into_bytes())
 }
 
 async fn reply(
@@ -53,7 +72,7 @@ async fn reply(
     path: &[&str],
     query: &[(&str, &str)],
     body: Option<&Value>,
-) -> Result<crate::connector::Reply, Answer> {
+) -> Result<Reply, Answer> {
     let engine = asked.app.engine();
     let Some(callbell) = engine.callbell() else {
         return Err(Answer::error(503, "relance has no token of the account"));

@@ -4,7 +4,7 @@
 
 use super::super::fill::fill;
 use super::super::message::{Failure, SandboxMessage, Status, Timing, Way, real_kind};
-use super::super::people::{BotState, Line};
+use super::super::people::{BotState, Line, LineKind};
 use super::super::request::{Refusal, SendRequest};
 use super::Account;
 use crate::config::LockedTemplate;
@@ -71,10 +71,9 @@ impl Account {
     }
 
     fn references(&self, request: &SendRequest) -> Result<(Line, Option<LockedTemplate>), Refusal> {
-        if request.from != "whatsapp" {
-            return Err(Refusal::field(422, "from", "has no channel"));
-        }
-        let line = self.working_line(request.channel_uuid.as_deref()).cloned();
+        let kind = LineKind::read(&request.from).filter(|kind| self.main_line(*kind).is_some());
+        let Some(kind) = kind else { return Err(Refusal::field(422, "from", "has no channel")) };
+        let line = self.working_line_of(kind, request.channel_uuid.as_deref()).cloned();
         let template = request.template_uuid.as_deref().map(|uuid| self.template(uuid).cloned());
         let team = request.team_uuid.as_deref().map(|uuid| self.office.team(uuid));
         let unknown = [
@@ -131,7 +130,8 @@ impl Account {
             return Fate::Fails(Failure::code(131_026, "Message undeliverable"));
         }
         let kind = real_kind(&request.kind, request.url.as_deref());
-        if line.qr && (filled.is_some() || matches!(kind.as_str(), "audio" | "video")) {
+        let loud = matches!(kind.as_str(), "audio" | "video");
+        if (filled.is_some() && !line.is_official()) || (line.qr && loud) {
             return Fate::Fails(Failure::words("not available on this channel"));
         }
         let marketing = template.is_some_and(|template| template.category.is_none_or(|it| it == Category::Marketing));
@@ -140,7 +140,7 @@ impl Account {
             Some(Ok(_)) if behaviour.opted_out && marketing => {
                 return Fate::Fails(Failure::code(131_050, "User has stopped marketing messages"));
             }
-            None if !line.qr && !self.is_open(person, &line.uuid, now_ms) => {
+            None if line.is_official() && !self.is_open(person, &line.uuid, now_ms) => {
                 return Fate::Fails(Failure::code(131_047, "Re-engagement message"));
             }
             _ => {}

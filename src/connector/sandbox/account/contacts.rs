@@ -54,14 +54,15 @@ impl Account {
 
     /// The key of a person, and whether nobody knew that one before.
     fn know(&mut self, to: &Recipient, line: &str, now_ms: i64) -> (String, bool) {
-        let key = key_of(to);
+        let kind = self.line(Some(line)).map(|line| line.kind).unwrap_or_default();
+        let key = key_of(to, kind);
         if let Some(known) = self.people.get_mut(&key) {
             known.lines.insert(line.to_owned());
             return (key, false);
         }
         self.met_ever += 1;
         let (met, since_n) = (self.met_ever, self.messages.next_number());
-        self.people.insert(key.clone(), Person { met, since_n, ..new_person(to, line, now_ms) });
+        self.people.insert(key.clone(), Person { met, since_n, ..new_person(to, kind, line, now_ms) });
         self.met.push_back(key.clone());
         if self.met.len() > self.keep
             && let Some(oldest) = self.met.pop_front()

@@ -5,6 +5,7 @@
 use super::super::files::File;
 use super::super::message::{SandboxMessage, Way, real_kind};
 use super::super::payload;
+use super::super::people::{Line, LineKind};
 use super::super::request::{Recipient, digits};
 use super::Account;
 use crate::message::{Form, MediaKind};
@@ -12,13 +13,15 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// What a person sends to a line. One of `phone` and `bsuid` says who.
+/// What a person sends to a line. One of `phone`, `bsuid` and `platform_id` says who.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Inbound {
     pub phone: Option<String>,
     /// Of a person who hides the number.
     pub bsuid: Option<String>,
+    /// Of a person of another platform than WhatsApp: `channel_uuid` says of which.
+    pub platform_id: Option<String>,
     pub text: String,
     pub media: Option<Media>,
     /// The line; without one, the main line.
@@ -99,8 +102,9 @@ impl Account {
     /// # Errors
     /// When there is no such line or message, or the person is named wrongly.
     pub(in super::super) fn receive(&mut self, said: &Inbound, now_ms: i64) -> Result<u64, String> {
-        let to = read_person(said.phone.as_deref(), said.bsuid.as_deref())?;
-        let line = self.working_line(said.channel_uuid.as_deref()).ok_or("no such channel")?.uuid.clone();
+        let line = self.working_line(said.channel_uuid.as_deref()).ok_or("no such channel")?;
+        let to = read_person([&said.phone, &said.bsuid, &said.platform_id], line)?;
+        let line = line.uuid.clone();
         let person = self.meet(&to, &line, now_ms);
         let parts = self.parts(said, &person, now_ms)?;
         let media = match &said.media {
@@ -196,14 +200,16 @@ impl Account {
     }
 }
 
-/// Whom a control call means.
-pub(in super::super) fn read_person(phone: Option<&str>, bsuid: Option<&str>) -> Result<Recipient, String> {
-    match (phone, bsuid) {
-        (Some(phone), _) => {
+/// Whom a control call means on that line, by `phone`, `bsuid` or `platform_id`.
+pub(in super::super) fn read_person(named: [&Option<String>; 3], line: &Line) -> Result<Recipient, String> {
+    match (line.kind, named) {
+        (LineKind::Whatsapp, [Some(phone), ..]) => {
             digits(phone).map(Recipient::Phone).ok_or_else(|| "not an international phone number".to_owned())
         }
-        (None, Some(bsuid)) => Ok(Recipient::Bsuid(bsuid.to_owned())),
-        (None, None) => Err("say `phone` or `bsuid`".to_owned()),
+        (LineKind::Whatsapp, [None, Some(bsuid), _]) => Ok(Recipient::Bsuid(bsuid.clone())),
+        (LineKind::Whatsapp, _) => Err("say `phone` or `bsuid`".to_owned()),
+        (_, [None, None, Some(id)]) => Ok(Recipient::Phone(id.clone())),
+        (kind, _) => Err(format!("a person of {} has a `platform_id` only", kind.word())),
     }
 }
 

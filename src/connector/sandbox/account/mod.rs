@@ -32,7 +32,7 @@ use super::mailbox::Mailbox;
 use super::message::{SandboxMessage, Status, Timing};
 use super::office::Office;
 use super::payload;
-use super::people::{Line, Person, WINDOW_MS, hash_uuid, lines};
+use super::people::{Line, LineKind, Person, WINDOW_MS, hash_uuid, lines};
 use super::setup::SandboxConfig;
 use crate::config::LockedTemplate;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -77,7 +77,7 @@ impl Account {
         let mut mailbox = Mailbox::new(config.webhook_url.clone(), keep.saturating_mul(4));
         mailbox.subscriptions = config.subscriptions.clone().map(|names| names.into_iter().collect());
         Self {
-            lines: lines(&config.channels),
+            lines: lines(&config.channels, &config.further),
             templates: config.templates.clone(),
             office: config.office.clone(),
             people: HashMap::new(),
@@ -116,17 +116,28 @@ impl Account {
         self.templates.iter_mut().find(|template| template.uuid == uuid)
     }
 
-    /// The line of that uuid, or the main one.
+    /// The line of that uuid, or WhatsApp's main one.
     pub(super) fn line(&self, uuid: Option<&str>) -> Option<&Line> {
         match uuid {
             Some(uuid) => self.lines.iter().find(|line| line.uuid == uuid),
-            None => self.lines.iter().find(|line| line.main),
+            None => self.main_line(LineKind::Whatsapp),
         }
+    }
+
+    /// `None` = the account has no line of that kind.
+    pub(super) fn main_line(&self, kind: LineKind) -> Option<&Line> {
+        self.lines.iter().find(|line| line.main && line.kind == kind)
     }
 
     /// As [`Account::line`], when it is in service.
     pub(super) fn working_line(&self, uuid: Option<&str>) -> Option<&Line> {
         self.line(uuid).filter(|line| line.discarded_ms.is_none())
+    }
+
+    /// The line of that uuid when it is of that kind, or the main one of the kind, when it is in service.
+    pub(super) fn working_line_of(&self, kind: LineKind, uuid: Option<&str>) -> Option<&Line> {
+        let line = if uuid.is_some() { self.line(uuid) } else { self.main_line(kind) };
+        line.filter(|line| line.kind == kind && line.discarded_ms.is_none())
     }
 
     pub(super) fn sent(&self, uuid: &str) -> Option<&SandboxMessage> {
@@ -188,6 +199,8 @@ impl Account {
             uuid: person.uuid.clone(),
             phone: person.shown_phone(),
             bsuid: person.bsuid.clone(),
+            source: person.source,
+            platform_id: person.platform_id.clone(),
             name: person.name.clone(),
             tags: person.tags.clone(),
             window_until_ms: person.last_inbound_ms.get(main).map(|last| last + WINDOW_MS),

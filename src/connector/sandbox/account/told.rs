@@ -5,7 +5,7 @@
 use super::super::faults::Fault;
 use super::super::office::{Team, User};
 use super::super::payload;
-use super::super::people::Person;
+use super::super::people::{LineKind, Person};
 use super::Account;
 use serde_json::{Map, Value, json};
 
@@ -79,13 +79,16 @@ impl Account {
         self.tell(&key, "message_created", &payload, now_ms);
     }
 
-    /// `message_status_updated`, for the newest step of a message.
+    /// `message_status_updated`, for the newest step of a message; there is none on other platforms (reference §9).
     pub(super) fn tell_status(&mut self, number: u64, now_ms: i64) {
         if !self.mailbox.wants("message_status_updated") {
             return;
         }
         let text = self.faults.take(Fault::MetadataString);
-        let Some((message, person, _)) = self.around(number) else { return };
+        let Some((message, person, line)) = self.around(number) else { return };
+        if line.kind != LineKind::Whatsapp {
+            return;
+        }
         let key = message.person.clone();
         let mut payload = payload::status_event(message, self.contact(person, Shape::EVENT));
         payload::as_text(&mut payload, text);

@@ -42,7 +42,7 @@ pub(in super::super) enum CursorError {
 impl ContactFilter {
     fn fits(&self, person: &Person) -> bool {
         let has = |wanted: &String| person.tags.iter().any(|tag| tag.to_lowercase() == wanted.to_lowercase());
-        self.source.as_deref().is_none_or(|source| source == "whatsapp")
+        self.source.as_deref().is_none_or(|source| source == person.source.word())
             && self.tags.iter().all(has)
             && self.team_uuid.as_ref().is_none_or(|uuid| person.team.as_ref() == Some(uuid))
     }

@@ -3,6 +3,7 @@
 use super::super::Sandbox;
 use super::super::account::shown_team;
 use super::super::payload;
+use super::super::people::Line;
 use super::{Paging, answer, found, unknown};
 use axum::Router;
 use axum::body::Bytes;
@@ -31,8 +32,8 @@ struct Wanted {
 async fn list(State(sandbox): State<Sandbox>, Query(wanted): Query<Wanted>, Query(paging): Query<Paging>) -> Response {
     let rows = sandbox.with(|account, _| {
         let fits = |discarded: bool| wanted.active.is_none_or(|active| active != discarded);
-        let whatsapp = wanted.kind.as_deref().is_none_or(|kind| kind == "whatsapp");
-        let lines = account.lines.iter().filter(|line| whatsapp && fits(line.discarded_ms.is_some()));
+        let is_kind = |line: &Line| wanted.kind.as_deref().is_none_or(|kind| kind == line.kind.word());
+        let lines = account.lines.iter().filter(|line| is_kind(line) && fits(line.discarded_ms.is_some()));
         lines.map(payload::listed_channel).collect()
     });
     let (rows, meta) = paging.cut(rows);

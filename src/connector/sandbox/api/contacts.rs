@@ -2,7 +2,7 @@
 
 use super::super::Sandbox;
 use super::super::account::{Account, ContactFilter, CursorError, Shape};
-use super::super::people::Person;
+use super::super::people::{LineKind, Person, key_of};
 use super::super::request::{Recipient, digits};
 use super::{Fields, Paging, Said, answer, change, error, found, list_of, not_found, number, unknown};
 use axum::Router;
@@ -120,26 +120,27 @@ fn create_contact(account: &mut Account, fields: &mut Fields, now_ms: i64) -> Sa
     if !fields.has("name") {
         fields.wrong("name", "can't be blank");
     }
-    let number = digits(&identifier);
-    if source.as_deref() == Some("whatsapp") && !identifier.is_empty() && number.is_none() {
+    let kind = source.as_deref().and_then(LineKind::read).unwrap_or_default();
+    // Only numbers are checked: an id of another platform is what it is.
+    let number = if kind == LineKind::Whatsapp { digits(&identifier) } else { Some(identifier.clone()) };
+    if source.is_some() && !identifier.is_empty() && number.is_none() {
         fields.wrong("identifier", "is invalid");
     }
     let line = fields.text("channel_uuid").filter(|uuid| !uuid.is_empty());
-    let line = account.working_line(line.as_deref()).map(|line| line.uuid.clone());
-    if line.is_none() {
-        fields.unknown("channel_uuid");
-    }
-    if source.is_some_and(|source| source != "whatsapp") {
+    let line = account.working_line_of(kind, line.as_deref()).map(|line| line.uuid.clone());
+    if account.main_line(kind).is_none() {
         fields.unknown("source");
+    } else if line.is_none() {
+        fields.unknown("channel_uuid");
     }
     let change = change::read(fields, &account.office);
     fields.check()?;
-    let (Some(number), Some(line)) = (number, line) else { return Err(unknown()) };
-    if account.people.get(&number).is_some_and(|person| person.lines.contains(&line)) {
+    let (Some(to), Some(line)) = (number.map(Recipient::Phone), line) else { return Err(unknown()) };
+    if account.people.get(&key_of(&to, kind)).is_some_and(|person| person.lines.contains(&line)) {
         fields.wrong("identifier", "has already been taken");
         return fields.check().map(|()| Value::Null).map_err(|refusal| super::Refusal { status: 422, ..refusal });
     }
-    let key = account.add_contact(&Recipient::Phone(number), &line, change, now_ms);
+    let key = account.add_contact(&to, &line, change, now_ms);
     account.contact_answer(&key, Shape::API).ok_or_else(unknown)
 }
 

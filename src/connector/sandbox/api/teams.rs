@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use axum::routing::{get, put};
+use axum::routing::get;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -19,8 +19,8 @@ pub(super) fn router() -> Router<Sandbox> {
         .route("/teams/{uuid}", get(show).patch(rename))
         .route("/teams/{uuid}/members", get(members))
         .route("/custom_statuses", get(statuses).post(add_status))
-        .route("/custom_statuses/{id}", get(custom_status).put(change_status))
-        .route("/users/{uuid}/status", put(set_user_status).delete(clear_user_status))
+        .route("/custom_statuses/{id}", get(custom_status).put(change_status).delete(remove_status))
+        .route("/users/{uuid}/status", get(user_status).put(set_user_status))
 }
 
 async fn list(State(sandbox): State<Sandbox>, Query(paging): Query<Paging>) -> Response {
@@ -106,11 +106,37 @@ async fn change_status(State(sandbox): State<Sandbox>, Path(id): Path<String>, r
     })
 }
 
-async fn set_user_status(State(sandbox): State<Sandbox>, Path(uuid): Path<String>, raw: Bytes) -> Response {
-    sandbox.change(&raw, |account, fields, now_ms| user_status(account, fields, &uuid, now_ms))
+/// Colleagues who had it have none from now on, which is told.
+async fn remove_status(State(sandbox): State<Sandbox>, Path(id): Path<String>) -> Response {
+    let removed = sandbox.with(|account, now_ms| {
+        let place = account.office.custom_statuses.iter().position(|status| status.id == id)?;
+        account.office.custom_statuses.remove(place);
+        let users = account.office.users.iter_mut().filter(|user| user.custom_status.as_ref() == Some(&id));
+        let emails: Vec<String> = users
+            .map(|user| {
+                user.custom_status = None;
+                user.email.clone()
+            })
+            .collect();
+        emails.iter().for_each(|email| account.touch_user(email, now_ms));
+        Some(())
+    });
+    sandbox.wake();
+    removed.map_or_else(not_found, |()| no_content())
 }
 
-fn user_status(account: &mut Account, fields: &mut Fields, uuid: &str, now_ms: i64) -> Said {
+async fn user_status(State(sandbox): State<Sandbox>, Path(uuid): Path<String>) -> Response {
+    found(sandbox.with(|account, _| {
+        let place = account.office.users.iter().position(|user| user.uuid == uuid)?;
+        Some(user_status_answer(account, place))
+    }))
+}
+
+async fn set_user_status(State(sandbox): State<Sandbox>, Path(uuid): Path<String>, raw: Bytes) -> Response {
+    sandbox.change(&raw, |account, fields, now_ms| change_user_status(account, fields, &uuid, now_ms))
+}
+
+fn change_user_status(account: &mut Account, fields: &mut Fields, uuid: &str, now_ms: i64) -> Said {
     let place = account.office.users.iter().position(|user| user.uuid == uuid).ok_or_else(unknown)?;
     let available = fields.flag("available");
     let status = fields.text("custom_status_uuid");
@@ -128,18 +154,6 @@ fn user_status(account: &mut Account, fields: &mut Fields, uuid: &str, now_ms: i
     let email = user.email.clone();
     account.touch_user(&email, now_ms);
     Ok(user_status_answer(account, place))
-}
-
-async fn clear_user_status(State(sandbox): State<Sandbox>, Path(uuid): Path<String>) -> Response {
-    let cleared = sandbox.with(|account, now_ms| {
-        let user = account.office.users.iter_mut().find(|user| user.uuid == uuid)?;
-        user.custom_status = None;
-        let email = user.email.clone();
-        account.touch_user(&email, now_ms);
-        Some(())
-    });
-    sandbox.wake();
-    cleared.map_or_else(not_found, |()| no_content())
 }
 
 fn user_status_answer(account: &Account, place: usize) -> Value {

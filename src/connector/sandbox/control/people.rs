@@ -22,6 +22,7 @@ pub(super) async fn list(State(sandbox): State<Sandbox>) -> Json<Value> {
 pub(super) struct Person {
     phone: Option<String>,
     bsuid: Option<String>,
+    platform_id: Option<String>,
     channel_uuid: Option<String>,
     name: Option<String>,
     tags: Option<Vec<String>>,
@@ -50,8 +51,9 @@ pub(super) async fn change(State(sandbox): State<Sandbox>, Json(person): Json<Pe
 }
 
 fn change_person(account: &mut Account, wanted: Person, now_ms: i64) -> Result<Value, String> {
-    let to = read_person(wanted.phone.as_deref(), wanted.bsuid.as_deref())?;
-    let line = account.line(wanted.channel_uuid.as_deref()).ok_or("no such channel")?.uuid.clone();
+    let line = account.line(wanted.channel_uuid.as_deref()).ok_or("no such channel")?;
+    let to = read_person([&wanted.phone, &wanted.bsuid, &wanted.platform_id], line)?;
+    let line = line.uuid.clone();
     let corrected = match wanted.corrected {
         Some(Some(number)) => Some(Some(digits(&number).ok_or("`corrected` is no international number")?)),
         other => other,
@@ -88,6 +90,7 @@ pub(super) async fn reply(State(sandbox): State<Sandbox>, Json(said): Json<Inbou
 pub(super) struct ByHand {
     phone: Option<String>,
     bsuid: Option<String>,
+    platform_id: Option<String>,
     text: String,
     channel_uuid: Option<String>,
 }
@@ -95,8 +98,9 @@ pub(super) struct ByHand {
 /// A colleague writes, or a bot: a message `sent` that no program asked for.
 pub(super) async fn write_by_hand(State(sandbox): State<Sandbox>, Json(said): Json<ByHand>) -> Response {
     let written = sandbox.with(|account, now_ms| {
-        let to = read_person(said.phone.as_deref(), said.bsuid.as_deref())?;
-        let line = account.working_line(said.channel_uuid.as_deref()).ok_or("no such channel")?.uuid.clone();
+        let line = account.working_line(said.channel_uuid.as_deref()).ok_or("no such channel")?;
+        let to = read_person([&said.phone, &said.bsuid, &said.platform_id], line)?;
+        let line = line.uuid.clone();
         let key = account.meet(&to, &line, now_ms);
         let number = account.write_by_hand(&key, &line, &said.text, now_ms);
         account.messages.get(number).cloned().ok_or_else(|| "forgotten at once".to_owned())

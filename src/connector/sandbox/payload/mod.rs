@@ -16,7 +16,7 @@ const OUR_NUMBER: &str = "33900000000";
 
 /// Payload of `message_created`.
 pub(super) fn message_created(message: &SandboxMessage, person: &Person, contact: Value) -> Value {
-    let theirs = person.phone.as_deref().unwrap_or_default();
+    let theirs = person.address();
     let (from, to) = match message.direction {
         Way::Received => (theirs, OUR_NUMBER),
         Way::Sent => (OUR_NUMBER, theirs),
@@ -28,7 +28,7 @@ pub(super) fn message_created(message: &SandboxMessage, person: &Person, contact
         "to": to,
         "text": if message.text.is_empty() { Value::Null } else { message.text.clone().into() },
         "attachments": message.media.iter().collect::<Vec<_>>(),
-        "channel": "whatsapp",
+        "channel": person.source.word(),
         "contact": contact,
         "createdAt": with_offset(message.at_ms),
     });
@@ -100,7 +100,7 @@ pub(super) fn contact(person: &Person, channel: Value, team: Value, types: Map<S
         "avatarUrl": null,
         "blockedAt": null,
         "createdAt": iso(person.created_ms),
-        "source": "whatsapp",
+        "source": person.source.word(),
         "funnelId": person.funnel,
         "closedAt": person.closed_ms.map(iso),
         "href": format!("https://dash.callbell.eu/contacts/{}", person.uuid),
@@ -125,7 +125,7 @@ pub(super) fn answer_contact(person: &Person) -> Value {
 
 /// `message.conversation` of an answer to a send.
 pub(super) fn conversation(person: &Person) -> Value {
-    json!({ "source": "whatsapp", "href": conversation_href(person), "createdAt": iso(person.opened_ms.unwrap_or(person.created_ms)) })
+    json!({ "source": person.source.word(), "href": conversation_href(person), "createdAt": iso(person.opened_ms.unwrap_or(person.created_ms)) })
 }
 
 fn conversation_href(person: &Person) -> String {
@@ -134,13 +134,13 @@ fn conversation_href(person: &Person) -> String {
 
 /// A row of a contact's message list.
 pub(super) fn message_row(message: &SandboxMessage, person: &Person) -> Value {
-    let theirs = person.phone.as_deref().unwrap_or_default();
+    let theirs = person.address();
     let (from, to) = if message.direction == Way::Sent { (OUR_NUMBER, theirs) } else { (theirs, OUR_NUMBER) };
     json!({
         "uuid": message.event_uuid,
         "text": if message.deleted { "" } else { message.text.as_str() },
         "status": message.direction,
-        "channel": "whatsapp",
+        "channel": person.source.word(),
         "from": from,
         "to": to,
         "createdAt": iso(message.at_ms),
@@ -149,10 +149,10 @@ pub(super) fn message_row(message: &SandboxMessage, person: &Person) -> Value {
 
 /// A note in a contact's message list: a colleague's has a `uuid`, the account's own has none and goes to its writer.
 pub(super) fn note_row(note: &Note, person: &Person) -> Value {
-    let theirs = person.phone.as_deref().unwrap_or_default();
+    let theirs = person.address();
     let from = if note.uuid.is_some() { OUR_NUMBER } else { theirs };
     let mut row = json!({
-        "text": note.text, "status": "note", "channel": "whatsapp", "from": from, "to": theirs, "createdAt": iso(note.at_ms),
+        "text": note.text, "status": "note", "channel": person.source.word(), "from": from, "to": theirs, "createdAt": iso(note.at_ms),
     });
     if let Some(uuid) = &note.uuid {
         row["uuid"] = uuid.as_str().into();
@@ -188,7 +188,7 @@ pub(super) fn custom_status(status: &CustomStatus) -> Value {
 }
 
 pub(super) fn channel(line: &Line) -> Value {
-    json!({ "uuid": line.uuid, "title": line.title, "type": "whatsapp", "main": line.main })
+    json!({ "uuid": line.uuid, "title": line.title, "type": line.kind.word(), "main": line.main })
 }
 
 pub(super) fn template(template: &LockedTemplate) -> Value {

@@ -101,11 +101,16 @@ async fn colleagues_have_statuses_of_their_own() {
         "custom_status": {"id": id, "name": "Call", "last_updated_at": at},
         "appearance": {"available": true, "last_updated_at": at},
     }});
-    assert_eq!((code, said), (200, expected));
+    assert_eq!((code, &said), (200, &expected));
     let told = stand.events().await;
     assert_eq!((told.len(), &told[0]["event"]), (1, &json!("agent_status_updated")));
     assert_eq!(told[0]["payload"]["userCustomStatus"]["name"], "Call");
     assert_eq!(stand.call("PUT", &status, json!({"custom_status_uuid": "x"})).await.0, 422);
-    assert_eq!(stand.call("DELETE", &status, Value::Null).await.0, 204);
+    assert_eq!(stand.get(&status).await, (200, expected));
+    assert_eq!(stand.call("DELETE", &path, Value::Null).await.0, 204);
     assert_eq!(stand.events().await[0]["payload"]["userCustomStatus"], Value::Null);
+    assert_eq!(stand.get(&status).await.1["user_status"]["custom_status"], Value::Null);
+    for (method, path) in [("DELETE", path.as_str()), ("GET", &path), ("GET", "/v1/users/x/status")] {
+        assert_eq!(stand.call(method, path, Value::Null).await.0, 404, "{method} {path}");
+    }
 }

@@ -7,6 +7,7 @@ mod events;
 mod faults;
 mod lists;
 mod people;
+mod platforms;
 mod sending;
 mod webhooks;
 
