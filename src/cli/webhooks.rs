@@ -18,6 +18,9 @@ use std::fs;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::time::Duration;
 
+/// A post is logged after its answer: so much later at most.
+const LOGGED_WITHIN_MS: i64 = 2000;
+
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Make this server the account's webhook, for every event
@@ -82,7 +85,7 @@ async fn connect(global: &Global, public_url: Option<&str>, yes: bool) -> anyhow
     refuse_local(&public, &account)?;
     let log = told(account.callbell.posted(Posts::All, 1).await)?;
     eprintln!("{}", presently(&log.rows));
-    if !log.rows.is_empty() && !yes && !is_ours(global, &address).await && !agreed(&public)? {
+    if !yes && !is_ours(global, &address, &log.rows).await && !agreed(&public)? {
         eprintln!("nothing was changed");
         return Ok(Exit::Problems);
     }
@@ -129,7 +132,7 @@ fn refuse_local(public: &str, account: &Account) -> anyhow::Result<()> {
 /// What the account's log tells of its present webhook; it never tells the address.
 fn presently(log: &[Posted]) -> String {
     let Some(newest) = log.first() else {
-        return "the account has posted no event yet: no webhook is known".into();
+        return "the account has posted no event yet: whether it has a webhook is not known".into();
     };
     let at = newest.at_ms.map(shown_time).unwrap_or_default();
     match (newest.success, newest.code) {
@@ -139,19 +142,24 @@ fn presently(log: &[Posted]) -> String {
     }
 }
 
-/// Whether a running server remembers that this address was connected by us.
-async fn is_ours(global: &Global, address: &Secret) -> bool {
+/// Whether the webhook is surely this address: a running server remembers that it was connected, and the newest post that
+/// was taken came there. It may have been moved since it was connected.
+async fn is_ours(global: &Global, address: &Secret, log: &[Posted]) -> bool {
+    let Some(taken_ms) = log.iter().find(|post| post.success).and_then(|post| post.at_ms) else { return false };
     let Ok(server) = Server::of(global) else { return false };
     let asked = server.post("/api/webhooks/is-connected", &json!({ "url": address.expose() })).await;
-    asked.is_ok_and(|answer| answer["connected"] == true)
+    let Ok(answer) = asked else { return false };
+    let posted = answer["posted_at"].as_str().and_then(|at| at.parse::<jiff::Timestamp>().ok());
+    let came_here = posted.is_some_and(|at| at.as_millisecond() + LOGGED_WITHIN_MS >= taken_ms);
+    answer["connected"] == true && came_here
 }
 
 fn agreed(public: &str) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
-        let hint = "add `--yes` to replace it: whoever gets the events now gets them no more";
-        return Err(Failure::error(Exit::Usage, "the account has a webhook, and it may be somebody else's", hint));
+        let hint = "add `--yes` to connect all the same: whoever gets the events now gets them no more";
+        return Err(Failure::error(Exit::Usage, "the account's webhook may be somebody else's", hint));
     }
-    eprint!("an account has only one webhook: replace it by {public}/callbell/… ? [y/N] ");
+    eprint!("an account has only one webhook: make it {public}/callbell/… ? [y/N] ");
     std::io::stderr().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
