@@ -6,7 +6,7 @@
 use super::account::{Account, read_environment, told};
 use super::ask::Server;
 use super::exit::Failure;
-use super::{Exit, Global};
+use super::{Exit, Global, serve};
 use crate::clock::Clock;
 use crate::config::{Environment, Secret};
 use crate::connector::account::{EVENTS, Posted, Posts};
@@ -18,6 +18,8 @@ use std::fs;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::time::Duration;
 
+/// The server's own answer has some bytes.
+const MOST_OF_AN_ANSWER: usize = 4096;
 /// A post is logged after its answer: so much later at most.
 const LOGGED_WITHIN_MS: i64 = 2000;
 
@@ -218,7 +220,7 @@ async fn test(global: &Global, public_url: Option<&str>) -> anyhow::Result<Exit>
         let hint = "set CALLBELL_WEBHOOK_SECRET or CALLBELL_SIGNING_SECRET, as where `relance serve` runs";
         Failure::error(Exit::Usage, "no secret of Callbell is set: the server refuses every event", hint)
     })?;
-    let http = client()?;
+    let http = client(base)?;
     let checks = [
         ("connection check (GET)", ask(&http, &address, None, &environment).await?),
         ("sample event (POST)", ask(&http, &address, Some(sample()), &environment).await?),
@@ -242,9 +244,28 @@ async fn test(global: &Global, public_url: Option<&str>) -> anyhow::Result<Exit>
     Ok(if fine { Exit::Fine } else { Exit::Refused })
 }
 
-pub(super) fn client() -> anyhow::Result<reqwest::Client> {
+/// Asks this server at its address as the account does: the secret in it goes to nobody else.
+pub(super) fn client(base: &str) -> anyhow::Result<reqwest::Client> {
     crate::connector::install_crypto();
-    Ok(reqwest::Client::builder().timeout(Duration::from_secs(15)).build()?)
+    let builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .timeout(Duration::from_secs(15));
+    let builder = if serve::is_loopback(base) { builder.no_proxy() } else { builder };
+    Ok(builder.build()?)
+}
+
+/// The beginning of an answer: whoever stands at the address may send without end.
+pub(super) async fn beginning(mut answer: reqwest::Response) -> String {
+    let mut read = Vec::new();
+    while read.len() < MOST_OF_AN_ANSWER {
+        match answer.chunk().await {
+            Ok(Some(chunk)) => read.extend_from_slice(&chunk),
+            _ => break,
+        }
+    }
+    read.truncate(MOST_OF_AN_ANSWER);
+    String::from_utf8_lossy(&read).trim().to_owned()
 }
 
 /// An event that starts nothing and is about nobody.
@@ -278,7 +299,7 @@ async fn ask(
         Failure::error(Exit::NoConnection, message, "start `relance serve`, or check the public address")
     })?;
     let status = answer.status().as_u16();
-    Ok((status, answer.text().await.unwrap_or_default().trim().to_owned()))
+    Ok((status, beginning(answer).await))
 }
 
 // --- record -----------------------------------------------------------------------------------------------------------
