@@ -10,6 +10,7 @@ use super::{Exit, Global, serve};
 use crate::clock::Clock;
 use crate::config::{Environment, Secret};
 use crate::connector::account::{EVENTS, Posted, Posts};
+use crate::connector::webhook::TEST_EVENT;
 use crate::trigger::webhook::sign_callbell;
 use anyhow::Context as _;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -271,7 +272,7 @@ pub(super) async fn beginning(mut answer: reqwest::Response) -> String {
 /// An event that starts nothing and is about nobody.
 fn sample() -> String {
     let at_ms = Clock::machine(0).now_ms();
-    json!({ "event": "relance_test", "payload": { "at": shown_time(at_ms) } }).to_string()
+    json!({ "event": TEST_EVENT, "payload": { "at": shown_time(at_ms) } }).to_string()
 }
 
 /// One request as the account makes it: status and body of the answer.
