@@ -207,6 +207,9 @@ async fn one_message_is_sent_by_hand_and_its_status_awaited() {
     let sent = site.run(&["send", "600000001", "--text", "Hi", "--channel", "shop", "--wait", "--json"]).await;
     assert_eq!(sent.code, 0, "{sent:?}");
     assert!(["sent", "delivered"].contains(&shown(&sent)["message"]["status"].as_str().unwrap()), "{sent:?}");
+    let once = ["send", ANA, "--text", "Once", "--idempotency-key", "k-1"];
+    let (first, again) = (site.run(&once).await, site.run(&once).await);
+    assert!(first.code == 0 && first.stdout[..32] == again.stdout[..32], "{first:?} {again:?}");
     let values = ["--value", "first_name=Bea", "--value", "order_number=7", "--value", "total=5 €"];
     let template = [&["send", "+34600000002", "--template", "order_paid"][..], &values, &["--wait"]].concat();
     let unasked = site.run(&template).await;
