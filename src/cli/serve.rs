@@ -107,7 +107,7 @@ fn read_environment(project: &Project) -> anyhow::Result<Environment> {
     }
 }
 
-fn base_url<'a>(environment: &'a Environment, project: &'a Project) -> &'a str {
+pub(super) fn base_url<'a>(environment: &'a Environment, project: &'a Project) -> &'a str {
     environment.callbell_base_url.as_deref().unwrap_or(&project.settings.callbell.base_url)
 }
 

@@ -65,6 +65,12 @@ async fn an_account_that_is_not_there_or_refuses_has_its_own_exit_code() {
     assert!(refused.code == 4 && refused.stderr.contains("CALLBELL_TOKEN"), "{refused:?}");
     site.env.remove("CALLBELL_TOKEN");
     assert_eq!(site.run(&["channels", "list"]).await.code, 2);
+    site.set("CALLBELL_TOKEN", "token");
+    site.set("CALLBELL_BASE_URL", "http://account.example");
+    for command in [&["channels", "list"], &["templates", "list"], &["webhooks", "list"]] {
+        let clear = site.run(command).await;
+        assert!(clear.code == 2 && clear.stderr.contains("in the clear"), "{clear:?}");
+    }
 }
 
 #[tokio::test]
