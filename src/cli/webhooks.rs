@@ -8,7 +8,7 @@ use super::ask::Server;
 use super::exit::Failure;
 use super::{Exit, Global, serve};
 use crate::clock::Clock;
-use crate::config::{Environment, Secret};
+use crate::config::{Environment, Secret, read_url};
 use crate::connector::account::{EVENTS, Posted, Posts};
 use crate::connector::webhook::TEST_EVENT;
 use crate::trigger::webhook::sign_callbell;
@@ -76,7 +76,7 @@ pub(super) async fn run(global: &Global, command: &Command) -> anyhow::Result<Ex
 
 async fn connect(global: &Global, public_url: Option<&str>, yes: bool) -> anyhow::Result<Exit> {
     let account = Account::of(global)?;
-    let public = public_url.map(|url| url.trim_end_matches('/').to_owned()).or(account.environment.public_url.clone());
+    let public = given(public_url)?.or(account.environment.public_url.clone());
     let public = public.ok_or_else(|| {
         let hint = "set RELANCE_PUBLIC_URL, or add `--public-url https://…`";
         Failure::error(Exit::Usage, "nobody said how the outside reaches this server", hint)
@@ -117,15 +117,17 @@ async fn connect(global: &Global, public_url: Option<&str>, yes: bool) -> anyhow
     Ok(Exit::Fine)
 }
 
+/// `--public-url`, held to the same as RELANCE_PUBLIC_URL.
+fn given(public_url: Option<&str>) -> anyhow::Result<Option<String>> {
+    let read = public_url.map(read_url).transpose();
+    read.map_err(|mistake| {
+        Failure::error(Exit::Usage, format!("--public-url {mistake}"), "write it as `https://relance.example.com`")
+    })
+}
+
 /// The vendor posts to public addresses only; a sandbox on this machine posts to this machine.
 fn refuse_local(public: &str, account: &Account) -> anyhow::Result<()> {
-    let host = |url: &str| reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
-    let local = |host: &str| host == "localhost" || host.starts_with("127.") || host == "[::1]";
-    let base = account.environment.callbell_base_url.as_deref().and_then(host).unwrap_or_default();
-    let public_host = host(public).ok_or_else(|| {
-        Failure::error(Exit::Usage, format!("no address: `{public}`"), "write it as `https://relance.example.com`")
-    })?;
-    if local(&public_host) && !local(&base) {
+    if serve::is_loopback(public) && !account.is_local() {
         let hint = "give the address by which the internet reaches this server";
         return Err(Failure::error(Exit::Usage, format!("Callbell cannot reach `{public}`"), hint));
     }
@@ -215,13 +217,12 @@ pub(super) fn shown_time(at_ms: i64) -> String {
 async fn test(global: &Global, public_url: Option<&str>) -> anyhow::Result<Exit> {
     let environment = read_environment()?;
     let local = || format!("http://{}", environment.listen);
-    let base = public_url.map(str::to_owned).or(environment.public_url.clone()).unwrap_or_else(local);
-    let base = base.trim_end_matches('/');
-    let address = environment.webhook_address(base).ok_or_else(|| {
+    let base = given(public_url)?.or(environment.public_url.clone()).unwrap_or_else(local);
+    let address = environment.webhook_address(&base).ok_or_else(|| {
         let hint = "set CALLBELL_WEBHOOK_SECRET or CALLBELL_SIGNING_SECRET, as where `relance serve` runs";
         Failure::error(Exit::Usage, "no secret of Callbell is set: the server refuses every event", hint)
     })?;
-    let http = client(base)?;
+    let http = client(&base)?;
     let checks = [
         ("connection check (GET)", ask(&http, &address, None, &environment).await?),
         ("sample event (POST)", ask(&http, &address, Some(sample()), &environment).await?),
