@@ -54,9 +54,8 @@ impl Server {
         let request = self.http.post(format!("{}{path}", self.url)).header("idempotency-key", key).json(body);
         self.send(request).await.map_err(|error| match error.downcast::<Failure>() {
             Ok(failure) if failure.exit == Exit::NoConnection => {
-                let hint = format!(
-                    "it may have been taken: once the server answers, add `--idempotency-key {key}`, so that it is sent once"
-                );
+                let once = "if it was taken all the same, it is sent once under";
+                let hint = format!("{}; {once} `--idempotency-key {key}`", failure.hint);
                 Failure { hint, ..failure }.into()
             }
             Ok(failure) => failure.into(),
