@@ -5,6 +5,7 @@
 
 use super::account::{Account, read_environment, told};
 use super::ask::Server;
+use super::blank::blanked;
 use super::exit::Failure;
 use super::{Exit, Global, serve};
 use crate::clock::Clock;
@@ -16,7 +17,8 @@ use anyhow::Context as _;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::time::Duration;
 
 /// The server's own answer has some bytes.
@@ -57,9 +59,12 @@ pub enum Command {
         /// Name of the sample; else the event's own
         #[arg(long = "as", value_name = "SAMPLE")]
         sample: Option<String>,
-        /// Keep numbers as they came
+        /// Keep numbers, names, e-mail addresses and texts as they came
         #[arg(long)]
         show_pii: bool,
+        /// Write over a sample that is there
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -68,7 +73,9 @@ pub(super) async fn run(global: &Global, command: &Command) -> anyhow::Result<Ex
         Command::Connect { public_url, yes } => connect(global, public_url.as_deref(), *yes).await,
         Command::List { failed, limit } => list(global, *failed, *limit).await,
         Command::Test { public_url } => test(global, public_url.as_deref()).await,
-        Command::Record { event, sample, show_pii } => record(global, event, sample.as_deref(), *show_pii).await,
+        Command::Record { event, sample, show_pii, force } => {
+            record(global, event, sample.as_deref(), *show_pii, *force).await
+        }
     }
 }
 
@@ -306,7 +313,13 @@ async fn ask(
 
 // --- record -----------------------------------------------------------------------------------------------------------
 
-async fn record(global: &Global, event: &str, sample: Option<&str>, show_pii: bool) -> anyhow::Result<Exit> {
+async fn record(
+    global: &Global,
+    event: &str,
+    sample: Option<&str>,
+    show_pii: bool,
+    force: bool,
+) -> anyhow::Result<Exit> {
     let server = Server::of(global)?;
     let open = if show_pii { "&show_pii=1" } else { "" };
     let wanted = utf8_percent_encode(event, NON_ALPHANUMERIC);
@@ -331,12 +344,25 @@ async fn record(global: &Global, event: &str, sample: Option<&str>, show_pii: bo
     let folder = global.project.join("workflows/samples");
     let path = folder.join(format!("{name}.json"));
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let text = serde_json::to_string_pretty(data)? + "\n";
-    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    let data = if show_pii { data.clone() } else { blanked(data.clone()) };
+    write_sample(&path, &(serde_json::to_string_pretty(&data)? + "\n"), force)?;
     if global.json {
         writeln!(std::io::stdout(), "{}", json!({ "version": 1, "event": found["id"], "file": path }))?;
     } else if !global.quiet {
         eprintln!("written: {}", path.display());
     }
     Ok(Exit::Fine)
+}
+
+fn write_sample(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    let options = if force { options.create(true).truncate(true) } else { options.create_new(true) };
+    let written = options.write(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            let hint = "add `--force` to write over it, or `--as <name>` for another one";
+            Failure::error(Exit::Usage, format!("the sample is there already: {}", path.display()), hint)
+        }
+        _ => anyhow::Error::new(error).context(format!("cannot write {}", path.display())),
+    })
 }

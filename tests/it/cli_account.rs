@@ -134,7 +134,12 @@ async fn a_received_event_becomes_a_sample_with_its_numbers_masked() {
         (&sample("free.order")["order_id"], &sample("free.order")["customer"]["phone"]),
         (&json!("R-1"), &json!("+346…01"))
     );
-    assert_eq!(site.run(&["webhooks", "record", "order.paid", "--show-pii"]).await.code, 0);
+    assert_eq!(sample("free.order")["customer"]["first_name"], "…");
+    let open = ["webhooks", "record", "order.paid", "--show-pii"];
+    site.write("workflows/samples/order.paid.json", "{}");
+    let there = site.run(&open).await;
+    assert!(there.code == 2 && there.stderr.contains("--force") && sample("order.paid") == json!({}), "{there:?}");
+    assert_eq!(site.run(&[&open[..], &["--force"]].concat()).await.code, 0);
     assert_eq!(sample("order.paid"), order);
     assert_eq!(site.run(&["webhooks", "record", "nobody"]).await.code, 4);
     assert_eq!(site.run(&["webhooks", "record", "order.paid", "--as", "../x"]).await.code, 2);
