@@ -395,7 +395,7 @@ fn read_url_secret(secret: &str) -> Result<Secret, String> {
 
 /// An address without its final `/`. What else an address can hold (a password, a query) has no meaning here, and is
 /// not repeated in the sentence: it may be secret.
-fn read_url(url: &str) -> Result<String, String> {
+pub(crate) fn read_url(url: &str) -> Result<String, String> {
     let url = url.trim_end_matches('/');
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or_default();
     let host = rest.split(['/', ':']).next().unwrap_or_default();

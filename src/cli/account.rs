@@ -27,16 +27,24 @@ impl Account {
         }
         let files = project::read_files(&global.project)?;
         let project = workflow::load(&files).project;
-        let callbell = match &project {
-            Some(project) => serve::callbell(&environment, project)?,
-            None => {
-                let usual = CallbellSettings::default().base_url;
-                let base = environment.callbell_base_url.as_deref().unwrap_or(&usual);
-                Callbell::new(base, environment.callbell_token.clone())
-                    .map_err(|error| Failure::error(Exit::Usage, format!("{error:#}"), "check CALLBELL_BASE_URL"))?
-            }
-        };
+        let base = base_url(&environment, project.as_ref());
+        let hint = "check CALLBELL_BASE_URL, and `callbell.base_url` in relance.yaml";
+        let callbell = Callbell::new(&base, environment.callbell_token.clone())
+            .map_err(|error| Failure::error(Exit::Usage, format!("{error:#}"), hint))?;
         Ok(Self { callbell, environment, project, files })
+    }
+
+    /// Whether the account is a sandbox on this machine.
+    pub(super) fn is_local(&self) -> bool {
+        serve::is_loopback(&base_url(&self.environment, self.project.as_ref()))
+    }
+}
+
+/// The environment's address of the account, else the project's, else the usual one.
+fn base_url(environment: &Environment, project: Option<&Project>) -> String {
+    match project {
+        Some(project) => serve::base_url(environment, project).to_owned(),
+        None => environment.callbell_base_url.clone().unwrap_or_else(|| CallbellSettings::default().base_url),
     }
 }
 

@@ -46,6 +46,23 @@ impl Server {
         self.send(self.http.post(format!("{}{path}", self.url)).json(body)).await
     }
 
+    /// As [`Server::post`], under an Idempotency-Key: what is sent twice under it is one message.
+    ///
+    /// # Errors
+    /// As [`Server::get`]; when the answer is missing, the hint names the key.
+    pub async fn post_once(&self, path: &str, body: &Value, key: &str) -> anyhow::Result<Value> {
+        let request = self.http.post(format!("{}{path}", self.url)).header("idempotency-key", key).json(body);
+        self.send(request).await.map_err(|error| match error.downcast::<Failure>() {
+            Ok(failure) if failure.exit == Exit::NoConnection => {
+                let once = "if it was taken all the same, it is sent once under";
+                let hint = format!("{}; {once} `--idempotency-key {key}`", failure.hint);
+                Failure { hint, ..failure }.into()
+            }
+            Ok(failure) => failure.into(),
+            Err(error) => error,
+        })
+    }
+
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
         let request = match &self.token {
             Some(token) => request.bearer_auth(token),

@@ -4,6 +4,7 @@
 
 mod account;
 pub mod ask;
+mod blank;
 pub mod channels;
 pub mod check;
 pub mod contacts;

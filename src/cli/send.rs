@@ -40,6 +40,9 @@ pub struct Args {
     /// The line that sends, by its name in `relance.yaml`
     #[arg(long)]
     channel: Option<String>,
+    /// Names the message: sent again under the same key it leaves once; else a new one is made
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
     /// Wait until it has left, and print its status
     #[arg(long)]
     wait: bool,
@@ -53,7 +56,8 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     if let Some(name) = &args.channel {
         body["channel_uuid"] = channel_uuid(name, project.as_ref(), &server).await?.into();
     }
-    let answer = server.post("/v1/messages/send", &body).await?;
+    let key = args.idempotency_key.clone().unwrap_or_else(|| ulid::Ulid::new().to_string());
+    let answer = server.post_once("/v1/messages/send", &body, &key).await?;
     let uuid = answer["message"]["uuid"].as_str().context("the server named no message")?.to_owned();
     if args.wait {
         return wait_for(global, &server, &uuid).await;

@@ -107,11 +107,11 @@ fn read_environment(project: &Project) -> anyhow::Result<Environment> {
     }
 }
 
-fn base_url<'a>(environment: &'a Environment, project: &'a Project) -> &'a str {
+pub(super) fn base_url<'a>(environment: &'a Environment, project: &'a Project) -> &'a str {
     environment.callbell_base_url.as_deref().unwrap_or(&project.settings.callbell.base_url)
 }
 
-fn is_loopback(url: &str) -> bool {
+pub(super) fn is_loopback(url: &str) -> bool {
     let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())

@@ -5,18 +5,26 @@
 
 use super::account::{Account, read_environment, told};
 use super::ask::Server;
+use super::blank::blanked;
 use super::exit::Failure;
-use super::{Exit, Global};
+use super::{Exit, Global, serve};
 use crate::clock::Clock;
-use crate::config::{Environment, Secret};
+use crate::config::{Environment, Secret, read_url};
 use crate::connector::account::{EVENTS, Posted, Posts};
+use crate::connector::webhook::TEST_EVENT;
 use crate::trigger::webhook::sign_callbell;
 use anyhow::Context as _;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::time::Duration;
+
+/// The server's own answer has some bytes.
+const MOST_OF_AN_ANSWER: usize = 4096;
+/// A post is logged after its answer: so much later at most.
+const LOGGED_WITHIN_MS: i64 = 2000;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -51,9 +59,12 @@ pub enum Command {
         /// Name of the sample; else the event's own
         #[arg(long = "as", value_name = "SAMPLE")]
         sample: Option<String>,
-        /// Keep numbers as they came
+        /// Keep numbers, names, e-mail addresses and texts as they came
         #[arg(long)]
         show_pii: bool,
+        /// Write over a sample that is there
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -62,7 +73,9 @@ pub(super) async fn run(global: &Global, command: &Command) -> anyhow::Result<Ex
         Command::Connect { public_url, yes } => connect(global, public_url.as_deref(), *yes).await,
         Command::List { failed, limit } => list(global, *failed, *limit).await,
         Command::Test { public_url } => test(global, public_url.as_deref()).await,
-        Command::Record { event, sample, show_pii } => record(global, event, sample.as_deref(), *show_pii).await,
+        Command::Record { event, sample, show_pii, force } => {
+            record(global, event, sample.as_deref(), *show_pii, *force).await
+        }
     }
 }
 
@@ -70,7 +83,7 @@ pub(super) async fn run(global: &Global, command: &Command) -> anyhow::Result<Ex
 
 async fn connect(global: &Global, public_url: Option<&str>, yes: bool) -> anyhow::Result<Exit> {
     let account = Account::of(global)?;
-    let public = public_url.map(|url| url.trim_end_matches('/').to_owned()).or(account.environment.public_url.clone());
+    let public = given(public_url)?.or(account.environment.public_url.clone());
     let public = public.ok_or_else(|| {
         let hint = "set RELANCE_PUBLIC_URL, or add `--public-url https://…`";
         Failure::error(Exit::Usage, "nobody said how the outside reaches this server", hint)
@@ -82,7 +95,7 @@ async fn connect(global: &Global, public_url: Option<&str>, yes: bool) -> anyhow
     refuse_local(&public, &account)?;
     let log = told(account.callbell.posted(Posts::All, 1).await)?;
     eprintln!("{}", presently(&log.rows));
-    if !log.rows.is_empty() && !yes && !is_ours(global, &address).await && !agreed(&public)? {
+    if !yes && !is_ours(global, &address, &log.rows).await && !agreed(&public)? {
         eprintln!("nothing was changed");
         return Ok(Exit::Problems);
     }
@@ -111,15 +124,17 @@ async fn connect(global: &Global, public_url: Option<&str>, yes: bool) -> anyhow
     Ok(Exit::Fine)
 }
 
+/// `--public-url`, held to the same as RELANCE_PUBLIC_URL.
+fn given(public_url: Option<&str>) -> anyhow::Result<Option<String>> {
+    let read = public_url.map(read_url).transpose();
+    read.map_err(|mistake| {
+        Failure::error(Exit::Usage, format!("--public-url {mistake}"), "write it as `https://relance.example.com`")
+    })
+}
+
 /// The vendor posts to public addresses only; a sandbox on this machine posts to this machine.
 fn refuse_local(public: &str, account: &Account) -> anyhow::Result<()> {
-    let host = |url: &str| reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
-    let local = |host: &str| host == "localhost" || host.starts_with("127.") || host == "[::1]";
-    let base = account.environment.callbell_base_url.as_deref().and_then(host).unwrap_or_default();
-    let public_host = host(public).ok_or_else(|| {
-        Failure::error(Exit::Usage, format!("no address: `{public}`"), "write it as `https://relance.example.com`")
-    })?;
-    if local(&public_host) && !local(&base) {
+    if serve::is_loopback(public) && !account.is_local() {
         let hint = "give the address by which the internet reaches this server";
         return Err(Failure::error(Exit::Usage, format!("Callbell cannot reach `{public}`"), hint));
     }
@@ -129,7 +144,7 @@ fn refuse_local(public: &str, account: &Account) -> anyhow::Result<()> {
 /// What the account's log tells of its present webhook; it never tells the address.
 fn presently(log: &[Posted]) -> String {
     let Some(newest) = log.first() else {
-        return "the account has posted no event yet: no webhook is known".into();
+        return "the account has posted no event yet: whether it has a webhook is not known".into();
     };
     let at = newest.at_ms.map(shown_time).unwrap_or_default();
     match (newest.success, newest.code) {
@@ -139,19 +154,24 @@ fn presently(log: &[Posted]) -> String {
     }
 }
 
-/// Whether a running server remembers that this address was connected by us.
-async fn is_ours(global: &Global, address: &Secret) -> bool {
+/// Whether the webhook is surely this address: a running server remembers that it was connected, and the newest post that
+/// was taken came there. It may have been moved since it was connected.
+async fn is_ours(global: &Global, address: &Secret, log: &[Posted]) -> bool {
+    let Some(taken_ms) = log.iter().find(|post| post.success).and_then(|post| post.at_ms) else { return false };
     let Ok(server) = Server::of(global) else { return false };
     let asked = server.post("/api/webhooks/is-connected", &json!({ "url": address.expose() })).await;
-    asked.is_ok_and(|answer| answer["connected"] == true)
+    let Ok(answer) = asked else { return false };
+    let posted = answer["posted_at"].as_str().and_then(|at| at.parse::<jiff::Timestamp>().ok());
+    let came_here = posted.is_some_and(|at| at.as_millisecond() + LOGGED_WITHIN_MS >= taken_ms);
+    answer["connected"] == true && came_here
 }
 
 fn agreed(public: &str) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
-        let hint = "add `--yes` to replace it: whoever gets the events now gets them no more";
-        return Err(Failure::error(Exit::Usage, "the account has a webhook, and it may be somebody else's", hint));
+        let hint = "add `--yes` to connect all the same: whoever gets the events now gets them no more";
+        return Err(Failure::error(Exit::Usage, "the account's webhook may be somebody else's", hint));
     }
-    eprint!("an account has only one webhook: replace it by {public}/callbell/… ? [y/N] ");
+    eprint!("an account has only one webhook: make it {public}/callbell/… ? [y/N] ");
     std::io::stderr().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
@@ -204,13 +224,12 @@ pub(super) fn shown_time(at_ms: i64) -> String {
 async fn test(global: &Global, public_url: Option<&str>) -> anyhow::Result<Exit> {
     let environment = read_environment()?;
     let local = || format!("http://{}", environment.listen);
-    let base = public_url.map(str::to_owned).or(environment.public_url.clone()).unwrap_or_else(local);
-    let base = base.trim_end_matches('/');
-    let address = environment.webhook_address(base).ok_or_else(|| {
+    let base = given(public_url)?.or(environment.public_url.clone()).unwrap_or_else(local);
+    let address = environment.webhook_address(&base).ok_or_else(|| {
         let hint = "set CALLBELL_WEBHOOK_SECRET or CALLBELL_SIGNING_SECRET, as where `relance serve` runs";
         Failure::error(Exit::Usage, "no secret of Callbell is set: the server refuses every event", hint)
     })?;
-    let http = client()?;
+    let http = client(&base)?;
     let checks = [
         ("connection check (GET)", ask(&http, &address, None, &environment).await?),
         ("sample event (POST)", ask(&http, &address, Some(sample()), &environment).await?),
@@ -234,15 +253,34 @@ async fn test(global: &Global, public_url: Option<&str>) -> anyhow::Result<Exit>
     Ok(if fine { Exit::Fine } else { Exit::Refused })
 }
 
-pub(super) fn client() -> anyhow::Result<reqwest::Client> {
+/// Asks this server at its address as the account does: the secret in it goes to nobody else.
+pub(super) fn client(base: &str) -> anyhow::Result<reqwest::Client> {
     crate::connector::install_crypto();
-    Ok(reqwest::Client::builder().timeout(Duration::from_secs(15)).build()?)
+    let builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .timeout(Duration::from_secs(15));
+    let builder = if serve::is_loopback(base) { builder.no_proxy() } else { builder };
+    Ok(builder.build()?)
+}
+
+/// The beginning of an answer: whoever stands at the address may send without end.
+pub(super) async fn beginning(mut answer: reqwest::Response) -> String {
+    let mut read = Vec::new();
+    while read.len() < MOST_OF_AN_ANSWER {
+        match answer.chunk().await {
+            Ok(Some(chunk)) => read.extend_from_slice(&chunk),
+            _ => break,
+        }
+    }
+    read.truncate(MOST_OF_AN_ANSWER);
+    String::from_utf8_lossy(&read).trim().to_owned()
 }
 
 /// An event that starts nothing and is about nobody.
 fn sample() -> String {
     let at_ms = Clock::machine(0).now_ms();
-    json!({ "event": "relance_test", "payload": { "at": shown_time(at_ms) } }).to_string()
+    json!({ "event": TEST_EVENT, "payload": { "at": shown_time(at_ms) } }).to_string()
 }
 
 /// One request as the account makes it: status and body of the answer.
@@ -270,12 +308,18 @@ async fn ask(
         Failure::error(Exit::NoConnection, message, "start `relance serve`, or check the public address")
     })?;
     let status = answer.status().as_u16();
-    Ok((status, answer.text().await.unwrap_or_default().trim().to_owned()))
+    Ok((status, beginning(answer).await))
 }
 
 // --- record -----------------------------------------------------------------------------------------------------------
 
-async fn record(global: &Global, event: &str, sample: Option<&str>, show_pii: bool) -> anyhow::Result<Exit> {
+async fn record(
+    global: &Global,
+    event: &str,
+    sample: Option<&str>,
+    show_pii: bool,
+    force: bool,
+) -> anyhow::Result<Exit> {
     let server = Server::of(global)?;
     let open = if show_pii { "&show_pii=1" } else { "" };
     let wanted = utf8_percent_encode(event, NON_ALPHANUMERIC);
@@ -300,12 +344,25 @@ async fn record(global: &Global, event: &str, sample: Option<&str>, show_pii: bo
     let folder = global.project.join("workflows/samples");
     let path = folder.join(format!("{name}.json"));
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let text = serde_json::to_string_pretty(data)? + "\n";
-    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    let data = if show_pii { data.clone() } else { blanked(data.clone()) };
+    write_sample(&path, &(serde_json::to_string_pretty(&data)? + "\n"), force)?;
     if global.json {
         writeln!(std::io::stdout(), "{}", json!({ "version": 1, "event": found["id"], "file": path }))?;
     } else if !global.quiet {
         eprintln!("written: {}", path.display());
     }
     Ok(Exit::Fine)
+}
+
+fn write_sample(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    let options = if force { options.create(true).truncate(true) } else { options.create_new(true) };
+    let written = options.write(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            let hint = "add `--force` to write over it, or `--as <name>` for another one";
+            Failure::error(Exit::Usage, format!("the sample is there already: {}", path.display()), hint)
+        }
+        _ => anyhow::Error::new(error).context(format!("cannot write {}", path.display())),
+    })
 }

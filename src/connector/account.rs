@@ -82,6 +82,8 @@ pub struct Posted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Posts {
     All,
+    /// Those that the webhook took.
+    Taken,
     Failed,
 }
 
@@ -183,8 +185,10 @@ impl Callbell {
     pub async fn posted(&self, which: Posts, page: u64) -> anyhow::Result<Page<Posted>> {
         let page = page.to_string();
         let mut query = vec![("page", page.as_str()), ("items", EVENTS_PER_PAGE)];
-        if which == Posts::Failed {
-            query.push(("status", "failed"));
+        match which {
+            Posts::All => {}
+            Posts::Taken => query.push(("status", "success")),
+            Posts::Failed => query.push(("status", "failed")),
         }
         let answer = self.ask(Method::GET, &["webhooks", "events"], &query, None).await?.json()?;
         let rows = answer["webhook_events"].as_array().context("the answer holds no `webhook_events`")?;

@@ -98,6 +98,8 @@ struct Shared {
     board: Arc<board::Board>,
     /// When the account last checked the connection, by the engine's clock; 0 = it did not. A check leaves no row.
     checked_ms: AtomicI64,
+    /// When the account itself last posted events here that were taken in; 0 = not in this life.
+    posted_ms: AtomicI64,
 }
 
 /// What the loop did so far, for the load program.
@@ -265,7 +267,9 @@ impl Engine {
     /// # Errors
     /// As [`Engine::accept`].
     pub async fn told(&self, incoming: Vec<Incoming>, raw: Bytes) -> Result<(), Busy> {
-        self.take_told(incoming, raw, false).await
+        self.take_told(incoming, raw, false).await?;
+        self.shared.posted_ms.store(self.shared.clock.now_ms(), Ordering::Relaxed);
+        Ok(())
     }
 
     /// Takes in again what the account's log says that it told.
@@ -408,6 +412,7 @@ async fn begin(
         outside: setup.outside.clone(),
         board: Arc::default(),
         checked_ms: AtomicI64::new(0),
+        posted_ms: AtomicI64::new(0),
     });
     let mut running = loops::Loop::new(setup, shared.clone(), writer, queue, beside)?;
     running.take_up(project).await?;

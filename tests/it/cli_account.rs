@@ -1,6 +1,9 @@
 //! The account from the command line, against a sandbox and a running server: exit codes, files, what is said.
 
 use crate::process::{RELANCE_TOKEN, Said, Site, WEBHOOK_SECRET, eventually, list};
+use crate::targets::HttpTarget;
+use relance::config::Secret;
+use relance::connector::Callbell;
 use serde_json::{Value, json};
 use std::fs;
 
@@ -62,6 +65,12 @@ async fn an_account_that_is_not_there_or_refuses_has_its_own_exit_code() {
     assert!(refused.code == 4 && refused.stderr.contains("CALLBELL_TOKEN"), "{refused:?}");
     site.env.remove("CALLBELL_TOKEN");
     assert_eq!(site.run(&["channels", "list"]).await.code, 2);
+    site.set("CALLBELL_TOKEN", "token");
+    site.set("CALLBELL_BASE_URL", "http://account.example");
+    for command in [&["channels", "list"], &["templates", "list"], &["webhooks", "list"]] {
+        let clear = site.run(command).await;
+        assert!(clear.code == 2 && clear.stderr.contains("in the clear"), "{clear:?}");
+    }
 }
 
 #[tokio::test]
@@ -92,6 +101,25 @@ async fn the_webhook_is_connected_tested_and_never_taken_from_somebody_without_a
 }
 
 #[tokio::test]
+async fn a_webhook_that_was_ours_once_and_an_empty_log_are_asked_about() {
+    let site = site();
+    let _running = (site.sandbox().await, site.serve().await);
+    let empty = site.run(&["webhooks", "connect"]).await;
+    assert!(empty.code == 2 && empty.stderr.contains("--yes"), "{empty:?}");
+    assert_eq!(site.run(&["webhooks", "connect", "--yes"]).await.code, 0);
+    site.customer_writes(ANA, "hello").await;
+    assert_eq!(site.run(&["webhooks", "connect"]).await.code, 0, "the newest post came here");
+    let somebody = HttpTarget::start().await;
+    let account = Callbell::new(&site.env["CALLBELL_BASE_URL"], Some(Secret::new(&site.env["CALLBELL_TOKEN"])));
+    account.unwrap().subscribe(&somebody.url).await.unwrap();
+    // Longer than a post may be logged after its answer.
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    site.customer_writes(ANA, "hello there").await;
+    let moved = site.run(&["webhooks", "connect"]).await;
+    assert!(moved.code == 2 && moved.stderr.contains("--yes"), "{moved:?}");
+}
+
+#[tokio::test]
 async fn a_received_event_becomes_a_sample_with_its_numbers_masked() {
     let site = site();
     let _serve = site.serve().await;
@@ -106,7 +134,12 @@ async fn a_received_event_becomes_a_sample_with_its_numbers_masked() {
         (&sample("free.order")["order_id"], &sample("free.order")["customer"]["phone"]),
         (&json!("R-1"), &json!("+346…01"))
     );
-    assert_eq!(site.run(&["webhooks", "record", "order.paid", "--show-pii"]).await.code, 0);
+    assert_eq!(sample("free.order")["customer"]["first_name"], "…");
+    let open = ["webhooks", "record", "order.paid", "--show-pii"];
+    site.write("workflows/samples/order.paid.json", "{}");
+    let there = site.run(&open).await;
+    assert!(there.code == 2 && there.stderr.contains("--force") && sample("order.paid") == json!({}), "{there:?}");
+    assert_eq!(site.run(&[&open[..], &["--force"]].concat()).await.code, 0);
     assert_eq!(sample("order.paid"), order);
     assert_eq!(site.run(&["webhooks", "record", "nobody"]).await.code, 4);
     assert_eq!(site.run(&["webhooks", "record", "order.paid", "--as", "../x"]).await.code, 2);
@@ -185,6 +218,9 @@ async fn one_message_is_sent_by_hand_and_its_status_awaited() {
     let sent = site.run(&["send", "600000001", "--text", "Hi", "--channel", "shop", "--wait", "--json"]).await;
     assert_eq!(sent.code, 0, "{sent:?}");
     assert!(["sent", "delivered"].contains(&shown(&sent)["message"]["status"].as_str().unwrap()), "{sent:?}");
+    let once = ["send", ANA, "--text", "Once", "--idempotency-key", "k-1"];
+    let (first, again) = (site.run(&once).await, site.run(&once).await);
+    assert!(first.code == 0 && first.stdout[..32] == again.stdout[..32], "{first:?} {again:?}");
     let values = ["--value", "first_name=Bea", "--value", "order_number=7", "--value", "total=5 €"];
     let template = [&["send", "+34600000002", "--template", "order_paid"][..], &values, &["--wait"]].concat();
     let unasked = site.run(&template).await;

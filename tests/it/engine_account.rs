@@ -3,6 +3,7 @@
 
 use crate::database::{Database, on_both_databases};
 use crate::harness::{ANA, BOB, Plan, World, hours, minutes};
+use crate::targets::HttpTarget;
 use relance::config::{LockedTemplate, Secret};
 use relance::connector::account::AccountChannel;
 use relance::engine::account::AccountFacts;
@@ -20,6 +21,7 @@ on_both_databases!(
     a_line_named_by_its_title_never_sends_by_the_main_line,
     a_team_is_named_by_its_uuid_and_an_unknown_one_is_left_out,
     silence_is_told_the_webhook_subscribed_again_and_the_gap_repaired_in_order,
+    a_webhook_that_was_moved_is_told_and_not_taken_back,
     a_foreign_webhook_is_never_replaced,
     events_of_before_the_first_start_are_nobodys,
 );
@@ -230,17 +232,41 @@ async fn silence_is_told_the_webhook_subscribed_again_and_the_gap_repaired_in_or
     assert_eq!(asked(&world, "/v1/webhooks/subscribe"), 0);
     pass(&world, &mut caring, minutes(3)).await;
     assert!(alerts(&world, "webhook:").await[0].contains("nothing was heard"));
-    assert_eq!(asked(&world, "/v1/webhooks/subscribe"), 1);
+    assert_eq!(asked(&world, "/v1/webhooks/subscribe"), 0, "the account has not disabled it");
     assert_eq!(world.sent(), ["text: You said one"], "the account has not given them up yet");
     pass(&world, &mut caring, minutes(60)).await;
     assert_eq!(world.sent(), ["text: You said one", "text: You said two", "text: You said three"]);
     assert_eq!(alerts(&world, "webhook:").await.len(), 1, "what was read from the log is no sign of life");
+    assert_eq!(asked(&world, "/v1/webhooks/subscribe"), 0);
+    pass(&world, &mut caring, minutes(292)).await;
+    assert_eq!(asked(&world, "/v1/webhooks/subscribe"), 1, "six hours are over");
     world.hear_again();
     world.says(ANA, "four").await;
     pass(&world, &mut caring, hours(9)).await;
     let said: Vec<String> = world.sent();
     assert_eq!(said.iter().filter(|text| text.ends_with("two")).count(), 1, "{said:?}");
     assert_eq!(said.len(), 4, "{said:?}");
+}
+
+async fn a_webhook_that_was_moved_is_told_and_not_taken_back(database: Database) {
+    let world = World::on(database).workflow("echo", ECHO).start().await;
+    let (engine, address) = (world.engine().clone(), Secret::new(world.webhook_address()));
+    world.within(async move { engine.webhook_connected(&address).await }).await.unwrap();
+    let mut caring = care(&world);
+    pass(&world, &mut caring, minutes(1)).await;
+    world.says(ANA, "one").await;
+    let somebody = HttpTarget::start().await;
+    world.sandbox.set_webhook(Some(somebody.url.clone()));
+    pass(&world, &mut caring, hours(9)).await;
+    let told = alerts(&world, "webhook:").await;
+    assert!(told.len() == 1 && told[0].contains("nothing was heard"), "a quiet log says nothing: {told:?}");
+    world.says(ANA, "two").await;
+    pass(&world, &mut caring, minutes(20)).await;
+    assert!(alerts(&world, "webhook:elsewhere").await[0].contains("to another address"));
+    somebody.refuse(Some(503), None);
+    world.says(ANA, "three").await;
+    pass(&world, &mut caring, hours(9)).await;
+    assert_eq!(asked(&world, "/v1/webhooks/subscribe"), 0, "it fails, and is somebody's all the same");
 }
 
 async fn a_foreign_webhook_is_never_replaced(database: Database) {

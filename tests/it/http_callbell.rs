@@ -44,6 +44,10 @@ async fn a_message_is_on_disk_with_what_it_started_before_it_is_answered() {
     assert_eq!(stand.post(&path(), &[], "[]").await.text, OK);
     assert_eq!(stand.post(&path(), &[], r#"{"event":"new_in_2030","payload":{"a":1}}"#).await.text, OK);
     assert_eq!(stand.rows().await, (2, 1), "an unknown event is kept");
+    let test = r#"{"event":"relance_test","payload":{"at":"now"}}"#;
+    assert_eq!(stand.post("/callbell/wrong", &[], test).await.refused(), 401);
+    assert_eq!(stand.post(&path(), &[], test).await.text, OK);
+    assert_eq!(stand.rows().await, (2, 1), "the event of `webhooks test` is not");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::super::account::{Account, hint_for, read_environment};
 use super::super::ask::Server;
-use super::super::webhooks::{client, shown_time};
+use super::super::webhooks::{beginning, client, shown_time};
 use super::super::{Global, check, project, serve};
 use super::Line;
 use crate::clock::Clock;
@@ -196,7 +196,7 @@ async fn public_address(environment: &Environment) -> Line {
         return Line::warning("address", "RELANCE_PUBLIC_URL is not set: the account's events may not come", hint);
     };
     // Without the secret part: this is no sign of life of the account.
-    let asked = match client() {
+    let asked = match client(public) {
         Ok(http) => {
             http.get(format!("{public}/callbell")).send().await.map_err(|error| error.without_url().to_string())
         }
@@ -207,8 +207,7 @@ async fn public_address(environment: &Environment) -> Line {
         Err(error) => Line::error("address", format!("{public} cannot be reached: {error}"), hint),
         Ok(answer) => {
             let status = answer.status().as_u16();
-            let body = answer.text().await.unwrap_or_default();
-            match (status, body.trim()) {
+            match (status, beginning(answer).await.as_str()) {
                 (200, "{\"status\":\"ok\"}") => Line::fine("address", format!("{public} leads to relance")),
                 _ => Line::error("address", format!("{public} is answered by something else ({status})"), hint),
             }

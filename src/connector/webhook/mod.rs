@@ -22,6 +22,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::fmt;
 
+/// The event of `relance webhooks test`: taken as any, and forgotten.
+pub const TEST_EVENT: &str = "relance_test";
+
 /// How deep a body may be nested.
 const DEPTH: usize = 64;
 
@@ -118,6 +121,7 @@ pub fn parts(raw: &Bytes, count: usize) -> Vec<Bytes> {
 fn read_one(body: &Value, received_ms: i64) -> Incoming {
     let (name, payload) = unwrap_envelope(body);
     match name {
+        TEST_EVENT => Incoming::Check,
         "message_created" => Incoming::Message(Box::new(message::read(payload, received_ms))),
         "message_status_updated" => Incoming::Status(Box::new(status::read(payload, received_ms))),
         "contact_created" | "contact_updated" => Incoming::Contact(Box::new(ContactEvent {

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! refresh   asks templates, lines, teams ──► learn        at start, daily; hourly while something waits for the answer
-//! watch     nothing heard for ten minutes ──► alert, subscribe again                                     each minute
+//! watch     nothing heard for ten minutes ──► alert; subscribe again what the account disabled           each minute
 //! repair    what the account could not hand over ──► the same ingest     at start, in and after silence, at each refresh
 //! ```
-//! One task, by the engine's clock. Decisions are pure (`watch`). Invariant: a webhook that relance did not connect itself
-//! is never replaced; what fails is tried again later, and never stops the server.
+//! One task, by the engine's clock. Decisions are pure (`watch`). Invariant: a webhook is replaced only when it was surely
+//! relance's own, and surely disabled; what fails is tried again later, and never stops the server.
 
 mod repair;
 mod watch;
@@ -20,12 +20,14 @@ use crate::delivery::Scope;
 use sha2::{Digest as _, Sha256};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use watch::{DAY_MS, HOUR_MS, MINUTE_MS, SILENCE_MS, Says, Signs};
+use watch::{DAY_MS, HOUR_MS, MINUTE_MS, Ours, SILENCE_MS, Says, Signs};
 
 /// Where the account's events are kept under.
 const SOURCE: &str = super::inbound::SOURCE;
 /// Under which the installation remembers the address that it subscribed: a hash, as it holds a secret.
 const CONNECTED: &str = "webhook connected";
+/// Under which it remembers when the account last posted something itself: Unix milliseconds.
+const POSTED: &str = "webhook posted";
 /// Names of alerts.
 const SILENCE: &str = "webhook:silence";
 const ELSEWHERE: &str = "webhook:elsewhere";
@@ -50,6 +52,9 @@ pub struct Care {
     silent_since_ms: Option<i64>,
     /// When events of the log were taken in last: those are no sign that the webhook lives.
     replayed_ms: Option<i64>,
+    /// What is remembered of the account's newest post.
+    kept_ms: i64,
+    /// When the log is looked at during a silence, and how often it was subscribed.
     subscribe: Duty,
 }
 
@@ -84,6 +89,7 @@ impl Care {
             asked_ms: 0,
             silent_since_ms: None,
             replayed_ms: None,
+            kept_ms: 0,
             subscribe: Duty::NOW,
         }
     }
@@ -167,6 +173,7 @@ impl Care {
 
     async fn watch(&mut self, now_ms: i64) {
         self.watch.due_ms = now_ms + MINUTE_MS;
+        self.keep_posted().await;
         if self.refresh.due_ms > self.asked_ms + HOUR_MS && self.template_is_paused().await {
             self.refresh.due_ms = self.asked_ms + HOUR_MS;
         }
@@ -183,6 +190,15 @@ impl Care {
         match silent {
             Some(since_ms) => self.silent(since_ms, now_ms).await,
             None => self.heard(now_ms).await,
+        }
+    }
+
+    /// A later life has to know, too, whether the webhook was its own.
+    async fn keep_posted(&mut self) {
+        let posted_ms = self.engine.shared.posted_ms.load(Ordering::Relaxed);
+        if posted_ms > self.kept_ms {
+            let kept = self.engine.remember(vec![(POSTED.to_owned(), posted_ms.to_string())]).await;
+            self.kept_ms = kept.map_or(self.kept_ms, |_| posted_ms);
         }
     }
 
@@ -218,28 +234,30 @@ impl Care {
                 "for ten minutes and longer nothing was heard from the account, which should be alive".to_owned();
             let _ = self.engine.alert(vec![(SILENCE.to_owned(), what)], Vec::new()).await;
         }
-        if self.subscribe.due_ms > now_ms || self.subscribe.failures >= MOST_TRIES {
+        if self.subscribe.due_ms > now_ms {
             return;
         }
-        self.subscribe.failed(now_ms, SILENCE_MS);
-        if let Err(error) = self.subscribe_again(since_ms).await {
+        self.subscribe.due_ms = now_ms + SILENCE_MS;
+        if let Err(error) = self.look_after(since_ms, now_ms).await {
             tracing::warn!(error = format!("{error:#}"), "the webhook could not be looked after: tried again later");
         }
     }
 
-    /// Subscribes again what relance itself had subscribed, when the account's log looks as if that were dead.
-    async fn subscribe_again(&mut self, since_ms: i64) -> anyhow::Result<()> {
+    /// Subscribes again what was relance's own until the account disabled it, and tells of what is somebody else's.
+    async fn look_after(&mut self, silent_since_ms: i64, now_ms: i64) -> anyhow::Result<()> {
         let Some(address) = &self.address else { return Ok(()) };
-        if !self.engine.is_webhook_connected(address).await? {
-            return Ok(());
-        }
-        let log = self.callbell.posted(Posts::All, 1).await?;
-        match watch::says(log.rows.first(), since_ms) {
-            Says::Dead => {
+        let webhook = self.engine.webhook(address).await?;
+        let ours = Ours { connected_ms: webhook.connected_ms, posted_ms: webhook.posted_ms, silent_since_ms };
+        let taken = self.callbell.posted(Posts::Taken, 1).await?;
+        let failed = self.callbell.posted(Posts::Failed, 1).await?;
+        match watch::says(taken.rows.first(), failed.rows.first(), ours, now_ms) {
+            Says::Disabled if self.subscribe.failures < MOST_TRIES => {
+                self.subscribe.failed(now_ms, SILENCE_MS);
                 self.callbell.subscribe(address.expose()).await?;
                 tracing::info!("the account's webhook was subscribed again");
                 self.repair = Duty::NOW;
             }
+            Says::Disabled | Says::Quiet => {}
             Says::Elsewhere => {
                 let what =
                     "the account posts its events to another address; `relance webhooks connect` takes them back";
@@ -276,21 +294,38 @@ fn note<T>(told: anyhow::Result<T>, first: &mut Option<anyhow::Error>) -> Option
     told.map_err(|error| first.get_or_insert(error)).ok()
 }
 
+/// What relance knows of an address as the account's webhook, Unix milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Webhook {
+    /// When relance itself made it the account's webhook; `None` = it did not, or another one since.
+    pub connected_ms: Option<i64>,
+    /// When the account last posted something here that was taken in.
+    pub posted_ms: Option<i64>,
+}
+
 impl Engine {
-    /// Remembers that relance itself made this address the account's webhook, and may do so again.
+    /// Remembers that relance itself made this address the account's webhook now.
     ///
     /// # Errors
     /// [`super::Busy`] when the store did not take it.
     pub async fn webhook_connected(&self, address: &Secret) -> Result<(), super::Busy> {
-        self.remember(vec![(CONNECTED.to_owned(), fingerprint(address))]).await
+        let connected = format!("{} {}", fingerprint(address), self.clock().now_ms());
+        self.remember(vec![(CONNECTED.to_owned(), connected)]).await
     }
 
-    /// Whether relance itself made this address the account's webhook.
+    /// What is known of this address as the account's webhook.
     ///
     /// # Errors
     /// What the database said.
-    pub async fn is_webhook_connected(&self, address: &Secret) -> anyhow::Result<bool> {
-        Ok(self.store().remembered(CONNECTED).await? == Some(fingerprint(address)))
+    pub async fn webhook(&self, address: &Secret) -> anyhow::Result<Webhook> {
+        let (connected, posted) = (self.store().remembered(CONNECTED).await?, self.store().remembered(POSTED).await?);
+        let connected = connected.as_deref().and_then(|written| written.split_once(' '));
+        let of_it = connected.filter(|(of, _)| *of == fingerprint(address));
+        let in_this_life = Some(self.shared.posted_ms.load(Ordering::Relaxed)).filter(|ms| *ms > 0);
+        Ok(Webhook {
+            connected_ms: of_it.and_then(|(_, at_ms)| at_ms.parse().ok()),
+            posted_ms: in_this_life.or(posted.and_then(|posted| posted.parse().ok())),
+        })
     }
 }
 

@@ -11,6 +11,8 @@ pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
 pub(super) const SILENCE_MS: i64 = 10 * MINUTE_MS;
 /// The longest pause between two tries.
 const LONGEST_MS: i64 = 6 * HOUR_MS;
+/// The account disables a webhook that took nothing for so long.
+const DISABLED_MS: i64 = 6 * HOUR_MS;
 /// Clocks, ours and the account's, may differ by this much.
 const SLACK_MS: i64 = 2 * MINUTE_MS;
 
@@ -33,18 +35,37 @@ pub(super) fn silent_since(signs: Signs, now_ms: i64) -> Option<i64> {
 /// What the account's log says of its webhook while nothing is heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Says {
-    /// Posts fail, or there are none any more: it may be disabled.
-    Dead,
+    /// Nothing for sure: whose webhook it is now, nobody knows.
+    Quiet,
+    /// The last post that was taken came to us, all since then failed, for as long as the account needs to disable it.
+    Disabled,
     /// Somebody takes the posts, and it is not us.
     Elsewhere,
 }
 
-/// Reads the newest post of the log.
-pub(super) fn says(newest: Option<&Posted>, silent_since_ms: i64) -> Says {
-    let taken = newest.filter(|post| post.success).and_then(|post| post.at_ms);
-    match taken {
-        Some(at_ms) if at_ms > silent_since_ms + SLACK_MS => Says::Elsewhere,
-        _ => Says::Dead,
+/// What relance itself knows of its webhook, Unix milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ours {
+    /// When relance made its address the account's webhook; `None` = it never did.
+    pub(super) connected_ms: Option<i64>,
+    /// The newest post of the account that was taken in.
+    pub(super) posted_ms: Option<i64>,
+    pub(super) silent_since_ms: i64,
+}
+
+/// Reads the newest post that the webhook took, and the newest that failed.
+pub(super) fn says(taken: Option<&Posted>, failed: Option<&Posted>, ours: Ours, now_ms: i64) -> Says {
+    let at_ms = |post: Option<&Posted>| post.and_then(|post| post.at_ms);
+    let Some(taken_ms) = at_ms(taken) else { return Says::Quiet };
+    if taken_ms > ours.posted_ms.unwrap_or(ours.silent_since_ms) + SLACK_MS {
+        return Says::Elsewhere;
+    }
+    let (Some(connected_ms), Some(posted_ms)) = (ours.connected_ms, ours.posted_ms) else { return Says::Quiet };
+    let came_to_us = taken_ms.min(posted_ms) >= connected_ms && taken_ms.abs_diff(posted_ms) <= SLACK_MS.unsigned_abs();
+    let all_failed_since = at_ms(failed).is_some_and(|failed_ms| failed_ms > taken_ms);
+    match came_to_us && all_failed_since && now_ms - posted_ms >= DISABLED_MS {
+        true => Says::Disabled,
+        false => Says::Quiet,
     }
 }
 
@@ -87,11 +108,27 @@ mod tests {
     fn a_post_that_somebody_took_during_our_silence_went_elsewhere() {
         let post = |success, at_ms| Posted { event: "x".into(), payload: Value::Null, success, code: None, at_ms };
         let since = 100 * MINUTE_MS;
-        assert_eq!(says(None, since), Says::Dead);
-        assert_eq!(says(Some(&post(false, Some(since + HOUR_MS))), since), Says::Dead);
-        assert_eq!(says(Some(&post(true, Some(since))), since), Says::Dead);
-        assert_eq!(says(Some(&post(true, Some(since + HOUR_MS))), since), Says::Elsewhere);
-        assert_eq!(says(Some(&post(true, None)), since), Says::Dead);
+        let ours = Ours { connected_ms: Some(since - HOUR_MS), posted_ms: Some(since), silent_since_ms: since };
+        let says = |taken: Option<i64>, failed: Option<i64>, ours, hours: i64| {
+            let taken = taken.map(|minutes| post(true, Some(since + minutes * MINUTE_MS)));
+            let failed = failed.map(|minutes| post(false, Some(since + minutes * MINUTE_MS)));
+            super::says(taken.as_ref(), failed.as_ref(), ours, since + hours * HOUR_MS)
+        };
+        assert_eq!(says(Some(0), Some(5), ours, 6), Says::Disabled);
+        assert_eq!(says(Some(0), Some(5), ours, 5), Says::Quiet, "the account has not disabled it yet");
+        assert_eq!(says(Some(0), None, ours, 9), Says::Quiet, "a quiet log is no proof");
+        assert_eq!(says(None, Some(5), ours, 9), Says::Quiet, "nothing says that it was ours");
+        assert_eq!(says(Some(0), Some(-5), ours, 9), Says::Quiet, "the failure is older");
+        assert_eq!(says(Some(60), Some(90), ours, 9), Says::Elsewhere, "somebody else's fails now");
+        assert_eq!(says(Some(-60), Some(5), ours, 9), Says::Quiet, "what we took is not in the log");
+        let never = Ours { connected_ms: None, ..ours };
+        assert_eq!(says(Some(0), Some(5), never, 9), Says::Quiet, "entered by hand");
+        let later = Ours { connected_ms: Some(since + MINUTE_MS), ..ours };
+        assert_eq!(says(Some(0), Some(5), later, 9), Says::Quiet, "taken before it was connected");
+        let unheard = Ours { posted_ms: None, ..ours };
+        assert_eq!(says(Some(0), Some(5), unheard, 9), Says::Quiet);
+        assert_eq!(says(Some(60), Some(90), unheard, 9), Says::Elsewhere);
+        assert_eq!(super::says(Some(&post(true, None)), None, ours, since), Says::Quiet);
     }
 
     #[test]

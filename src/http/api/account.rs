@@ -130,9 +130,11 @@ async fn connected(State(app): State<App>, request: Request) -> Result<Json<Valu
     Ok(Json(json!({ "version": 1, "connected": true })))
 }
 
-/// `POST /api/webhooks/is-connected`: whether it was. Posted, because the address is a secret.
+/// `POST /api/webhooks/is-connected`: whether it was, and when the account last posted something here. Posted, because
+/// the address is a secret.
 async fn is_connected(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
     let Connected { url } = read_json(&app, request, AS_SENT).await?;
-    let is = app.engine().is_webhook_connected(&Secret::new(url)).await.map_err(|error| Refusal::store(&error))?;
-    Ok(Json(json!({ "version": 1, "connected": is })))
+    let known = app.engine().webhook(&Secret::new(url)).await.map_err(|error| Refusal::store(&error))?;
+    let posted = known.posted_ms.map(view::iso);
+    Ok(Json(json!({ "version": 1, "connected": known.connected_ms.is_some(), "posted_at": posted })))
 }
