@@ -14,15 +14,16 @@ mod session;
 use super::words::Words;
 use super::{Asked, assets, show};
 use crate::config::Scope;
-use crate::http::front::Caller;
-use crate::http::{App, Mode, auth, hooks};
+use crate::http::error::Refusal;
+use crate::http::front::{self, Caller};
+use crate::http::{App, Mode, auth, hooks, limits};
 use askama::Template;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Form, FromRequest as _, Request, State};
 use axum::http::header::{COOKIE, LOCATION, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -41,7 +42,8 @@ pub(in crate::http) fn router(app: App) -> Router<App> {
         .route("/logout", post(logout))
         .route_layer(from_fn_with_state(app.clone(), admitted))
         .route("/login", get(login_page).post(login))
-        .layer(DefaultBodyLimit::max(FORM_BYTES));
+        .layer(DefaultBodyLimit::max(FORM_BYTES))
+        .layer(from_fn(own_page));
     match app.mode() {
         Mode::Dev => pages,
         Mode::Serve => pages.route("/", get(async || to("/deliveries"))).route("/assets/{name}", get(assets::serve)),
@@ -75,6 +77,11 @@ fn signed_in(app: &App, parts: &Parts) -> Option<SignedIn> {
     }
     let session = Session::open(&key, cookie, app.wall_ms())?;
     Some(SignedIn { session, form_token })
+}
+
+async fn own_page(request: Request, next: Next) -> Result<Response, Refusal> {
+    front::check_page(request.method(), request.headers())?;
+    Ok(next.run(request).await)
 }
 
 async fn admitted(State(app): State<App>, request: Request, next: Next) -> Response {
