@@ -19,6 +19,7 @@ use crate::http::front::{self, Caller};
 use crate::http::{App, Mode, auth, hooks, limits};
 use askama::Template;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Form, FromRequest as _, Request, State};
 use axum::http::header::{COOKIE, LOCATION, SET_COOKIE};
 use axum::http::request::Parts;
@@ -27,6 +28,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use session::Session;
 
 /// Bytes of a form at most.
@@ -123,9 +125,11 @@ struct Token {
 
 async fn login(State(app): State<App>, asked: Asked, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let form = Form::<Token>::from_request(Request::from_parts(parts.clone(), body), &app).await;
-    let given = form.map(|Form(form)| form.token).unwrap_or_default();
     let words = asked.words.operator;
+    let Token { token: given } = match read_form(&app, &parts, body).await {
+        Ok(form) => form,
+        Err(refusal) => return refused(&app, &asked, refusal.status, words.wrong_token),
+    };
     match auth::recognise(&app, &parts, Some(given.trim().as_bytes())) {
         Ok(bearer) if bearer.may(Scope::Read) => {
             let ends_at_ms = app.wall_ms() + session::LASTS_MS;
@@ -138,6 +142,14 @@ async fn login(State(app): State<App>, asked: Asked, request: Request) -> Respon
         }
         Err(refusal) => refused(&app, &asked, refusal.status, words.wrong_token),
     }
+}
+
+/// Reads a form, as bounded in size and time as any other body.
+async fn read_form<T: DeserializeOwned>(app: &App, parts: &Parts, body: Body) -> Result<T, Refusal> {
+    let body = limits::read_body(parts, body, &app.0.limits).await?;
+    let request = Request::from_parts(parts.clone(), Body::from(body));
+    let read = Form::<T>::from_request(request, &()).await;
+    read.map(|Form(form)| form).map_err(|_| Refusal::unreadable("the form cannot be read", "reload the page"))
 }
 
 /// Over plain HTTP only this machine can ask; everywhere else the browser keeps the cookie to HTTPS.
