@@ -77,7 +77,13 @@ fn signed_in(app: &App, parts: &Parts) -> Option<SignedIn> {
         let session = Session { who: "dev".into(), operates: true, ends_at_ms: i64::MAX };
         return Some(SignedIn { session, form_token });
     }
-    let session = Session::open(&key, cookie, app.wall_ms())?;
+    // A token that is gone, is another by now, or lost a scope ends its sessions.
+    let stamp = |session: &Session| {
+        let bearer = auth::bearer_named(app, &session.who)?;
+        let may = bearer.may(Scope::Read) && (!session.operates || bearer.may(Scope::Operate));
+        may.then_some(bearer.stamp)
+    };
+    let session = Session::open(&key, cookie, app.wall_ms(), stamp)?;
     Some(SignedIn { session, form_token })
 }
 
@@ -133,8 +139,9 @@ async fn login(State(app): State<App>, asked: Asked, request: Request) -> Respon
     match auth::recognise(&app, &parts, Some(given.trim().as_bytes())) {
         Ok(bearer) if bearer.may(Scope::Read) => {
             let ends_at_ms = app.wall_ms() + session::LASTS_MS;
-            let session = Session { operates: bearer.may(Scope::Operate), who: bearer.name, ends_at_ms };
-            ([(SET_COOKIE, set_cookie(&session.seal(&key(&app)), &parts))], to("/deliveries")).into_response()
+            let (operates, stamp) = (bearer.may(Scope::Operate), bearer.stamp);
+            let session = Session { operates, who: bearer.name, ends_at_ms };
+            ([(SET_COOKIE, set_cookie(&session.seal(&key(&app), &stamp), &parts))], to("/deliveries")).into_response()
         }
         Ok(_) => refused(&app, &asked, StatusCode::FORBIDDEN, words.wrong_token),
         Err(refusal) if refusal.status == StatusCode::TOO_MANY_REQUESTS => {
