@@ -292,7 +292,7 @@ pub(super) async fn settle(
         Ok(Err(_)) => "moved_on",
         Err(Busy) => "busy",
     };
-    to(&format!("/deliveries?state=uncertain&said={said}"))
+    to(&format!("/deliveries?lang={}&state=uncertain&said={said}", asked.words.lang))
 }
 
 #[derive(Debug, Deserialize)]
@@ -315,11 +315,12 @@ pub(super) async fn resume(
     if let Some(refused) = refusal(&app, &asked, &signed_in, &parts.headers, &form.form_token) {
         return refused;
     }
-    let Some(scope) = Scope::parse(&form.scope) else { return to("/deliveries") };
-    match app.engine().resume(vec![scope], &signed_in.session.who).await {
-        Ok(_) => to("/deliveries?said=resumed"),
-        Err(_) => to("/deliveries?said=busy"),
-    }
+    let Some(scope) = Scope::parse(&form.scope) else { return to(&format!("/deliveries?lang={}", asked.words.lang)) };
+    let said = match app.engine().resume(vec![scope], &signed_in.session.who).await {
+        Ok(_) => "resumed",
+        Err(_) => "busy",
+    };
+    to(&format!("/deliveries?lang={}&said={said}", asked.words.lang))
 }
 
 /// Why this session may change nothing now: the form is none of its own, or its token may only read.

@@ -141,7 +141,7 @@ async fn login(State(app): State<App>, asked: Asked, request: Request) -> Respon
             let ends_at_ms = app.wall_ms() + session::LASTS_MS;
             let (operates, stamp) = (bearer.may(Scope::Operate), bearer.stamp);
             let session = Session { operates, who: bearer.name, ends_at_ms };
-            ([(SET_COOKIE, set_cookie(&session.seal(&key(&app), &stamp), &parts))], to("/deliveries")).into_response()
+            ([(SET_COOKIE, set_cookie(&session.seal(&key(&app), &stamp), &parts))], to(&format!("/deliveries?lang={}", asked.words.lang))).into_response()
         }
         Ok(_) => refused(&app, &asked, StatusCode::FORBIDDEN, words.wrong_token),
         Err(refusal) if refusal.status == StatusCode::TOO_MANY_REQUESTS => {
@@ -171,7 +171,7 @@ fn refused(app: &App, asked: &Asked, status: StatusCode, error: &'static str) ->
     show(status, &Login { words: asked.words, project: project(app), error: Some(error) })
 }
 
-async fn logout() -> Response {
+async fn logout(asked: Asked) -> Response {
     let gone = format!("{COOKIE_NAME}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
-    ([(SET_COOKIE, gone)], to("/login")).into_response()
+    ([(SET_COOKIE, gone)], to(&format!("/login?lang={}", asked.words.lang))).into_response()
 }
