@@ -46,6 +46,10 @@ impl Key {
         let token = without_bearer(secret.expose().as_bytes());
         Self { name: name.to_owned(), hash: hash(token), scopes: scopes.clone() }
     }
+
+    fn bearer(&self) -> Bearer {
+        Bearer { name: self.name.clone(), scopes: Some(self.scopes.clone()), stamp: stamp(&self.hash) }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +80,8 @@ pub(super) struct Bearer {
     pub(super) name: String,
     /// `None` = everything.
     scopes: Option<BTreeSet<Scope>>,
+    /// Another for another token of the same name. What a session is bound to; told to nobody.
+    pub(super) stamp: String,
 }
 
 impl Bearer {
@@ -92,9 +98,17 @@ pub(super) fn recognise(app: &App, parts: &Parts, token: Option<&[u8]>) -> Resul
     let peer = parts.extensions.get::<Caller>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |caller| caller.peer.ip());
     let keys = &app.sources().keys;
     Ok(match app.0.gatekeeper.check(peer, token, keys, app.0.wall.now_ms())? {
-        Some(key) => Bearer { name: key.name.clone(), scopes: Some(key.scopes.clone()) },
-        None => Bearer { name: ADMIN.to_owned(), scopes: None },
+        Some(key) => key.bearer(),
+        None => app.0.gatekeeper.admin(),
     })
+}
+
+/// Who would show the token of this name now; `None` when there is no such token any more.
+pub(super) fn bearer_named(app: &App, name: &str) -> Option<Bearer> {
+    match name == ADMIN {
+        true => Some(app.0.gatekeeper.admin()),
+        false => app.sources().keys.iter().find(|key| key.name == name).map(Key::bearer),
+    }
 }
 
 /// Compared as hashes, so that neither the length nor the first differing byte shows in the time taken.
@@ -104,6 +118,11 @@ pub(super) fn is_same(expected: &Secret, given: &[u8]) -> bool {
 
 fn hash(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
+}
+
+/// The hash of a token's hash.
+fn stamp(hashed: &[u8; 32]) -> String {
+    hex::encode(hash(hashed))
 }
 
 fn bearer(parts: &Parts) -> Option<&[u8]> {
@@ -123,6 +142,10 @@ fn without_bearer(value: &[u8]) -> &[u8] {
 impl Gatekeeper {
     pub(super) fn new(token: &Secret) -> Self {
         Self { token: hash(token.expose().as_bytes()), failures: Mutex::default() }
+    }
+
+    fn admin(&self) -> Bearer {
+        Bearer { name: ADMIN.to_owned(), scopes: None, stamp: stamp(&self.token) }
     }
 
     /// The token that was shown, `None` for the admin's.

@@ -48,6 +48,30 @@ impl Caller {
     }
 }
 
+/// Refuses changes that a page of another site asks for. A browser says so itself, else its `Origin` is not the host it
+/// asks; who is no browser says neither.
+///
+/// # Errors
+/// 403 for a foreign page.
+pub(super) fn check_page(method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let host = text(header::HOST);
+    let page = |origin: &str| {
+        let named = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        named.is_some() && named == host
+    };
+    let ours = match (text(HeaderName::from_static("sec-fetch-site")), text(header::ORIGIN)) {
+        (Some(site), _) => matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => page(origin),
+        (None, None) => true,
+    };
+    if method.is_safe() || ours {
+        return Ok(());
+    }
+    let hint = "only the server's own pages may change something from a browser";
+    Err(Refusal::new(StatusCode::FORBIDDEN, "the page that asks is another site's", hint))
+}
+
 /// `localhost`, `127.0.0.1` or `[::1]` with the port, which is left out when it is 80.
 fn is_our_host(host: &str, port: u16) -> bool {
     let (name, given) = match host.rsplit_once(':') {
@@ -83,6 +107,22 @@ pub(super) fn secure(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_of_another_site_changes_nothing_whatever_the_listener() {
+        let refused = |pairs: &[(&'static str, &'static str)]| {
+            let headers = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+            check_page(&Method::GET, &headers).unwrap();
+            check_page(&Method::POST, &headers).is_err()
+        };
+        let host = ("host", "relance.example");
+        assert!(!refused(&[host]) && !refused(&[host, ("origin", "https://relance.example")]));
+        assert!(!refused(&[host, ("sec-fetch-site", "same-origin")]));
+        for origin in ["https://evil.example", "null", "relance.example", "https://relance.example.evil.example"] {
+            assert!(refused(&[host, ("origin", origin)]), "{origin}");
+        }
+        assert!(refused(&[host, ("sec-fetch-site", "same-site")]) && refused(&[("origin", "https://evil.example")]));
+    }
 
     #[test]
     fn the_gateway_and_its_document_are_reached_by_any_name() {

@@ -249,5 +249,5 @@ fn show(status: StatusCode, template: &impl Template) -> Response {
 /// The store does not answer: said in the log with its cause, on the page in one line.
 fn broken(error: &anyhow::Error) -> Response {
     tracing::error!(error = format!("{error:#}"), "the page could not be made");
-    (StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made: see the terminal\n").into_response()
+    (StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made: the log says why\n").into_response()
 }

@@ -6,6 +6,8 @@
 use super::Asked;
 use super::answer::Answer;
 use crate::connector::account::EVENTS;
+use crate::connector::guard::Guard;
+use crate::connector::{Callbell, is_loopback};
 use crate::http::front::Caller;
 use crate::http::hooks::some_seconds;
 use crate::relay::subscribed_key;
@@ -13,7 +15,6 @@ use crate::store::relay_targets::{RelayedFilter, RelayedRow, TargetRow};
 use jiff::Timestamp;
 use reqwest::Url;
 use serde_json::{Value, json};
-use std::net::IpAddr;
 
 /// Rows of a page when nothing is said, and at most.
 const PAGE: u32 = 20;
@@ -99,14 +100,19 @@ fn split(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-/// `http(s)`, and not this machine unless nobody else can ask for it. Where a name leads to is looked at when it is
-/// called.
+/// What may be posted to later, over https; this machine only while the account is a sandbox on it and nobody else can
+/// ask. Where a name leads to is looked at when it is called.
 fn is_fit(url: &str, asked: &Asked) -> bool {
     let Ok(url) = Url::parse(url) else { return false };
-    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
-    let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     let local = asked.parts.extensions.get::<Caller>().is_some_and(Caller::is_local);
-    matches!(url.scheme(), "http" | "https") && !host.is_empty() && url.username().is_empty() && (!loopback || local)
+    let loopback = local && asked.app.engine().callbell().is_some_and(Callbell::is_local);
+    let guard = Guard { loopback };
+    let allowed = guard.check(url.scheme(), url.host_str().unwrap_or_default()).is_ok();
+    let fit = match is_loopback(&url) {
+        true => loopback,
+        false => url.scheme() == "https",
+    };
+    allowed && fit && url.username().is_empty()
 }
 
 fn number(asked: &Asked, name: &str, usual: u32, most: u32) -> Result<u32, Answer> {

@@ -7,6 +7,7 @@ use super::sources::variable;
 use super::values::{choice, scalar};
 use crate::relay::{Signature, Target};
 use crate::workflow::yaml::{Entry, Kind, Node};
+use std::net::IpAddr;
 
 const TARGET: Shape = Shape {
     what: "a target of `relay`",
@@ -64,5 +65,37 @@ fn address(report: &mut Report, entry: &Entry) -> Option<String> {
         report.error("R205", &entry.value.span, "this is not an address", hint);
         return None;
     }
+    if !url.to_lowercase().starts_with("https:") && !names_this_machine(url) {
+        let hint = "write `https://`: what people write would go out in the clear; only this machine is posted to by http";
+        report.error("R205", &entry.value.span, "a target of `relay` must be an https address", hint);
+        return None;
+    }
     Some(url.to_owned())
+}
+
+/// `localhost`, `127.…` or `[::1]`, with or without a port.
+fn names_this_machine(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let authority = authority.rsplit('@').next().unwrap_or_default();
+    let host = match authority.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
+        Some((inner, _)) => inner,
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_posted_to_in_the_clear() {
+        for local in ["http://localhost/x", "HTTP://127.0.0.1:90?x", "http://[::1]:90/x"] {
+            assert!(names_this_machine(local), "{local}");
+        }
+        for other in ["http://crm.example/127.0.0.1", "http://127.0.0.1:1@crm.example/", "http://localhost.example"] {
+            assert!(!names_this_machine(other), "{other}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Messages of `serve`: each with its state, the vendor's status, the reason and every attempt; what is paused; and the
 //! three answers to an uncertain one.
 
-use super::{SignedIn, key, project, session, to};
+use super::{SignedIn, key, project, read_form, session, to};
 use crate::contact::Contact;
 use crate::delivery::{Delivery, DeliveryState, Pause, Scope};
 use crate::engine::{Answer, Busy};
@@ -16,7 +16,7 @@ use crate::store::attempts::AttemptRow;
 use crate::store::deliveries::{DeliveryFilter, DeliveryRow};
 use askama::Template;
 use axum::Extension;
-use axum::extract::{Form, Path, Query, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
@@ -276,11 +276,15 @@ pub(super) async fn settle(
     State(app): State<App>,
     asked: Asked,
     Extension(signed_in): Extension<SignedIn>,
-    headers: HeaderMap,
     Path(id): Path<String>,
-    Form(form): Form<Answered>,
+    request: Request,
 ) -> Response {
-    if let Some(refused) = refusal(&app, &asked, &signed_in, &headers, &form.form_token) {
+    let (parts, body) = request.into_parts();
+    let form: Answered = match read_form(&app, &parts, body).await {
+        Ok(form) => form,
+        Err(refusal) => return refusal.into_response(),
+    };
+    if let Some(refused) = refusal(&app, &asked, &signed_in, &parts.headers, &form.form_token) {
         return refused;
     }
     let said = match app.engine().settle(&id, form.answer, &signed_in.session.who).await {
@@ -288,7 +292,7 @@ pub(super) async fn settle(
         Ok(Err(_)) => "moved_on",
         Err(Busy) => "busy",
     };
-    to(&format!("/deliveries?state=uncertain&said={said}"))
+    to(&format!("/deliveries?lang={}&state=uncertain&said={said}", asked.words.lang))
 }
 
 #[derive(Debug, Deserialize)]
@@ -301,17 +305,22 @@ pub(super) async fn resume(
     State(app): State<App>,
     asked: Asked,
     Extension(signed_in): Extension<SignedIn>,
-    headers: HeaderMap,
-    Form(form): Form<Resumed>,
+    request: Request,
 ) -> Response {
-    if let Some(refused) = refusal(&app, &asked, &signed_in, &headers, &form.form_token) {
+    let (parts, body) = request.into_parts();
+    let form: Resumed = match read_form(&app, &parts, body).await {
+        Ok(form) => form,
+        Err(refusal) => return refusal.into_response(),
+    };
+    if let Some(refused) = refusal(&app, &asked, &signed_in, &parts.headers, &form.form_token) {
         return refused;
     }
-    let Some(scope) = Scope::parse(&form.scope) else { return to("/deliveries") };
-    match app.engine().resume(vec![scope], &signed_in.session.who).await {
-        Ok(_) => to("/deliveries?said=resumed"),
-        Err(_) => to("/deliveries?said=busy"),
-    }
+    let Some(scope) = Scope::parse(&form.scope) else { return to(&format!("/deliveries?lang={}", asked.words.lang)) };
+    let said = match app.engine().resume(vec![scope], &signed_in.session.who).await {
+        Ok(_) => "resumed",
+        Err(_) => "busy",
+    };
+    to(&format!("/deliveries?lang={}&said={said}", asked.words.lang))
 }
 
 /// Why this session may change nothing now: the form is none of its own, or its token may only read.

@@ -14,18 +14,21 @@ mod session;
 use super::words::Words;
 use super::{Asked, assets, show};
 use crate::config::Scope;
-use crate::http::front::Caller;
-use crate::http::{App, Mode, auth, hooks};
+use crate::http::error::Refusal;
+use crate::http::front::{self, Caller};
+use crate::http::{App, Mode, auth, hooks, limits};
 use askama::Template;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Form, FromRequest as _, Request, State};
 use axum::http::header::{COOKIE, LOCATION, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use session::Session;
 
 /// Bytes of a form at most.
@@ -41,7 +44,8 @@ pub(in crate::http) fn router(app: App) -> Router<App> {
         .route("/logout", post(logout))
         .route_layer(from_fn_with_state(app.clone(), admitted))
         .route("/login", get(login_page).post(login))
-        .layer(DefaultBodyLimit::max(FORM_BYTES));
+        .layer(DefaultBodyLimit::max(FORM_BYTES))
+        .layer(from_fn(own_page));
     match app.mode() {
         Mode::Dev => pages,
         Mode::Serve => pages.route("/", get(async || to("/deliveries"))).route("/assets/{name}", get(assets::serve)),
@@ -73,8 +77,19 @@ fn signed_in(app: &App, parts: &Parts) -> Option<SignedIn> {
         let session = Session { who: "dev".into(), operates: true, ends_at_ms: i64::MAX };
         return Some(SignedIn { session, form_token });
     }
-    let session = Session::open(&key, cookie, app.wall_ms())?;
+    // A token that is gone, is another by now, or lost a scope ends its sessions.
+    let stamp = |session: &Session| {
+        let bearer = auth::bearer_named(app, &session.who)?;
+        let may = bearer.may(Scope::Read) && (!session.operates || bearer.may(Scope::Operate));
+        may.then_some(bearer.stamp)
+    };
+    let session = Session::open(&key, cookie, app.wall_ms(), stamp)?;
     Some(SignedIn { session, form_token })
+}
+
+async fn own_page(request: Request, next: Next) -> Result<Response, Refusal> {
+    front::check_page(request.method(), request.headers())?;
+    Ok(next.run(request).await)
 }
 
 async fn admitted(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -116,14 +131,17 @@ struct Token {
 
 async fn login(State(app): State<App>, asked: Asked, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let form = Form::<Token>::from_request(Request::from_parts(parts.clone(), body), &app).await;
-    let given = form.map(|Form(form)| form.token).unwrap_or_default();
     let words = asked.words.operator;
+    let Token { token: given } = match read_form(&app, &parts, body).await {
+        Ok(form) => form,
+        Err(refusal) => return refused(&app, &asked, refusal.status, words.wrong_token),
+    };
     match auth::recognise(&app, &parts, Some(given.trim().as_bytes())) {
         Ok(bearer) if bearer.may(Scope::Read) => {
             let ends_at_ms = app.wall_ms() + session::LASTS_MS;
-            let session = Session { operates: bearer.may(Scope::Operate), who: bearer.name, ends_at_ms };
-            ([(SET_COOKIE, set_cookie(&session.seal(&key(&app)), &parts))], to("/deliveries")).into_response()
+            let (operates, stamp) = (bearer.may(Scope::Operate), bearer.stamp);
+            let session = Session { operates, who: bearer.name, ends_at_ms };
+            ([(SET_COOKIE, set_cookie(&session.seal(&key(&app), &stamp), &parts))], to(&format!("/deliveries?lang={}", asked.words.lang))).into_response()
         }
         Ok(_) => refused(&app, &asked, StatusCode::FORBIDDEN, words.wrong_token),
         Err(refusal) if refusal.status == StatusCode::TOO_MANY_REQUESTS => {
@@ -131,6 +149,14 @@ async fn login(State(app): State<App>, asked: Asked, request: Request) -> Respon
         }
         Err(refusal) => refused(&app, &asked, refusal.status, words.wrong_token),
     }
+}
+
+/// Reads a form, as bounded in size and time as any other body.
+async fn read_form<T: DeserializeOwned>(app: &App, parts: &Parts, body: Body) -> Result<T, Refusal> {
+    let body = limits::read_body(parts, body, &app.0.limits).await?;
+    let request = Request::from_parts(parts.clone(), Body::from(body));
+    let read = Form::<T>::from_request(request, &()).await;
+    read.map(|Form(form)| form).map_err(|_| Refusal::unreadable("the form cannot be read", "reload the page"))
 }
 
 /// Over plain HTTP only this machine can ask; everywhere else the browser keeps the cookie to HTTPS.
@@ -145,7 +171,7 @@ fn refused(app: &App, asked: &Asked, status: StatusCode, error: &'static str) ->
     show(status, &Login { words: asked.words, project: project(app), error: Some(error) })
 }
 
-async fn logout() -> Response {
+async fn logout(asked: Asked) -> Response {
     let gone = format!("{COOKIE_NAME}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
-    ([(SET_COOKIE, gone)], to("/login")).into_response()
+    ([(SET_COOKIE, gone)], to(&format!("/login?lang={}", asked.words.lang))).into_response()
 }
