@@ -375,6 +375,41 @@ async fn what_only_the_account_knows_is_passed_on_without_anybodys_credentials()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_contact_is_an_object_whatever_shape_the_account_gives_it() {
+    let gateway = Gateway::before(plan(Database::sqlite())).await;
+    gateway.world.says(ANA, "hello").await;
+    let digits = ANA.trim_start_matches('+');
+    let found = gateway.get(&format!("/v1/contacts/phone/{digits}")).await.json();
+    let at = format!("/v1/contacts/{}", found["contact"]["uuid"].as_str().unwrap());
+    gateway.world.sandbox.set_faults(&json!({ "scope": "/", "contact_list": true })).unwrap();
+    assert_eq!(gateway.get(&format!("/v1/contacts/phone/{digits}")).await.json(), found);
+    assert_eq!(gateway.get(&at).await.json(), found);
+    let renamed = gateway.ask(Method::PATCH, &at, Some(&json!({ "name": "Ana" }))).await;
+    assert_eq!((renamed.status, &renamed.json()["contact"]["name"]), (200, &json!("Ana")));
+    let new = json!({ "identifier": BOB, "source": "whatsapp", "name": "Bob" });
+    assert_eq!(gateway.ask(Method::POST, "/v1/contacts", Some(&new)).await.json()["contact"]["name"], "Bob");
+    let counted = gateway.world.sandbox.calls().len();
+    assert!(counted >= 5, "all of it was asked of the account: {counted}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn agents_have_the_statuses_that_the_account_gives_them() {
+    let gateway = Gateway::before(plan(Database::sqlite())).await;
+    let ask = async |method: Method, path: &str, body: Value| gateway.ask(method, path, Some(&body)).await;
+    let made = ask(Method::POST, "/v1/custom_statuses", json!({ "name": "Meeting" })).await.json();
+    let id = made["customStatus"]["id"].as_str().unwrap();
+    let path = format!("/v1/custom_statuses/{id}");
+    assert_eq!(ask(Method::PUT, &path, json!({ "name": "Call" })).await.status, 200);
+    assert_eq!(gateway.get(&path).await.json()["customStatus"]["name"], "Call");
+    let office = relance::connector::sandbox::Office::default();
+    let user = format!("/v1/users/{}/status", office.users[0].uuid);
+    assert_eq!(ask(Method::PUT, &user, json!({ "custom_status_uuid": id })).await.status, 200);
+    assert_eq!(gateway.get(&user).await.json()["user_status"]["custom_status"]["name"], "Call");
+    assert_eq!(gateway.ask(Method::DELETE, &path, None).await.status, 204);
+    assert_eq!(gateway.get(&path).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn the_accounts_rate_holds_for_what_is_passed_on() {
     let gateway = Gateway::before(plan(Database::sqlite()).project("callbell: { pace: 1 per minute }\n")).await;
     assert_eq!(gateway.get("/v1/plan").await.status, 200);
@@ -440,5 +475,5 @@ async fn every_documented_path_is_served_and_every_served_path_is_documented() {
             assert_eq!(wrong.status, 405, "{path}");
         }
     }
-    assert_eq!(count, 40);
+    assert_eq!(count, 42);
 }

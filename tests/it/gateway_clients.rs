@@ -57,6 +57,11 @@ struct Desk {
 
 impl Desk {
     async fn open() -> Self {
+        Self::open_with(async |_| ()).await
+    }
+
+    /// `prepare`: what the account is like before relance first asks it.
+    async fn open_with(prepare: impl AsyncFnOnce(&Site)) -> Self {
         let mut site = Site::of("shop");
         let project = std::fs::read_to_string(site.path().join("relance.yaml")).unwrap();
         site.write(
@@ -64,7 +69,9 @@ impl Desk {
             &format!("{project}tokens: {{ crm: {{ secret: CRM_TOKEN, scopes: [send, read] }} }}\n"),
         );
         site.set("CRM_TOKEN", TOKEN);
-        let processes = [site.sandbox().await, site.serve().await];
+        let sandbox = site.sandbox().await;
+        prepare(&site).await;
+        let processes = [sandbox, site.serve().await];
         for person in PEOPLE {
             site.customer_writes(person, "hello").await;
         }
@@ -156,4 +163,28 @@ async fn an_answered_message_and_its_key_survive_kill_9() {
     desk.arrived("kill text").await;
     desk.site.drained().await;
     assert_eq!(desk.site.messages().await.len(), 1);
+}
+
+#[tokio::test]
+async fn lines_that_the_project_does_not_list_and_other_platforms_get_what_was_documented() {
+    let desk = "c0ffee00c0ffee00c0ffee00c0ffee00";
+    let office = async |site: &Site| {
+        let mut lines = site.vendor("/sandbox/account").await["channels"].as_array().unwrap().clone();
+        lines.push(json!({ "uuid": desk, "title": "Desk" }));
+        lines.push(json!({ "uuid": "5cb4", "title": "Bot", "type": "telegram" }));
+        site.turn("account", &json!({ "channels": lines })).await;
+    };
+    let open = Desk::open_with(office).await;
+    let mut unlisted = requests("desk", PEOPLE[0])[2].clone();
+    unlisted["channel_uuid"] = desk.into();
+    let foreign = json!({ "to": "712-ana", "from": "telegram", "type": "text", "content": { "text": "Bonjour" },
+        "metadata": { "client": "bot" } });
+    for (body, line) in [(&unlisted, desk), (&foreign, "5cb4")] {
+        let said = open.client("bash", &["-c", CURL], body).await;
+        assert_eq!(said[0]["message"]["status"], "enqueued");
+        assert_eq!(&open.arrived(body["metadata"]["client"].as_str().unwrap()).await, body);
+        assert_eq!(open.site.messages().await.last().unwrap()["channel"], line);
+    }
+    let log = open.site.serve_log();
+    assert!(!log.contains("Bonjour") && !log.contains("712-ana"), "{log}");
 }
