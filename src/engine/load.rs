@@ -63,8 +63,7 @@ pub(super) async fn load_calls(
     let again = |row: &DeliveryRow| {
         row.delivery.possible_duplicate && matches!(row.was, DeliveryState::Queued | DeliveryState::Held)
     };
-    let open =
-        |row: &&DeliveryRow| again(row) || matches!(row.was, DeliveryState::Sending | DeliveryState::Uncertain);
+    let open = |row: &&DeliveryRow| again(row) || matches!(row.was, DeliveryState::Sending | DeliveryState::Uncertain);
     // Whether a status started the run of a message is asked only where a status may start one.
     let watched = unit.deployed.statuses().next().is_some() && !told.is_empty();
     let asked = |row: &&DeliveryRow| open(row) || (watched && !row.delivery.run.is_empty());

@@ -183,11 +183,7 @@ async fn ask(callbell: &Callbell, look_up: LookUp) -> Answered {
 }
 
 /// `told`: what is known of the person before the messages are asked for.
-async fn ask_both(
-    callbell: &Callbell,
-    look_up: &LookUp,
-    told: &mut Option<ContactFacts>,
-) -> anyhow::Result<Heard> {
+async fn ask_both(callbell: &Callbell, look_up: &LookUp, told: &mut Option<ContactFacts>) -> anyhow::Result<Heard> {
     let known = look_up.person.uuid.as_deref().filter(|_| look_up.sought.is_some());
     let facts = match known {
         Some(uuid) => ContactFacts { uuid: Some(uuid.to_owned()), ..ContactFacts::default() },

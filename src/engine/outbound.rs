@@ -187,7 +187,8 @@ mod tests {
         for (contact, tat_us) in [("c1", 7), ("c1", 9), ("c1", 8), ("c2", 3)] {
             outbound.silence_person(contact, "main", line(tat_us));
         }
-        let kept: Vec<_> = outbound.silenced.iter().map(|((contact, _), line)| (contact.as_str(), line.tat_us)).collect();
+        let kept: Vec<_> =
+            outbound.silenced.iter().map(|((contact, _), line)| (contact.as_str(), line.tat_us)).collect();
         assert_eq!(kept, [("c1", Some(9)), ("c2", Some(3))]);
     }
 }

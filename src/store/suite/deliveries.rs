@@ -420,7 +420,8 @@ async fn an_early_status_is_found_once_its_answer_is_recorded_and_forgotten_by_a
 
 async fn what_waits_again_makes_its_channel_known(database: Database) {
     let mut rig = rig(database).await;
-    let on = |id: &str, channel: &str, state| Delivery { channel: channel.into(), ..in_state(id, "c1", state, "", NOON) };
+    let on =
+        |id: &str, channel: &str, state| Delivery { channel: channel.into(), ..in_state(id, "c1", state, "", NOON) };
     let before = [on("d1", "a", DeliveryState::Accepted), on("d2", "b", DeliveryState::Uncertain)];
     let third = on("d3", "c", DeliveryState::Uncertain);
     store(&mut rig, &[before[0].clone(), before[1].clone(), third.clone()]).await;
