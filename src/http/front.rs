@@ -86,7 +86,10 @@ fn is_our_host(host: &str, port: u16) -> bool {
 /// name.
 pub(super) fn proves_itself(uri: &Uri) -> bool {
     let path = uri.path();
-    path.starts_with("/hooks/") || path == "/callbell" || path.starts_with("/callbell/") || gateway::is_below(path)
+    path.starts_with("/hooks/")
+        || path == "/callbell"
+        || path.starts_with("/callbell/")
+        || gateway::is_below(path)
         || path == gateway::DOCUMENT
 }
 

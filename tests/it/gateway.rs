@@ -439,7 +439,9 @@ async fn subscribing_leaves_the_accounts_only_webhook_alone() {
     let events = gateway.get("/v1/webhooks/events?status=failed&items=5").await.json();
     assert_eq!(events, json!({ "webhook_events": [], "meta": { "page": 1, "pages": 1 } }));
     // What can never be posted to, or would go out in the clear, is refused at once.
-    for url in ["https://10.0.0.1/hook", "https://[fd00::1]/hook", "http://crm.example/hook", "https://169.254.169.254/"] {
+    for url in
+        ["https://10.0.0.1/hook", "https://[fd00::1]/hook", "http://crm.example/hook", "https://169.254.169.254/"]
+    {
         assert_eq!(subscribe(&json!({ "url": url })).await.status, 400, "{url}");
     }
     // Addresses of this machine may be subscribed on this machine; nothing is ever posted to them.

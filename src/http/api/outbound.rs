@@ -87,7 +87,11 @@ pub(super) async fn resume(
 }
 
 /// Only a body that says it is JSON, which no form of a web page can send, and no page of another name.
-pub(super) async fn read_json<T: DeserializeOwned>(app: &App, request: Request, hint: &'static str) -> Result<T, Refusal> {
+pub(super) async fn read_json<T: DeserializeOwned>(
+    app: &App,
+    request: Request,
+    hint: &'static str,
+) -> Result<T, Refusal> {
     let (parts, body) = request.into_parts();
     if hooks::is_open(app, &parts)
         && let Some(caller) = parts.extensions.get::<front::Caller>()

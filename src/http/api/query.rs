@@ -73,7 +73,8 @@ impl Query {
 
 /// Whether a key stands behind `?`, however it is written there.
 pub(super) fn names(uri: &Uri, key: &str) -> bool {
-    Pairs::<Vec<(String, String)>>::try_from_uri(uri).is_ok_and(|Pairs(pairs)| pairs.iter().any(|(name, _)| name == key))
+    Pairs::<Vec<(String, String)>>::try_from_uri(uri)
+        .is_ok_and(|Pairs(pairs)| pairs.iter().any(|(name, _)| name == key))
 }
 
 fn quoted<'a>(words: impl Iterator<Item = &'a &'a str>) -> String {

@@ -4,9 +4,9 @@ use super::query::Query;
 use super::{App, Refusal, Who, view};
 use crate::http::limits;
 use crate::store::relays::RelayFilter;
-use axum::{Extension, Json};
 use axum::extract::{Request, State};
 use axum::http::Uri;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

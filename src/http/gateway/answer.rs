@@ -114,7 +114,8 @@ mod tests {
     fn a_masked_answer_keeps_its_status_and_holds_no_number() {
         let contact = json!({ "uuid": "c", "phoneNumber": "34600000001" });
         let payload = json!({ "destination": "34600000001", "reason": "no +34600000001" });
-        let told = json!({ "message": { "uuid": "m", "contact": contact, "messageStatusPayload": { "payload": payload } } });
+        let told =
+            json!({ "message": { "uuid": "m", "contact": contact, "messageStatusPayload": { "payload": payload } } });
         let shown = Answer::json(404, &told).masked();
         let text = String::from_utf8(shown.body).unwrap();
         assert!(!text.contains("000001") && text.contains("\"uuid\":\"m\""), "{text}");

@@ -64,8 +64,7 @@ fn late(asked: &Asked) -> Result<bool, Fault> {
 fn key_of(asked: &Asked) -> Result<Option<String>, Fault> {
     let Some(value) = asked.parts.headers.get(KEY_HEADER) else { return Ok(None) };
     let key = value.to_str().ok().map(str::trim).filter(|key| !key.is_empty() && key.len() <= MOST_KEY_CHARS);
-    key.map(|key| Some(key.to_owned()))
-        .ok_or(("Idempotency-Key", "must be 1 to 255 characters of ASCII"))
+    key.map(|key| Some(key.to_owned())).ok_or(("Idempotency-Key", "must be 1 to 255 characters of ASCII"))
 }
 
 /// The answer that the same message got the first time.

@@ -66,7 +66,8 @@ fn address(report: &mut Report, entry: &Entry) -> Option<String> {
         return None;
     }
     if !url.to_lowercase().starts_with("https:") && !names_this_machine(url) {
-        let hint = "write `https://`: what people write would go out in the clear; only this machine is posted to by http";
+        let hint =
+            "write `https://`: what people write would go out in the clear; only this machine is posted to by http";
         report.error("R205", &entry.value.span, "a target of `relay` must be an https address", hint);
         return None;
     }

@@ -141,7 +141,11 @@ async fn login(State(app): State<App>, asked: Asked, request: Request) -> Respon
             let ends_at_ms = app.wall_ms() + session::LASTS_MS;
             let (operates, stamp) = (bearer.may(Scope::Operate), bearer.stamp);
             let session = Session { operates, who: bearer.name, ends_at_ms };
-            ([(SET_COOKIE, set_cookie(&session.seal(&key(&app), &stamp), &parts))], to(&format!("/deliveries?lang={}", asked.words.lang))).into_response()
+            (
+                [(SET_COOKIE, set_cookie(&session.seal(&key(&app), &stamp), &parts))],
+                to(&format!("/deliveries?lang={}", asked.words.lang)),
+            )
+                .into_response()
         }
         Ok(_) => refused(&app, &asked, StatusCode::FORBIDDEN, words.wrong_token),
         Err(refusal) if refusal.status == StatusCode::TOO_MANY_REQUESTS => {

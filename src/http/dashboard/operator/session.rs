@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn a_form_belongs_to_one_session_and_its_token_is_no_session() {
-        let (one, other) = (session().seal(b"key", "stamp"), Session { ends_at_ms: 2000, ..session() }.seal(b"key", "stamp"));
+        let (one, other) =
+            (session().seal(b"key", "stamp"), Session { ends_at_ms: 2000, ..session() }.seal(b"key", "stamp"));
         let token = form_token(b"key", &one);
         assert!(fits(b"key", &one, &token) && !fits(b"key", &other, &token) && !fits(b"key", &one, ""));
     }
