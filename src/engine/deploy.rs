@@ -53,7 +53,9 @@ impl Loop {
         // templates that the platform stopped stay paused; what they held is judged again.
         tx.resume(&[Scope::Account]).await?;
         self.others = tx.waiting_channels(group::CHANNELS).await?.into_iter().collect();
-        tx.release_holds(&["channel_paused", "template_paused", "template_category", "template_changed"]).await?;
+        // Whom an earlier life meant to ask the account about is asked for again.
+        let reasons = ["channel_paused", "template_paused", "template_category", "template_changed", "contact_unknown"];
+        tx.release_holds(&reasons).await?;
         tx.commit().await?;
         Ok((deployed, schedule_ms, open))
     }

@@ -155,6 +155,8 @@ impl Loop {
         self.settle_unfinished().await?;
         let mut tx = self.writer.begin().await?;
         tx.adopt_firings(&self.node.id).await?;
+        // Look-ups died with who had them in memory.
+        tx.release_holds(&["contact_unknown"]).await?;
         tx.commit().await?;
         self.couriers.see_to(self.setup.store.waiting_targets().await?);
         // Its runs and deliveries wait for anybody.

@@ -90,7 +90,7 @@ impl Question {
         let reworded = reword(source);
         let mut mistakes = reworded.mistakes.clone();
         if reworded.stuck {
-            return Err(mistakes);
+            return Err(syntax::never_silent(mistakes, source));
         }
         match parse_apart(&reworded.corrected) {
             Ok(node) if mistakes.is_empty() => {
@@ -104,7 +104,7 @@ impl Question {
             })),
         }
         mistakes.sort_by_key(|mistake| mistake.offset);
-        Err(mistakes)
+        Err(syntax::never_silent(mistakes, source))
     }
 
     pub fn source(&self) -> &str {

@@ -62,6 +62,14 @@ pub(super) fn explain(source: &str, tokens: &[Token], at: usize) -> Mistake {
     })
 }
 
+/// A refusal says something: where no cause was found, that the whole cannot be read.
+pub(super) fn never_silent(mut mistakes: Vec<Mistake>, source: &str) -> Vec<Mistake> {
+    if mistakes.is_empty() {
+        mistakes.push(unreadable(0, source.len(), "this is no question", SHAPE));
+    }
+    mistakes
+}
+
 fn unclosed_text(tokens: &[Token]) -> Option<Mistake> {
     let token = tokens.iter().find(|token| token.kind == TokenKind::Text { closed: false })?;
     let quote = token.text.chars().find(|c| matches!(c, '"' | '\'')).unwrap_or('"');

@@ -219,3 +219,11 @@ fn unknown_helpers_roots_and_wrong_values_are_found_all_at_once() {
         text,
     );
 }
+
+#[test]
+fn a_question_that_cannot_be_read_is_never_refused_without_a_word() {
+    for source in [".not in", "not", ". in", "not in"] {
+        let mistakes = Question::parse(source).map(drop).unwrap_err();
+        assert!(!mistakes.is_empty(), "{source}");
+    }
+}
