@@ -34,7 +34,7 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let server = Server::of(global)?;
     let answer = server.post(&format!("/api/events/{}", args.event), &data).await?;
     let started: Vec<String> = started_runs(&answer);
-    if args.wait {
+    if args.wait && !started.is_empty() {
         return wait_for(global, &server, &started).await;
     }
     let mut out = std::io::stdout();
@@ -42,7 +42,8 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         true => writeln!(out, "{answer}")?,
         false => print_answer(&mut out, &answer)?,
     }
-    Ok(Exit::Fine)
+    // With nothing to wait for, the answer says why; who asked to wait wanted a run.
+    Ok(if args.wait { Exit::Problems } else { Exit::Fine })
 }
 
 fn read_data(global: &Global, args: &Args) -> anyhow::Result<Value> {
@@ -137,7 +138,7 @@ async fn wait_for(global: &Global, server: &Server, started: &[String]) -> anyho
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
-    Ok(if started.is_empty() { Exit::Problems } else { exit })
+    Ok(exit)
 }
 
 /// It ended, or its messages are handed over and it waits for a later time.
