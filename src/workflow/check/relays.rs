@@ -7,7 +7,7 @@ use super::sources::variable;
 use super::values::{choice, scalar};
 use crate::relay::{Signature, Target};
 use crate::workflow::yaml::{Entry, Kind, Node};
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 const TARGET: Shape = Shape {
     what: "a target of `relay`",
