@@ -240,11 +240,15 @@ impl Process {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The most memory it ever held, MiB.
+    /// The most memory it ever held of its own, MiB: without the pages of its own binary, which unoptimized and with
+    /// debug information is many times the released one.
     pub(crate) fn peak_memory_mib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+        let kib = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+        };
+        (kib("VmHWM:") - kib("RssFile:")) / 1024
     }
 }
 
