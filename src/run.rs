@@ -3,11 +3,17 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Our state of a run. `queued`, `running` and `paused` come with the steps that call out.
+/// Our state of a run (`semantics.md` §5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
+    /// Behind another run of the same identity (`again: queue`), or with a step that calls out and has not begun.
+    Queued,
+    /// A step of it calls out.
+    Running,
     Waiting,
+    /// By a person, until that person lets it go on.
+    Paused,
     NeedsAttention,
     Done,
     Stopped,
@@ -15,11 +21,23 @@ pub enum RunState {
 }
 
 impl RunState {
-    pub const ALL: [Self; 5] = [Self::Waiting, Self::NeedsAttention, Self::Done, Self::Stopped, Self::Skipped];
+    pub const ALL: [Self; 8] = [
+        Self::Queued,
+        Self::Running,
+        Self::Waiting,
+        Self::Paused,
+        Self::NeedsAttention,
+        Self::Done,
+        Self::Stopped,
+        Self::Skipped,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
             Self::Waiting => "waiting",
+            Self::Paused => "paused",
             Self::NeedsAttention => "needs_attention",
             Self::Done => "done",
             Self::Stopped => "stopped",
@@ -62,6 +80,15 @@ pub struct Run {
     pub fence: i64,
     pub started_at_ms: i64,
     pub ended_at_ms: Option<i64>,
+    /// Name of the channel on which it waits for an answer.
+    pub asks: Option<String>,
+    /// Hash of what it is about, where runs about the same go one after the other.
+    pub turn: Option<String>,
+    /// When the first of its messages was handed over. Unix milliseconds.
+    pub reached_at_ms: Option<i64>,
+    /// The run that a person had done again as this one, and how many times that was.
+    pub redrive_of: Option<String>,
+    pub redrive: u32,
 }
 
 /// The part of a run that only the interpreter understands; one JSON text in the store.
@@ -96,6 +123,12 @@ pub struct Progress {
 pub enum WaitingFor {
     Timer,
     Delivery,
+    /// An answer of the person, until `wake_at_ms`.
+    Reply,
+    /// The result of a step that calls out.
+    Call,
+    /// The end of the run before it (`again: queue`).
+    Turn,
 }
 
 /// One line of the story of a run.

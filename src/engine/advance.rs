@@ -156,6 +156,10 @@ impl Moving<'_> {
             Action::SendMessage(message) => self.send(step, message),
             Action::Wait(wait) => self.wait(wait),
             Action::Branch { cases, otherwise } => self.branch(cases, otherwise),
+            // The checks refuse them until they are built.
+            Action::WaitForReply(_) => Flow::End(RunState::NeedsAttention, "not built".into()),
+            Action::HttpRequest(_) => Flow::End(RunState::NeedsAttention, "not built".into()),
+            Action::UpdateContact(_) => Flow::End(RunState::NeedsAttention, "not built".into()),
             Action::Set(values) => match self.assign(values) {
                 Ok(()) => Flow::Next,
                 Err(reason) => Flow::End(RunState::NeedsAttention, reason),

@@ -86,14 +86,10 @@ struct TemplateUse<'a> {
 impl<'a> Uses<'a> {
     fn collect(&mut self, steps: &'a [Step], workflow: &'a str, purpose: Purpose) {
         for step in steps {
-            match &step.action {
-                Action::SendMessage(message) => self.note(message, workflow, purpose),
-                Action::Branch { cases, otherwise } => {
-                    cases.iter().for_each(|case| self.collect(&case.steps, workflow, purpose));
-                    self.collect(otherwise, workflow, purpose);
-                }
-                Action::Wait(_) | Action::Set(_) | Action::Stop(_) => {}
+            if let Action::SendMessage(message) = &step.action {
+                self.note(message, workflow, purpose);
             }
+            step.inner().into_iter().for_each(|steps| self.collect(steps, workflow, purpose));
         }
     }
 

@@ -419,6 +419,11 @@ fn new_run(candidate: &Candidate, contact: &Contact, arrival: &Arrival, unit: &U
         fence: 0,
         started_at_ms: unit.now_ms,
         ended_at_ms: None,
+        asks: None,
+        turn: None,
+        reached_at_ms: None,
+        redrive_of: None,
+        redrive: 0,
     }
 }
 

@@ -144,7 +144,7 @@ fn firing(
     clock: &Clock,
     skipped: Option<&str>,
 ) -> FiringRow {
-    let audience = definition.workflow.audience.clone();
+    let audience = definition.workflow.audience.as_ref().map(ToString::to_string);
     let state = match (skipped, &audience) {
         (Some(_), _) => "skipped",
         (None, Some(_)) => "running",

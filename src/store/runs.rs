@@ -27,7 +27,7 @@ pub struct IdentityRow {
 macro_rules! run_columns {
     () => {
         "u.id, u.workflow, u.definition, u.contact, u.event, u.firing, u.state, u.reason, u.progress, u.wake_at_ms,
-         u.seed, u.fence, u.started_at_ms, u.ended_at_ms"
+         u.seed, u.fence, u.started_at_ms, u.ended_at_ms, u.asks, u.turn, u.reached_at_ms, u.redrive_of, u.redrive"
     };
 }
 
@@ -46,17 +46,20 @@ static BY_IDS: Statement = Statement::new(concat!(
 
 static INSERT: Statement = Statement::new(
     "insert into run (id, workflow, definition, contact, event, firing, state, reason, progress, wake_at_ms, seed, fence,
-        started_at_ms, ended_at_ms)
+        started_at_ms, ended_at_ms, asks, turn, reached_at_ms, redrive_of, redrive)
      select id, workflow, definition, contact, event, firing, state, reason, progress, wake_at_ms, seed, fence,
-        started_at_ms, ended_at_ms
+        started_at_ms, ended_at_ms, asks, turn, reached_at_ms, redrive_of, redrive
      from {rows: id text, workflow text, definition text, contact text, event text, firing text, state text, reason text,
-        progress text, wake_at_ms bigint, seed bigint, fence bigint, started_at_ms bigint, ended_at_ms bigint} r",
+        progress text, wake_at_ms bigint, seed bigint, fence bigint, started_at_ms bigint, ended_at_ms bigint, asks text,
+        turn text, reached_at_ms bigint, redrive_of text, redrive bigint} r",
 );
 
 static UPDATE: Statement = Statement::new(
     "update run set state = r.state, reason = r.reason, progress = r.progress, wake_at_ms = r.wake_at_ms,
-        fence = r.fence + 1, ended_at_ms = r.ended_at_ms
-     from {rows: id text, fence bigint, state text, reason text, progress text, wake_at_ms bigint, ended_at_ms bigint} r
+        fence = r.fence + 1, ended_at_ms = r.ended_at_ms, asks = r.asks,
+        reached_at_ms = coalesce(run.reached_at_ms, r.reached_at_ms)
+     from {rows: id text, fence bigint, state text, reason text, progress text, wake_at_ms bigint, ended_at_ms bigint,
+        asks text, reached_at_ms bigint} r
      where run.id = r.id and run.fence = r.fence and run.ended_at_ms is null",
 );
 
@@ -151,6 +154,11 @@ impl Tx<'_> {
                 run.fence.into(),
                 run.started_at_ms.into(),
                 run.ended_at_ms.into(),
+                run.asks.as_deref().into(),
+                run.turn.as_deref().into(),
+                run.reached_at_ms.into(),
+                run.redrive_of.as_deref().into(),
+                run.redrive.into(),
             ]);
         }
         self.write(&INSERT, rows).await.map(drop)
@@ -168,6 +176,8 @@ impl Tx<'_> {
                 Cell::Text(&serde_json::to_string(&run.progress)?),
                 run.wake_at_ms.into(),
                 run.ended_at_ms.into(),
+                run.asks.as_deref().into(),
+                run.reached_at_ms.into(),
             ]);
         }
         let written = self.write(&UPDATE, rows).await?;
@@ -279,8 +289,13 @@ fn read_run(row: &AnyRow) -> anyhow::Result<RunRow> {
         fence: row.try_get(11)?,
         started_at_ms: row.try_get(12)?,
         ended_at_ms: row.try_get(13)?,
+        asks: row.try_get(14)?,
+        turn: row.try_get(15)?,
+        reached_at_ms: row.try_get(16)?,
+        redrive_of: row.try_get(17)?,
+        redrive: u32::try_from(row.try_get::<i64, _>(18)?)?,
     };
-    Ok(RunRow { run, event_data: row.try_get(14)? })
+    Ok(RunRow { run, event_data: row.try_get(19)? })
 }
 
 fn read_state(word: String) -> anyhow::Result<RunState> {

@@ -10,11 +10,15 @@ mod yaml;
 pub use check::{check, load, load_definition};
 
 use crate::condition::Condition;
+use crate::config::Pace;
 use crate::delivery::{OutsideWindow, Purpose};
 use crate::expr::{Question, Text};
 use crate::message::{Bot, Category, MediaKind, TemplateKind};
 use crate::trigger::Trigger;
+use crate::trigger::message::Pattern;
+use jiff::civil::Time;
 use jiff::tz::TimeZone;
+use std::fmt;
 
 /// One workflow, from one file; the file's name is its id.
 #[derive(Debug, Clone)]
@@ -27,14 +31,43 @@ pub struct Workflow {
     pub purpose: Purpose,
     /// What starts it: any of them.
     pub triggers: Vec<Trigger>,
-    /// CSV file, relative to `workflows/`: one run per row, with schedule triggers only.
-    pub audience: Option<String>,
+    /// Whom a schedule goes through: one run per person; with schedule triggers only.
+    pub audience: Option<Audience>,
     pub contact: ContactMap,
     pub condition: Condition,
     /// In the order of the file: a later one sees the earlier ones.
     pub vars: Vec<(String, Value)>,
+    /// What ends a live run at any moment.
+    pub stop_when: Vec<StopWhen>,
     pub settings: Settings,
     pub steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Audience {
+    /// CSV file, relative to `workflows/`.
+    File(String),
+    /// Everybody in the account with one of these tags.
+    Tag(Vec<String>),
+}
+
+/// As it is kept with a firing: the path of the file, or `tag:` and the tags.
+impl fmt::Display for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.write_str(path),
+            Self::Tag(tags) => write!(f, "tag:{}", tags.join(",")),
+        }
+    }
+}
+
+/// One entry of `stop_when`. Without `same` it is about the run's contact.
+#[derive(Debug, Clone)]
+pub struct StopWhen {
+    /// `webhook`, `message`, `message_status` or `contact`.
+    pub trigger: Trigger,
+    /// Dotted paths, without root, whose values must be equal as text: of the arriving event, and of the run's event.
+    pub same: Vec<(String, String)>,
 }
 
 /// A value of `vars` or `set`: a text to fill, or a number as written.
@@ -70,6 +103,26 @@ pub struct Settings {
     pub retry: u32,
     /// A message not sent this long after its step was reached is skipped.
     pub expires: Duration,
+    /// Runs that reach one contact in a moving period: every one of them must hold.
+    pub limit: Vec<Limit>,
+    /// Top sending speed of the workflow; the lowest of all paces rules.
+    pub pace: Option<Pace>,
+    /// Messages are held until its end, in the recipient's zone.
+    pub quiet_hours: Option<QuietHours>,
+}
+
+/// `N per contact per DURATION`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    pub count: u32,
+    pub per: Duration,
+}
+
+/// Start included, end excluded; may cross midnight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuietHours {
+    pub from: Time,
+    pub to: Time,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -78,6 +131,8 @@ pub enum Again {
     Never,
     Restart,
     Skip,
+    /// It starts after the live one, in order of arrival.
+    Queue,
 }
 
 /// A duration as authors write it: `1d` is a calendar day in the workflow's zone, `24h` is 24 elapsed hours.
@@ -107,10 +162,13 @@ pub struct Step {
 pub enum Action {
     SendMessage(Box<SendMessage>),
     Wait(Wait),
+    WaitForReply(Box<WaitForReply>),
     Branch {
         cases: Vec<Case>,
         otherwise: Vec<Step>,
     },
+    HttpRequest(Box<HttpRequest>),
+    UpdateContact(Box<UpdateContact>),
     Set(Vec<(String, Value)>),
     /// Ends the run, *stopped*, with this reason.
     Stop(Text),
@@ -120,6 +178,76 @@ pub enum Action {
 pub struct Case {
     pub condition: Condition,
     pub steps: Vec<Step>,
+}
+
+/// A question to the person. Addresses inside: `3.replies.0.do.1`, `3.otherwise.0`, `3.no_reply.0`.
+#[derive(Debug, Clone)]
+pub struct WaitForReply {
+    /// How long (`for`).
+    pub lasts: Duration,
+    /// First match wins.
+    pub replies: Vec<Reply>,
+    /// A message that none of them matches; `None` = keep waiting.
+    pub otherwise: Option<Vec<Step>>,
+    /// Time is up.
+    pub no_reply: Vec<Step>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub pattern: Pattern,
+    pub steps: Vec<Step>,
+}
+
+/// `http_request`: a call to a host of `allow_hosts`.
+#[derive(Debug, Clone)]
+pub struct HttpRequest {
+    pub url: Text,
+    /// `GET`, `POST` …; by default `POST` with a body, else `GET`.
+    pub method: String,
+    pub headers: Vec<(String, Text)>,
+    pub query: Vec<(String, Text)>,
+    pub body: HttpBody,
+    /// At most 15 s.
+    pub timeout_ms: i64,
+    /// Status codes that are no failure; empty = any 2xx.
+    pub expect: Vec<u16>,
+}
+
+#[derive(Debug, Clone)]
+pub enum HttpBody {
+    None,
+    Json(JsonText),
+    Form(Vec<(String, Text)>),
+    Raw(Text),
+}
+
+/// A tree of JSON whose texts are filled.
+#[derive(Debug, Clone)]
+pub enum JsonText {
+    Text(Text),
+    /// A number, yes/no or null, as written.
+    Literal(serde_json::Value),
+    List(Vec<JsonText>),
+    Map(Vec<(String, JsonText)>),
+}
+
+/// `update_contact`: what changes of the person in the account.
+#[derive(Debug, Clone, Default)]
+pub struct UpdateContact {
+    pub name: Option<Text>,
+    pub add_tags: Vec<String>,
+    pub remove_tags: Vec<String>,
+    /// Custom fields of the account, by name.
+    pub fields: Vec<(String, Text)>,
+    /// For colleagues, in the conversation.
+    pub note: Option<Text>,
+    /// E-mail of a collaborator; `nobody` takes the assignment away.
+    pub assign_to: Option<Text>,
+    pub team: Option<Text>,
+    pub bot: Option<Bot>,
+    /// Done last.
+    pub close_conversation: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -216,14 +344,30 @@ impl Workflow {
     }
 }
 
-/// `2.cases.0.do` and `2.otherwise` belong to the step `2`.
+/// `2.cases.0.do`, `2.replies.0.do`, `2.otherwise` and `2.no_reply` belong to the step `2`.
 fn enclosing_step(list: &str) -> Option<&str> {
-    let list = list.strip_suffix(".otherwise").or_else(|| {
-        let case = list.strip_suffix(".do")?;
-        let (cases, _) = case.rsplit_once('.')?;
-        cases.strip_suffix(".cases")
-    })?;
-    Some(list)
+    let alone = list.strip_suffix(".otherwise").or_else(|| list.strip_suffix(".no_reply"));
+    alone.or_else(|| {
+        let (cases, _) = list.strip_suffix(".do")?.rsplit_once('.')?;
+        cases.strip_suffix(".cases").or_else(|| cases.strip_suffix(".replies"))
+    })
+}
+
+impl Step {
+    /// The lists of steps inside it.
+    pub fn inner(&self) -> Vec<&[Step]> {
+        match &self.action {
+            Action::Branch { cases, otherwise } => {
+                cases.iter().map(|case| case.steps.as_slice()).chain([otherwise.as_slice()]).collect()
+            }
+            Action::WaitForReply(question) => {
+                let replies = question.replies.iter().map(|reply| reply.steps.as_slice());
+                let otherwise = question.otherwise.as_deref().unwrap_or_default();
+                replies.chain([otherwise, question.no_reply.as_slice()]).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
 }
 
 fn find_step<'a>(steps: &'a [Step], path: &str) -> Option<&'a Step> {
@@ -232,11 +376,6 @@ fn find_step<'a>(steps: &'a [Step], path: &str) -> Option<&'a Step> {
             return Some(step);
         }
         let inside = path.strip_prefix(step.path.as_str()).is_some_and(|rest| rest.starts_with('.'));
-        match &step.action {
-            Action::Branch { cases, otherwise } if inside => {
-                cases.iter().find_map(|case| find_step(&case.steps, path)).or_else(|| find_step(otherwise, path))
-            }
-            _ => None,
-        }
+        step.inner().into_iter().filter(|_| inside).find_map(|list| find_step(list, path))
     })
 }

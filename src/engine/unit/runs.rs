@@ -92,9 +92,12 @@ impl Unit<'_> {
             known.row.run = run;
         }
         for effect in effects {
-            let Effect::Deliver { step, expires_at_ms, retry_limit, planned } = effect;
             let run = run_id.clone();
-            self.planned.push(PlannedDelivery { run, step, expires_at_ms, retry_limit, planned: *planned });
+            match effect {
+                Effect::Deliver { step, expires_at_ms, retry_limit, planned } => {
+                    self.planned.push(PlannedDelivery { run, step, expires_at_ms, retry_limit, planned: *planned });
+                }
+            }
         }
     }
 

@@ -91,6 +91,11 @@ fn run(id: &str, contact: &str) -> Run {
         fence: 0,
         started_at_ms: NOON,
         ended_at_ms: None,
+        asks: None,
+        turn: None,
+        reached_at_ms: None,
+        redrive_of: None,
+        redrive: 0,
     }
 }
 

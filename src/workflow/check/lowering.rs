@@ -12,7 +12,7 @@ use super::values::{boolean, choice, plain_text, scalar};
 use crate::condition::Condition;
 use crate::delivery::Purpose;
 use crate::workflow::yaml::{Entry, Kind, Node};
-use crate::workflow::{Again, Settings, Workflow};
+use crate::workflow::{Again, Audience, Settings, Workflow};
 use std::collections::{BTreeMap, HashMap};
 
 const WORKFLOW: Shape = Shape {
@@ -120,10 +120,11 @@ impl<'a> Lowering<'a> {
             enabled,
             purpose: purpose.unwrap_or(Purpose::Service),
             triggers,
-            audience,
+            audience: audience.map(Audience::File),
             contact,
             condition,
             vars,
+            stop_when: Vec::new(),
             settings: self.settings.clone(),
             steps,
         })

@@ -7,7 +7,7 @@ use super::fields::{Fields, Shape, later_value};
 use super::report::Report;
 use super::values::{check_name, duration, integer, plain_text, scalar};
 use super::{relays, sources, tokens, vars};
-use crate::config::{CallbellSettings, ConsentRule, ProjectSettings};
+use crate::config::{CallbellSettings, ConsentRule, OptOut, ProjectSettings};
 use crate::contact::{Phone, PhoneError};
 use crate::workflow::yaml::{Entry, Kind, Node};
 use crate::workflow::{Again, Duration, Settings};
@@ -114,6 +114,9 @@ pub(super) fn usual() -> ProjectSettings {
             again: Again::Never,
             retry: 5,
             expires: Duration { days: 0, ms: 86_400_000 },
+            limit: Vec::new(),
+            pace: None,
+            quiet_hours: None,
         },
         channels: vec![main_line()],
         consent: ConsentRule::Nothing,
@@ -123,6 +126,8 @@ pub(super) fn usual() -> ProjectSettings {
         tokens: BTreeMap::new(),
         vars: serde_json::Map::new(),
         relay: Vec::new(),
+        allow_hosts: Vec::new(),
+        opt_out: OptOut::default(),
     }
 }
 

@@ -1,0 +1,71 @@
+-- Runs that live for weeks: questions, turns, stops, steps that call out, limits, the consent ledger, repair.
+
+-- Name of the channel on which it waits for an answer.
+alter table run add column asks text;
+create index run_asking on run (contact, asks) where asks is not null;
+-- Hash of what it is about, where runs about the same go one after the other (`again: queue`).
+alter table run add column turn text;
+create index run_turn on run (workflow, turn, id) where turn is not null and ended_at_ms is null;
+create index run_live on run (contact, workflow) where ended_at_ms is null;
+-- When the first of its messages was handed over: what `limit` counts.
+alter table run add column reached_at_ms bigint;
+create index run_reached on run (contact, workflow, reached_at_ms) where reached_at_ms is not null;
+create index run_attention on run (workflow, id) where state = 'needs_attention';
+-- The run that a person had done again, and how many times that was.
+alter table run add column redrive_of text;
+alter table run add column redrive bigint not null default 0;
+drop index run_once;
+create unique index run_once on run (event, workflow, contact, redrive);
+
+-- What an event must say to stop a live run (`stop_when` with `same`): hash of the entry's values in the run's event.
+create table subject (
+    run text not null,
+    workflow text not null,
+    entry bigint not null,
+    hash text not null,
+    primary key (run, entry)
+);
+create index subject_hash on subject (workflow, entry, hash);
+
+-- A step that calls out, `http_request` or `update_contact`. Committed before the first byte is written.
+create table call (
+    run text not null,
+    step text not null,
+    id text not null,
+    kind text not null,
+    state text not null,
+    input text not null,
+    attempts bigint not null,
+    due_at_ms bigint not null,
+    node text,
+    result text,
+    planned_at_ms bigint not null,
+    ended_at_ms bigint,
+    primary key (run, step)
+);
+create index call_open on call (due_at_ms, id) where state in ('queued', 'started');
+
+-- Who allowed messages, who wanted no more, when, said by whom, with what proof. Append-only; `person` is a keyed hash
+-- of the number, so that a withdrawal outlives the contact.
+create table consent (
+    id text primary key,
+    at_ms bigint not null,
+    contact text not null,
+    person text,
+    act text not null,
+    scope text not null,
+    source text not null,
+    proof text not null
+);
+create index consent_contact on consent (contact, id);
+create index consent_person on consent (person, id) where person is not null;
+
+-- The message that a person had sent again as a new one.
+alter table delivery add column redrive_of text;
+create unique index delivery_redrive on delivery (redrive_of) where redrive_of is not null;
+-- When it was first handed over: what is counted per person and day.
+alter table delivery add column handed_at_ms bigint;
+create index delivery_handed on delivery (contact, handed_at_ms) where handed_at_ms is not null;
+-- A run has one message per step, and those that were sent again for it.
+drop index delivery_step;
+create unique index delivery_step on delivery (run, step) where run <> '' and redrive_of is null;
