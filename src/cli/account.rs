@@ -57,20 +57,11 @@ pub(super) fn read_environment() -> anyhow::Result<Environment> {
 
 /// What the account answered; exit 4 when it refused, 3 when it did not answer.
 pub(super) fn told<T>(answer: anyhow::Result<T>) -> anyhow::Result<T> {
-    answer.map_err(|error| match error.chain().find_map(|cause| cause.downcast_ref::<Refused>()) {
-        Some(refused) => Failure::error(Exit::Refused, format!("{error:#}"), hint_for(refused.status)),
+    answer.map_err(|error| match Refused::of(&error) {
+        Some(refused) => Failure::error(Exit::Refused, format!("{error:#}"), refused.hint()),
         None => {
             let hint = "check the network and CALLBELL_BASE_URL, then try again";
             Failure::error(Exit::NoConnection, format!("the account does not answer: {error:#}"), hint)
         }
     })
-}
-
-pub(super) fn hint_for(status: u16) -> &'static str {
-    match status {
-        401 | 403 => "CALLBELL_TOKEN is wrong or was revoked: copy it again from the account, without changes",
-        429 => "the account is asked too often: try again in a minute",
-        500.. => "the fault is the account's: try again later",
-        _ => "",
-    }
 }

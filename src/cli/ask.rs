@@ -84,10 +84,24 @@ impl Server {
         let said = match &body["error"] {
             Value::String(said) => said.clone(),
             Value::Null => "no reason given".to_owned(),
-            // The vendor's envelope: a list of words per faulty field.
-            faults => faults.to_string(),
+            faults => faults_in_words(faults),
         };
         let hint = body["hint"].as_str().unwrap_or_default();
         Err(Failure::error(Exit::Refused, format!("the server refused ({}): {said}", status.as_u16()), hint))
+    }
+}
+
+/// The vendor's envelope, a list of words per faulty field, as a sentence.
+fn faults_in_words(faults: &Value) -> String {
+    let words = |said: &Value| match said {
+        Value::Array(all) => all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+        Value::String(said) => said.clone(),
+        other => other.to_string(),
+    };
+    match faults.as_object() {
+        Some(fields) => {
+            fields.iter().map(|(name, said)| format!("`{name}` {}", words(said))).collect::<Vec<_>>().join("; ")
+        }
+        None => words(faults),
     }
 }

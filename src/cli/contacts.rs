@@ -8,6 +8,7 @@ use super::exit::Failure;
 use super::{Exit, Global, project};
 use crate::engine::audience::Audience;
 use crate::engine::import::ImportRow;
+use crate::expr::nearest;
 use crate::workflow;
 use anyhow::Context as _;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -103,7 +104,8 @@ async fn import(global: &Global, server: &Server, file: &Path) -> anyhow::Result
         return Err(Failure::error(Exit::Usage, "the file has no column `phone`, `uuid` or `bsuid`", hint));
     }
     if !ignored.is_empty() && !global.quiet {
-        eprintln!("columns that are left out: {}", ignored.join(", "));
+        let named: Vec<String> = ignored.iter().map(|name| with_suggestion(name)).collect();
+        eprintln!("columns that are left out: {}", named.join(", "));
     }
     let source = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let (mut seen, mut tally) = (HashSet::new(), Tally::default());
@@ -130,6 +132,14 @@ async fn import(global: &Global, server: &Server, file: &Path) -> anyhow::Result
         hand_over(server, &source, good, &mut tally).await?;
     }
     tell(global, &tally)
+}
+
+/// `emial (did you mean email?)`.
+fn with_suggestion(column: &str) -> String {
+    match nearest(column, COLUMNS) {
+        Some(meant) => format!("{column} (did you mean {meant}?)"),
+        None => column.to_owned(),
+    }
 }
 
 fn phone_region(global: &Global) -> anyhow::Result<Option<String>> {

@@ -57,13 +57,24 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         body["channel_uuid"] = channel_uuid(name, project.as_ref(), &server).await?.into();
     }
     let key = args.idempotency_key.clone().unwrap_or_else(|| ulid::Ulid::new().to_string());
-    let answer = server.post_once("/v1/messages/send", &body, &key).await?;
+    let answer = server.post_once("/v1/messages/send", &body, &key).await.map_err(in_our_words)?;
     let uuid = answer["message"]["uuid"].as_str().context("the server named no message")?.to_owned();
     if args.wait {
         return wait_for(global, &server, &uuid).await;
     }
     print(global, &uuid, answer["message"]["status"].as_str().unwrap_or("enqueued"))?;
     Ok(Exit::Fine)
+}
+
+/// The gateway speaks to clients of the API; here the way out is an option.
+fn in_our_words(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<Failure>() {
+        Some(failure) if failure.message.contains("`window` ") => {
+            let message = "not sent: the person wrote more than 24 hours ago, or never";
+            Failure::error(Exit::Refused, message, "send an approved template: `--template <name> --opted-in`")
+        }
+        _ => error,
+    }
 }
 
 fn usage(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {

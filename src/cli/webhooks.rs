@@ -325,8 +325,11 @@ async fn record(
     let wanted = utf8_percent_encode(event, NON_ALPHANUMERIC);
     let mut found = Value::Null;
     for key in ["id", "name"] {
-        let answer = server.get(&format!("/api/events?{key}={wanted}&limit=1{open}")).await?;
-        found = answer["events"][0].clone();
+        let answer = server.get(&format!("/api/events?{key}={wanted}&limit=50{open}")).await?;
+        let events = answer["events"].as_array().map(Vec::as_slice).unwrap_or_default();
+        // Workflows see what customers write, never our own messages.
+        let received = events.iter().find(|event| event["data"]["direction"].is_null());
+        found = received.cloned().unwrap_or_default();
         if !found.is_null() {
             break;
         }

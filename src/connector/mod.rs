@@ -159,6 +159,24 @@ impl std::fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
+impl Refused {
+    /// The way out, where the status tells one; else empty.
+    pub fn hint(&self) -> &'static str {
+        match self.status {
+            401 | 403 => "CALLBELL_TOKEN is wrong or was revoked: copy it again from the account, without changes",
+            404 => "there is nothing at this address: CALLBELL_BASE_URL ends with `/v1`",
+            429 => "the account is asked too often: try again in a minute",
+            500.. => "the fault is the account's: try again later",
+            _ => "",
+        }
+    }
+
+    /// The refusal in an error's chain of causes.
+    pub fn of(error: &anyhow::Error) -> Option<&Self> {
+        error.chain().find_map(|cause| cause.downcast_ref())
+    }
+}
+
 impl Reply {
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)

@@ -23,6 +23,8 @@ use tokio::task::JoinHandle;
 
 /// Pause after the store did not answer.
 const STORE_AGAIN_MS: i64 = 2_000;
+/// Posts of one event that may fail before somebody is told.
+const ALERT_AFTER: u32 = 5;
 /// Copies made by one redrive.
 const MOST_REDRIVEN: usize = 500;
 
@@ -120,7 +122,11 @@ impl Courier {
             return self.note(relay.dead("expired", now_ms)).await;
         }
         let noted = match self.way().await? {
-            Way::Gone => return self.write(Change::GiveUpRelays(self.target.clone())).await.map(|()| None),
+            Way::Gone => {
+                let clear = vec![format!("relay:{}", self.target)];
+                self.write(Change::Alert { raise: Vec::new(), clear }).await?;
+                return self.write(Change::GiveUpRelays(self.target.clone())).await.map(|()| None);
+            }
             Way::Closed(why) => relay.after(None, Err(why), None, now_ms),
             Way::Open(to) => {
                 let posted = self.poster.post(&relay, &to, now_ms).await;
@@ -137,7 +143,23 @@ impl Courier {
                 "a target of the relay did not take an event: it is given up, `POST /api/relay/redrive` repeats it"
             );
         }
+        self.tell(&relay).await?;
         self.write(Change::Relayed(Box::new(relay))).await.map(|()| None)
+    }
+
+    /// A target that takes nothing is told of while it lasts.
+    async fn tell(&self, relay: &Relay) -> anyhow::Result<()> {
+        let name = format!("relay:{}", self.target);
+        if relay.state == RelayState::Delivered && relay.attempts > ALERT_AFTER {
+            return self.write(Change::Alert { raise: Vec::new(), clear: vec![name] }).await;
+        }
+        if relay.state != RelayState::Queued || relay.attempts != ALERT_AFTER {
+            return Ok(());
+        }
+        let why = relay.error.as_deref().unwrap_or("no reason given");
+        let what = format!("the relay's target {} takes nothing, and is tried again and again: {why}", self.target);
+        tracing::warn!(target = self.target, why, "a target of the relay takes nothing: it is tried again and again");
+        self.write(Change::Alert { raise: vec![(name, what)], clear: Vec::new() }).await
     }
 
     async fn write(&self, change: Change) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use super::change::{Change, Changed};
 use super::deployed::Deployed;
 use super::unit::Unit;
 use super::{Busy, Engine, Item, QUEUE_BYTES};
-use crate::config::{ChannelKind, ProjectSettings};
+use crate::config::{ChannelKind, LockedTemplate, ProjectSettings};
 use crate::connector::request::{Recipient, Refusal, SendRequest};
 use crate::connector::wire;
 use crate::contact::{Consent, Contact, Phone};
@@ -221,6 +221,9 @@ pub(super) fn apply(submission: &Numbered, unit: &mut Unit<'_>) -> anyhow::Resul
         return Ok(Submitted::Refused(refusal));
     }
     let locked = request.template_uuid.as_ref().and_then(|uuid| unit.deployed.template(uuid));
+    if let Some(refusal) = locked.filter(|_| !submission.asked.late).and_then(|locked| wrong_values(request, locked)) {
+        return Ok(Submitted::Refused(refusal));
+    }
     let channel = channel_of(request, &unit.deployed.settings);
     let message = wire::message_of(request, locked);
     let known = unit.contact_by(&submission.keys()).cloned();
@@ -235,6 +238,14 @@ pub(super) fn apply(submission: &Numbered, unit: &mut Unit<'_>) -> anyhow::Resul
     let hash = submission.asked.hash.clone();
     unit.desk.earlier.insert(key, Earlier { event: submission.id.clone(), hash });
     Ok(Submitted::Taken { answer })
+}
+
+/// Values that are too few or too many: the platform would fail the message later, code 132000.
+fn wrong_values(request: &SendRequest, locked: &LockedTemplate) -> Option<Refusal> {
+    let given = wire::message_of(request, Some(locked)).template.map_or(0, |template| template.values.len());
+    let wrong = format!("must be of the number that the template has: {}, not {given}", locked.placeholders);
+    (given != locked.placeholders)
+        .then(|| Refusal { status: 422, body: json!({ "error": { "template_values": [wrong] } }) })
 }
 
 /// What it refers to and the account does not have, all of it at once. What the account was never asked for may be there.

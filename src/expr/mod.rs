@@ -17,6 +17,7 @@ mod value;
 pub use fold::fold;
 pub use path::{field, plain_name};
 pub use question::{Comparison, Kind, Question, Undecidable};
+pub(crate) use suggest::nearest;
 pub use text::{Hole, Text};
 
 #[cfg(test)]

@@ -213,7 +213,7 @@ async fn one_message_is_sent_by_hand_and_its_status_awaited() {
     let site = site();
     let _running = (site.sandbox().await, site.serve().await);
     let closed = site.run(&["send", ANA, "--text", "Hi"]).await;
-    assert!(closed.code == 4 && closed.stderr.contains("template"), "{closed:?}");
+    assert!(closed.code == 4 && closed.stderr.contains("--template <name>"), "{closed:?}");
     site.customer_writes(ANA, "hello").await;
     let sent = site.run(&["send", "600000001", "--text", "Hi", "--channel", "shop", "--wait", "--json"]).await;
     assert_eq!(sent.code, 0, "{sent:?}");

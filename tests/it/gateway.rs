@@ -224,10 +224,15 @@ async fn the_callers_word_is_the_proof_of_consent(database: Database) {
     assert!(proof.starts_with("gateway "), "{proof}");
     let unknown = gateway.send(&template(ANA, "ffffffffffffffffffffffffffffffff", "118")).await;
     assert_eq!(unknown.told(), (422, json!({ "error": { "template_uuid": ["not found"] } })));
-    // Values that do not fit are taken, and fail as at the vendor's.
+    // Values that do not fit are refused at once, or taken and failed as at the vendor's.
     let mut body = template(ANA, &uuid, "");
     body["template_values"] = json!(["a", "b"]);
-    let sent = gateway.send(&body).await.uuid();
+    let refused = gateway.send(&body).await;
+    assert_eq!(
+        refused.told(),
+        (422, json!({ "error": { "template_values": ["must be of the number that the template has: 1, not 2"] } }))
+    );
+    let sent = gateway.ask(Method::POST, "/v1/messages/send?window=late", Some(&body)).await.uuid();
     gateway.world.settle().await;
     assert_eq!(gateway.status(&sent).await["messageStatusPayload"]["payload"]["code"], 132_000);
 }

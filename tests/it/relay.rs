@@ -98,6 +98,8 @@ async fn a_target_that_is_away_delays_no_other_and_catches_up_in_order(database:
     assert_eq!(uuids(&tool), all, "the other one has everything already");
     assert_eq!(crm.posts().len(), 1, "the oldest is first, and the others wait behind it");
     world.advance(hours(2)).await;
+    let alerts = world.store(|store| async move { store.alerts().await }).await;
+    assert!(alerts.iter().any(|alert| alert.name == format!("relay:{}", crm.url)), "{alerts:?}");
     let tries = crm.posts().len();
     assert!((25..=60).contains(&tries), "{tries}: at most five minutes apart");
     assert!(crm.posts().iter().all(|post| post.body == crm.posts()[0].body));
@@ -105,6 +107,7 @@ async fn a_target_that_is_away_delays_no_other_and_catches_up_in_order(database:
     crm.refuse(None, None);
     world.advance(minutes(5)).await;
     assert_eq!(uuids(&crm), all);
+    assert!(world.store(|store| async move { store.alerts().await }).await.is_empty(), "it is over");
     let posts = crm.posts();
     let (first, last) = (&posts[0], &posts[tries]);
     assert_eq!(first.body, last.body);

@@ -1,9 +1,9 @@
 //! The checks of `doctor`, one function each.
 
-use super::super::account::{Account, hint_for, read_environment};
+use super::super::account::{Account, read_environment};
 use super::super::ask::Server;
 use super::super::webhooks::{beginning, client, shown_time};
-use super::super::{Global, check, project, serve};
+use super::super::{Global, check, environment, project, serve};
 use super::Line;
 use crate::clock::Clock;
 use crate::config::{Environment, LockedTemplate};
@@ -13,6 +13,7 @@ use crate::engine::drift::differences;
 use crate::store::inspect;
 use crate::workflow;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// A difference of clocks that breaks signatures sooner or later.
 const SKEW_MS: i64 = 60_000;
@@ -28,6 +29,7 @@ pub(super) async fn all(global: &Global) -> Vec<Line> {
         }
     };
     lines.push(secrets(&environment));
+    lines.extend(unset_variables(global));
     lines.push(database(global, &environment).await);
     match Account::of(global) {
         Ok(account) => lines.extend(account_lines(&account).await),
@@ -69,6 +71,25 @@ fn secrets(environment: &Environment) -> Line {
         (true, 0) => Line::fine("secrets", "events are known by the secret in their address"),
         (_, count) => Line::fine("secrets", format!("events are known by their signature ({count} secrets)")),
     }
+}
+
+/// Variables that `relance.yaml` names and that hold nothing here: what needs them is refused, or waits.
+fn unset_variables(global: &Global) -> Option<Line> {
+    let settings = workflow::load(&project::read_files(&global.project).ok()?).project?.settings;
+    let tokens = settings.tokens.values().filter_map(|token| token.secret.clone());
+    let sources = settings.sources.values().flat_map(|source| [source.secret.clone(), source.path_token.clone()]);
+    let relays = settings.relay.iter().map(|target| target.secret.clone());
+    let named: BTreeSet<String> = tokens.chain(sources.flatten()).chain(relays).collect();
+    let holds = |name: &String| environment::lookup(name).is_some_and(|value| !value.trim().is_empty());
+    let unset: Vec<String> = named.into_iter().filter(|name| !holds(name)).collect();
+    (!unset.is_empty()).then(|| {
+        let what = format!("`relance.yaml` names variables that are not set: {}", unset.join(", "));
+        Line::warning(
+            "variables",
+            what,
+            "set them where `relance serve` runs; its start says what is refused without them",
+        )
+    })
 }
 
 async fn database(global: &Global, environment: &Environment) -> Line {
@@ -118,8 +139,7 @@ async fn account_lines(account: &Account) -> Vec<Line> {
 }
 
 fn refused(check: &'static str, error: &anyhow::Error) -> Line {
-    let status = error.chain().find_map(|cause| cause.downcast_ref::<Refused>()).map(|refused| refused.status);
-    let hint = status.map_or("check the network and CALLBELL_BASE_URL", hint_for);
+    let hint = Refused::of(error).map_or("check the network and CALLBELL_BASE_URL", Refused::hint);
     Line::error(check, format!("{error:#}"), hint)
 }
 

@@ -107,6 +107,9 @@ impl InboundMessage {
         });
         if let Some(fields) = event.as_object_mut() {
             fields.extend(self.parts.clone());
+            if self.direction != Direction::Received {
+                fields.insert("direction".into(), "sent".into());
+            }
         }
         event
     }

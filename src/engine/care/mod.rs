@@ -14,8 +14,8 @@ mod watch;
 use super::account::AccountFacts;
 use super::{Engine, drift};
 use crate::config::Secret;
-use crate::connector::Callbell;
 use crate::connector::account::Posts;
+use crate::connector::{Callbell, Refused};
 use crate::delivery::Scope;
 use sha2::{Digest as _, Sha256};
 use std::sync::atomic::Ordering;
@@ -129,8 +129,10 @@ impl Care {
             }
             Err(error) => {
                 self.refresh.failed(now_ms, MINUTE_MS);
+                let hint = Refused::of(&error).map(Refused::hint).unwrap_or_default();
                 tracing::warn!(
                     error = format!("{error:#}"),
+                    hint,
                     "the account could not be asked what it holds: tried again"
                 );
             }

@@ -168,5 +168,11 @@ async fn load(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> 
 }
 
 fn not_found(what: &str) -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, format!("there is no {what} of this id"), "`GET /api/runs` lists what there is")
+    let (error, hint) = match what {
+        "contact" => ("nobody is known by this", "the server knows who wrote, was written to or was imported"),
+        "event" => ("there is no event of this id", "`GET /api/events` lists what came"),
+        "file" => ("the event has no such file", "`GET /api/events/<id>` lists its files"),
+        _ => ("there is no run of this id", "`GET /api/runs` or `relance runs list` lists what there is"),
+    };
+    Refusal::new(StatusCode::NOT_FOUND, error, hint)
 }

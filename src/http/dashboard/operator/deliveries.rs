@@ -79,6 +79,8 @@ struct Row {
     text: String,
     marks: Vec<String>,
     uncertain: bool,
+    /// Nothing more will be tried.
+    over: bool,
     attempts: Vec<AttemptView>,
 }
 
@@ -196,6 +198,7 @@ fn row_view(
         text: masked_text(&text_of(&delivery.message, delivery.form)).into_owned(),
         marks: marks(delivery, words),
         uncertain: delivery.state == DeliveryState::Uncertain,
+        over: matches!(delivery.state, DeliveryState::Skipped | DeliveryState::Cancelled | DeliveryState::Rejected),
         attempts: attempts.iter().map(|attempt| attempt_view(attempt, moments, words)).collect(),
     }
 }

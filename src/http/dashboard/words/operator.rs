@@ -23,6 +23,7 @@ pub(in crate::http::dashboard) struct OperatorWords {
     pub(in crate::http::dashboard) gateway: &'static str,
     pub(in crate::http::dashboard) attempts: &'static str,
     pub(in crate::http::dashboard) no_attempt: &'static str,
+    pub(in crate::http::dashboard) never_sent: &'static str,
     pub(in crate::http::dashboard) outcomes: [(&'static str, &'static str); 4],
     pub(in crate::http::dashboard) open_call: &'static str,
     pub(in crate::http::dashboard) probable: &'static str,
@@ -62,6 +63,7 @@ pub(super) static ENGLISH: OperatorWords = OperatorWords {
     gateway: "gateway",
     attempts: "Attempts",
     no_attempt: "Nothing was sent yet.",
+    never_sent: "Nothing was sent.",
     outcomes: [
         ("accepted", "taken by the API"),
         ("refused", "refused"),
@@ -111,6 +113,7 @@ pub(super) static FRENCH: OperatorWords = OperatorWords {
     gateway: "passerelle",
     attempts: "Tentatives",
     no_attempt: "Rien n’a encore été envoyé.",
+    never_sent: "Rien n’a été envoyé.",
     outcomes: [
         ("accepted", "pris par l’API"),
         ("refused", "refusé"),
