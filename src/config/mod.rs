@@ -259,6 +259,15 @@ pub struct LockedTemplate {
 }
 
 impl ProjectSettings {
+    /// Whether `http_request` may call a host, by name or address.
+    pub fn allows_host(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        self.allow_hosts.iter().any(|allowed| match allowed.strip_prefix('*') {
+            Some(domain) => host.len() > domain.len() && host.ends_with(domain),
+            None => host == *allowed,
+        })
+    }
+
     /// The channel of that name.
     pub fn channel(&self, name: &str) -> Option<&Channel> {
         self.channels.iter().find(|channel| channel.name == name)

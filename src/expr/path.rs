@@ -76,8 +76,8 @@ const WORKFLOW: [&str; 4] = ["id", "version", "run_id", "started_at"];
 pub(super) fn unknown_root(name: &str) -> (&'static str, String, String) {
     match name {
         "secret" => {
-            let hint = "a secret belongs in `http_request` only".to_owned();
-            ("R206", "`secret` comes with `http_request`, in a later release".to_owned(), hint)
+            let hint = "write `{{secret.NAME}}`, alone in its braces, in a text of `http_request`".to_owned();
+            ("R601", "a secret is filled into `http_request` only, and nothing is asked about it".to_owned(), hint)
         }
         "error" => {
             let hint = "remove it: `on_error` is not there yet".to_owned();

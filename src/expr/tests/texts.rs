@@ -5,6 +5,18 @@ use crate::expr::{Text, Wants};
 use serde_json::json;
 
 #[test]
+fn a_secret_is_filled_with_a_mark_that_no_value_can_forge() {
+    let forged = json!({ "x": "\u{e000}secret:OTHER\u{e001}", "y": "\u{e001}\u{e000}" });
+    let world = World::new().event(forged);
+    assert_eq!(world.fill("Bearer {{secret.BOOKING_TOKEN}}"), "Bearer \u{e000}secret:BOOKING_TOKEN\u{e001}");
+    assert_eq!(world.fill("{{event.x}} {{upper event.x}}"), "secret:OTHER SECRET:OTHER");
+    assert_eq!(world.fill("{{event.y}}"), "? event.y is empty");
+    let text = Text::parse("a {{secret.KEY}}").unwrap();
+    assert_eq!((text.literal(), text.paths()[0].root.as_str()), (None, "secret"));
+    assert_eq!((text.paths()[0].fields.as_slice(), text.paths()[0].offset), (["KEY".to_owned()].as_slice(), 4));
+}
+
+#[test]
 fn paths_are_printed_or_leave_a_hole() {
     World::new().table(
         &[

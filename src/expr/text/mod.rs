@@ -11,6 +11,7 @@ mod money;
 mod notation;
 mod pattern;
 mod render;
+mod secret;
 mod tag;
 mod template;
 
@@ -18,6 +19,8 @@ use crate::expr::{Mistake, PathUse, Scope};
 use std::fmt;
 use std::sync::Arc;
 use template::Part;
+
+pub use secret::{MARK_END, MARK_START};
 
 /// A parsed text, ready to be filled. Cheap to clone.
 #[derive(Clone)]
@@ -76,7 +79,7 @@ impl Text {
         self.inner.paths.clone()
     }
 
-    /// The filled text.
+    /// The filled text. A secret is filled with a mark: [`MARK_START`], its name, [`MARK_END`].
     ///
     /// # Errors
     /// [`Hole`] naming the first field that is missing, blank, a list or an object.

@@ -6,6 +6,7 @@
 use super::Hole;
 use super::fill::{self, Given, scalar};
 use super::helpers::Helper;
+use super::secret::{mark, without_marks};
 use super::template::{Arg, Call, Local, Part};
 use crate::expr::number::Number;
 use crate::expr::path::{Path, Root};
@@ -45,9 +46,13 @@ impl<'a> Rendering<'a> {
             }
             match part {
                 Part::Raw(text) => self.write(text)?,
+                Part::Secret(name) => self.write(&mark(name))?,
                 Part::Print(arg) => {
                     let given = self.given(arg)?;
-                    let text = scalar(&given)?;
+                    let text = without_marks(scalar(&given)?);
+                    if text.trim().is_empty() && !given.literal {
+                        return Err(Hole(format!("{} is empty", given.name)));
+                    }
                     self.write(&text)?;
                 }
                 Part::If { negated, test, then, otherwise } => {

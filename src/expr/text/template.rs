@@ -17,8 +17,19 @@ use serde_json::Value as Json;
 pub(super) enum Part {
     Raw(Box<str>),
     Print(Arg),
-    If { negated: bool, test: Arg, then: Vec<Part>, otherwise: Vec<Part> },
-    Each { list: Arg, body: Vec<Part>, empty: Vec<Part> },
+    /// The name of a secret: printed as its mark.
+    Secret(Box<str>),
+    If {
+        negated: bool,
+        test: Arg,
+        then: Vec<Part>,
+        otherwise: Vec<Part>,
+    },
+    Each {
+        list: Arg,
+        body: Vec<Part>,
+        empty: Vec<Part>,
+    },
 }
 
 /// What is printed, asked for, or given to a helper.
@@ -126,7 +137,7 @@ impl<'s> Lowering<'s> {
             TemplateElement::Expression(expression) => {
                 let tag = self.tags.next();
                 let mut here = here(tag.as_ref());
-                Some(Part::Print(self.printed(expression, &mut here)))
+                Some(self.printed(expression, &mut here))
             }
             TemplateElement::HelperBlock(block) => {
                 let tag = self.tags.next();
@@ -158,8 +169,15 @@ impl<'s> Lowering<'s> {
         Arg::Literal(Json::Null)
     }
 
-    fn printed(&mut self, expression: &HelperTemplate, here: &mut Here) -> Arg {
-        self.expression(expression, here, Wants::Scalar, false)
+    fn printed(&mut self, expression: &HelperTemplate, here: &mut Here) -> Part {
+        let bare = expression.params.is_empty() && expression.hash.is_empty();
+        let written = match &expression.name {
+            Parameter::Name(name) => name.as_str(),
+            Parameter::Path(path) => raw(path),
+            _ => "",
+        };
+        let secret = if bare { self.secret(written, here) } else { None };
+        secret.unwrap_or_else(|| Part::Print(self.expression(expression, here, Wants::Scalar, false)))
     }
 
     /// A path, or a helper with its values.
@@ -264,6 +282,11 @@ impl<'s> Lowering<'s> {
             },
             _ => Arg::Literal(Json::Null),
         }
+    }
+
+    /// A field that is there whenever the text is.
+    pub(super) fn used(&mut self, root: String, fields: Vec<String>, (offset, len): (usize, usize)) {
+        self.uses.push(PathUse { root, fields, offset, len, optional: true, wants: Wants::Scalar });
     }
 
     fn path(&mut self, written: &str, here: &mut Here, wants: Wants, optional: bool) -> Arg {

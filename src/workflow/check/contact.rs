@@ -7,8 +7,8 @@ use super::project::check_phone;
 use super::seen::Events;
 use crate::expr::{Scope, Text};
 use crate::trigger::TriggerKind;
-use crate::workflow::ContactMap;
 use crate::workflow::yaml::Kind;
+use crate::workflow::{Audience, ContactMap};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -29,9 +29,18 @@ const IDENTITIES: [&str; 3] = ["phone", "bsuid", "uuid"];
 /// An instant for examples, so that the same files always give the same answers.
 const EXAMPLE_MS: i64 = 1_772_442_000_000;
 
+/// The list that says how its people are known; those of a tag need none.
+fn file_of(audience: Option<&Audience>) -> Option<&str> {
+    audience.and_then(|audience| match audience {
+        Audience::File(path) => Some(path.as_str()),
+        Audience::Tag(_) => None,
+    })
+}
+
 impl<'a> Lowering<'a> {
     /// After `when`: the shapes of the events of all triggers together.
-    pub(super) fn know_events(&mut self, audience: Option<&str>) {
+    pub(super) fn know_events(&mut self, audience: Option<&Audience>) {
+        let audience = file_of(audience);
         if self.triggers.unknown {
             self.seen.events = Events::Silent;
             return;
@@ -91,7 +100,9 @@ impl<'a> Lowering<'a> {
     }
 
     /// The `contact` map; says so when nothing tells who the run is about.
-    pub(super) fn contact(&mut self, fields: &Fields<'a>, audience: Option<&str>) -> ContactMap {
+    pub(super) fn contact(&mut self, fields: &Fields<'a>, audience: Option<&Audience>) -> ContactMap {
+        let by_tag = matches!(audience, Some(Audience::Tag(_)));
+        let audience = file_of(audience);
         let columns = audience.and_then(|file| self.world.samples.audiences.get(file));
         let mut filled: BTreeSet<String> = columns.into_iter().flatten().map(|name| name.to_lowercase()).collect();
         let mut map = ContactMap::default();
@@ -100,6 +111,7 @@ impl<'a> Lowering<'a> {
         if let Some(inner) = &inner {
             filled.extend(inner.entries.iter().map(|entry| entry.key.clone()));
             self.read_contact(inner, &mut map);
+            self.known_by_tag(inner, by_tag);
         }
         let identified = IDENTITIES.iter().any(|name| filled.contains(*name));
         let hidden = audience.is_some() && columns.is_none();
@@ -126,6 +138,15 @@ impl<'a> Lowering<'a> {
         self.seen.filled = (!unknown).then_some(filled);
         self.example = Some(self.example_contact(&map));
         map
+    }
+
+    /// Whoever has the tag is a person of the account: nothing else says who it is.
+    fn known_by_tag(&mut self, inner: &Fields<'a>, by_tag: bool) {
+        let identity = IDENTITIES.iter().find_map(|key| inner.get(key)).filter(|_| by_tag);
+        if let Some(entry) = identity {
+            let message = format!("`{}` is not allowed with `audience: {{ tag: … }}`", entry.key);
+            self.report.error("R204", &entry.key_span, message, "remove it: the account knows the people of a tag");
+        }
     }
 
     fn read_contact(&mut self, inner: &Fields<'a>, map: &mut ContactMap) {

@@ -149,6 +149,7 @@ impl<'a> Lowering<'a> {
                 None
             }
             Ok(parsed) => {
+                self.check_tokens(node, text);
                 if is_bare_path(text) {
                     let hint = format!("write `\"{{{{{}}}}}\"` to fill it in", text.trim());
                     let told = (format!("this sends the words `{}` as they are", text.trim()), hint);

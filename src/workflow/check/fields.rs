@@ -95,11 +95,6 @@ fn later(report: &mut Report, span: &Range<usize>, key: &str) {
     report.error("R206", span, message, "remove it until then: nothing of a workflow is ever ignored");
 }
 
-/// As [`later`], for a value beside ones that are built.
-pub(super) fn later_value(report: &mut Report, entry: &Entry, value: &str, hint: &str) {
-    report.error("R206", &entry.value.span, format!("`{}: {value}` comes with a later release", entry.key), hint);
-}
-
 fn not_a_map(report: &mut Report, node: &Node, holder: Option<&Entry>, shape: &Shape) {
     let mut keys = shape.keys.iter().take(3).map(|key| format!("`{key}: …`"));
     let example = keys.by_ref().collect::<Vec<_>>().join(", ");

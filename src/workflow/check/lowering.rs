@@ -3,22 +3,37 @@
 
 use super::World;
 use super::expression::Expected;
-use super::fields::{Fields, Shape, later_value};
+use super::fields::{Fields, Shape};
+use super::heard::Heard;
+use super::limits::read_limits;
 use super::project::common_settings;
 use super::report::Report;
 use super::seen::{Events, Seen};
 use super::trigger::Triggers;
-use super::values::{boolean, choice, plain_text, scalar};
+use super::values::{boolean, choice, plain_text};
 use crate::condition::Condition;
 use crate::delivery::Purpose;
 use crate::workflow::yaml::{Entry, Kind, Node};
-use crate::workflow::{Again, Audience, Settings, Workflow};
+use crate::workflow::{Again, Settings, Workflow};
 use std::collections::{BTreeMap, HashMap};
 
 const WORKFLOW: Shape = Shape {
     what: "the workflow",
-    keys: &["name", "description", "enabled", "purpose", "when", "audience", "contact", "if", "vars", "settings", "do"],
-    later: &["stop_when", "on_error"],
+    keys: &[
+        "name",
+        "description",
+        "enabled",
+        "purpose",
+        "when",
+        "audience",
+        "contact",
+        "if",
+        "vars",
+        "stop_when",
+        "settings",
+        "do",
+    ],
+    later: &["on_error"],
     elsewhere: &[
         ("timezone", "write it under `settings:`"),
         ("once_per", "write it under `settings:`"),
@@ -41,8 +56,8 @@ const WORKFLOW: Shape = Shape {
 };
 const SETTINGS: Shape = Shape {
     what: "`settings`",
-    keys: &["timezone", "quiet_hours", "once_per", "again", "retry", "expires"],
-    later: &["limit", "pace", "if_uncertain", "order_by"],
+    keys: &["timezone", "quiet_hours", "once_per", "again", "limit", "pace", "retry", "expires"],
+    later: &["if_uncertain", "order_by"],
     elsewhere: &[],
 };
 
@@ -56,8 +71,12 @@ pub(super) struct Lowering<'a> {
     pub(super) ids: HashMap<String, usize>,
     /// What started it, for the window and the texts.
     pub(super) triggers: Triggers,
-    /// Between the start and here lies a wait.
-    pub(super) waited: bool,
+    /// How the person was heard of last.
+    pub(super) heard: Heard,
+    /// The channel that the last message before here names.
+    pub(super) asked_on: Option<String>,
+    /// What is read belongs to an `http_request`: secrets may stand there.
+    pub(super) in_request: bool,
     /// Line of the first message that can start a conversation.
     pub(super) starts_conversation: Option<usize>,
     /// Some part could not be used although its mistake is told elsewhere: the workflow cannot run.
@@ -82,7 +101,9 @@ impl<'a> Lowering<'a> {
             settings: world.settings.defaults.clone(),
             ids: HashMap::new(),
             triggers: Triggers::default(),
-            waited: false,
+            heard: Heard::Start,
+            asked_on: None,
+            in_request: false,
             starts_conversation: None,
             unusable: false,
             example: None,
@@ -105,11 +126,12 @@ impl<'a> Lowering<'a> {
         let settings = self.plain_settings(&fields);
         let triggers = self.when(&fields);
         let audience = self.audience(&fields);
-        self.know_events(audience.as_deref());
-        let contact = self.contact(&fields, audience.as_deref());
+        self.know_events(audience.as_ref());
+        let contact = self.contact(&fields, audience.as_ref());
         let condition = fields.get("if").map_or(Condition::Always, |entry| self.condition(&entry.value));
         self.identity(settings.as_ref());
         let vars = self.vars(&fields);
+        let stop_when = self.stop_when(&fields, &contact);
         let steps = self.steps_of(&fields, "do", "");
         self.need_purpose(&fields);
         let can_run = self.report.errors() == 0 && !self.unusable && self.report.document.broken_at.is_none();
@@ -120,11 +142,11 @@ impl<'a> Lowering<'a> {
             enabled,
             purpose: purpose.unwrap_or(Purpose::Service),
             triggers,
-            audience: audience.map(Audience::File),
+            audience,
             contact,
             condition,
             vars,
-            stop_when: Vec::new(),
+            stop_when,
             settings: self.settings.clone(),
             steps,
         })
@@ -140,6 +162,9 @@ impl<'a> Lowering<'a> {
         let entry = fields.get("settings")?;
         let inner = Fields::open(&mut self.report, &entry.value, Some(entry), &SETTINGS)?;
         common_settings(&mut self.report, &inner, &mut self.settings);
+        if let Some(entry) = inner.get("limit") {
+            self.settings.limit = read_limits(&mut self.report, entry);
+        }
         Some(inner)
     }
 
@@ -153,14 +178,9 @@ impl<'a> Lowering<'a> {
             let hint = "write `once_per:` with what identifies a run, such as `event.order_id`, or remove `again`";
             self.report.error("R204", &entry.key_span, "`again` needs `once_per`", hint);
         }
-        if scalar(&mut self.report, entry, "`never`, `restart` or `skip`") == Some("queue") {
-            later_value(&mut self.report, entry, "queue", "write `skip` or `restart` until then");
-            return;
-        }
-        if matches!(entry.value.kind, Kind::Scalar { .. }) {
-            let words = [("never", Again::Never), ("restart", Again::Restart), ("skip", Again::Skip)];
-            self.settings.again = choice(&mut self.report, entry, &words).unwrap_or_default();
-        }
+        let words =
+            [("never", Again::Never), ("restart", Again::Restart), ("skip", Again::Skip), ("queue", Again::Queue)];
+        self.settings.again = choice(&mut self.report, entry, &words).unwrap_or_default();
     }
 
     fn need_purpose(&mut self, fields: &Fields) {

@@ -18,6 +18,7 @@ impl<'a> Lowering<'a> {
             "event" => self.check_event(node, used, &span, strict),
             "steps" => self.check_step(used, &span),
             "vars" => self.check_variable(used, &span),
+            "secret" => self.check_secret(used, &span),
             "contact" if strict && self.seen.contact_may_lack(used) => {
                 let path = shown(used);
                 let hint = format!("write `{{{{default {path} '…'}}}}`, or fill it in `contact:`");

@@ -40,12 +40,17 @@ impl<'a> Lowering<'a> {
             let hint = "write which messages: `message: { contains: [price] }`, or `message: any`";
             self.report.error("R202", &key.key_span, "`message` is empty", hint);
         }
+        Some(self.pattern_of(&fields))
+    }
+
+    /// The keys of a matcher, among those of a map.
+    pub(super) fn pattern_of(&mut self, fields: &Fields<'a>) -> Pattern {
         let mut words =
             |name: &str| fields.get(name).map(|entry| word_list(&mut self.report, entry)).unwrap_or_default();
         let (is, starts_with, contains) = (words("is"), words("starts_with"), words("contains"));
         let matches = fields.get("matches").and_then(|entry| self.regex(entry));
         let has = fields.get("has").map(|entry| self.contents(entry)).unwrap_or_default();
-        Some(Pattern { is, starts_with, contains, matches, has })
+        Pattern { is, starts_with, contains, matches, has }
     }
 
     fn regex(&mut self, entry: &Entry) -> Option<regex::Regex> {

@@ -3,10 +3,11 @@
 
 use super::channels::{main_line, read_channels, read_pace};
 use super::duration::parse_zone;
-use super::fields::{Fields, Shape, later_value};
+use super::fields::{Fields, Shape};
+use super::limits::read_quiet_hours;
 use super::report::Report;
 use super::values::{check_name, duration, integer, plain_text, scalar};
-use super::{relays, sources, tokens, vars};
+use super::{hosts, opt_out, relays, sources, tokens, vars};
 use crate::config::{CallbellSettings, ConsentRule, OptOut, ProjectSettings};
 use crate::contact::{Phone, PhoneError};
 use crate::workflow::yaml::{Entry, Kind, Node};
@@ -30,11 +31,14 @@ const PROJECT: Shape = Shape {
         "tokens",
         "vars",
         "relay",
+        "opt_out",
+        "allow_hosts",
     ],
-    later: &["opt_out", "allow_hosts", "caps"],
+    later: &["caps"],
     elsewhere: &[
         ("timezone", "write it under `settings:`"),
         ("quiet_hours", "write it under `settings:`"),
+        ("pace", "write it under `settings:`"),
         ("retry", "write it under `settings:`"),
         ("expires", "write it under `settings:`"),
         ("templates", "templates are named in `templates.yaml`"),
@@ -44,8 +48,8 @@ const PROJECT: Shape = Shape {
 };
 const DEFAULTS: Shape = Shape {
     what: "the project's `settings`",
-    keys: &["timezone", "quiet_hours", "retry", "expires"],
-    later: &["pace", "if_uncertain", "order_by"],
+    keys: &["timezone", "quiet_hours", "pace", "retry", "expires"],
+    later: &["if_uncertain", "order_by"],
     elsewhere: &[
         ("once_per", "write it in the workflow: it says what a run of that workflow is about"),
         ("again", "write it in the workflow, beside its `once_per`"),
@@ -98,6 +102,12 @@ pub(super) fn read(report: &mut Report, root: Option<&Node>) -> ProjectSettings 
     }
     if let Some(entry) = fields.get("relay") {
         settings.relay = relays::read(report, entry);
+    }
+    if let Some(entry) = fields.get("opt_out") {
+        settings.opt_out = opt_out::read(report, entry);
+    }
+    if let Some(entry) = fields.get("allow_hosts") {
+        settings.allow_hosts = hosts::read_allowed(report, entry);
     }
     settings
 }
@@ -209,11 +219,11 @@ pub(super) fn common_settings(report: &mut Report, fields: &Fields, settings: &m
     if let Some(entry) = fields.get("expires") {
         settings.expires = duration(report, entry).unwrap_or(settings.expires);
     }
-    if let Some(entry) = fields.get("quiet_hours")
-        && let Some(text) = scalar(report, entry, "`none`")
-        && text != "none"
-    {
-        later_value(report, entry, text, "write `quiet_hours: none`, or remove it until then");
+    if let Some(entry) = fields.get("quiet_hours") {
+        settings.quiet_hours = read_quiet_hours(report, entry).unwrap_or(settings.quiet_hours);
+    }
+    if let Some(entry) = fields.get("pace") {
+        settings.pace = read_pace(report, entry).or(settings.pace);
     }
 }
 

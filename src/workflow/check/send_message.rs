@@ -73,6 +73,9 @@ impl<'a> Lowering<'a> {
         self.check_line(&fields, channel.as_deref(), media.as_ref());
         self.check_captions(&fields, &text, media.as_ref());
         self.check_window(key, &fields, channel.as_deref());
+        if to.is_none() {
+            self.asked_on.clone_from(&channel);
+        }
         Some(SendMessage {
             text,
             template,

@@ -2,6 +2,7 @@
 
 use super::expression::{Expected, Holes};
 use super::fields::{Fields, Shape};
+use super::heard::Heard;
 use super::lowering::Lowering;
 use super::values::{check_name, choice, duration, integer, plain_text, scalar};
 use super::words::listed;
@@ -12,8 +13,21 @@ use crate::workflow::{Action, Case, IfPast, Shift, Step, Wait};
 
 const STEP: Shape = Shape {
     what: "a step",
-    keys: &["send_message", "wait", "branch", "set", "stop", "id", "name", "if", "retry"],
-    later: &["wait_for_reply", "http_request", "update_contact", "use", "start_workflow", "on_error"],
+    keys: &[
+        "send_message",
+        "wait",
+        "wait_for_reply",
+        "branch",
+        "http_request",
+        "update_contact",
+        "set",
+        "stop",
+        "id",
+        "name",
+        "if",
+        "retry",
+    ],
+    later: &["use", "start_workflow", "on_error"],
     elsewhere: &[
         ("text", "write it under `send_message:`"),
         ("template", "write it under `send_message:`"),
@@ -22,11 +36,16 @@ const STEP: Shape = Shape {
         ("cases", "write it under `branch:`"),
         ("until", "write it under `wait:`"),
         ("expires", "write it under `send_message:` or `settings:`"),
+        ("replies", "write it under `wait_for_reply:`"),
+        ("no_reply", "write it under `wait_for_reply:`"),
+        ("url", "write it under `http_request:`"),
+        ("add_tags", "write it under `update_contact:`"),
         ("timezone", "write it under `settings:`"),
     ],
 };
-const ACTIONS: [&str; 5] = ["send_message", "wait", "branch", "set", "stop"];
-const LATER_ACTIONS: [&str; 5] = ["wait_for_reply", "http_request", "update_contact", "use", "start_workflow"];
+const ACTIONS: [&str; 8] =
+    ["send_message", "wait", "wait_for_reply", "branch", "http_request", "update_contact", "set", "stop"];
+const LATER_ACTIONS: [&str; 2] = ["use", "start_workflow"];
 const WAIT: Shape = Shape {
     what: "`wait`",
     keys: &["until", "before", "after", "if_past", "next"],
@@ -44,7 +63,16 @@ const BRANCH: Shape = Shape {
 };
 const CASE: Shape = Shape { what: "a case", keys: &["if", "do"], later: &[], elsewhere: &[] };
 
-const SENT: [&str; 6] = ["outcome", "reason", "form", "message_id", "status", "sent_at"];
+/// What a step leaves for later ones (`language.md` §9.1).
+fn leaves(action: &str) -> &'static [&'static str] {
+    match action {
+        "send_message" => &["outcome", "reason", "form", "message_id", "status", "sent_at"],
+        "wait_for_reply" => &["outcome", "text", "choice", "received_at"],
+        "http_request" => &["outcome", "status", "headers", "body"],
+        "branch" => &["outcome", "choice"],
+        _ => &["outcome"],
+    }
+}
 
 impl<'a> Lowering<'a> {
     /// The list of steps of a key that must be there; `list` is its address.
@@ -54,7 +82,7 @@ impl<'a> Lowering<'a> {
         self.step_list(entry, list)
     }
 
-    fn step_list(&mut self, entry: &'a Entry, list: &str) -> Vec<Step> {
+    pub(super) fn step_list(&mut self, entry: &'a Entry, list: &str) -> Vec<Step> {
         let hint = format!("write the steps below `{}:`, each after `- `", entry.key);
         match &entry.value.kind {
             Kind::List(items) if !items.is_empty() => {
@@ -88,14 +116,17 @@ impl<'a> Lowering<'a> {
         let retry = fields.get("retry").and_then(|entry| integer(&mut self.report, entry, 0..=20));
         let id = fields.get("id").and_then(|entry| self.step_id(entry));
         let key = self.action_key(&fields)?;
+        if let Some(id) = id.as_ref().filter(|_| key.key == "wait_for_reply") {
+            // What was answered is known to the steps inside.
+            self.seen.steps.insert(id.clone(), leaves(&key.key));
+        }
+        let before = self.heard.clone();
         let action = self.action(key, &path);
         if let Some(id) = &id {
-            let leaves: &'static [&'static str] = match key.key.as_str() {
-                "send_message" => &SENT,
-                "branch" => &["outcome", "choice"],
-                _ => &["outcome"],
-            };
-            self.seen.steps.insert(id.clone(), leaves);
+            self.seen.steps.insert(id.clone(), leaves(&key.key));
+        }
+        if !matches!(condition, Condition::Always) {
+            self.heard = before.or(std::mem::take(&mut self.heard));
         }
         Some(Step { path, id, name, condition, retry, action: action? })
     }
@@ -137,9 +168,12 @@ impl<'a> Lowering<'a> {
             "send_message" => self.send_message(key).map(|message| Action::SendMessage(Box::new(message))),
             "wait" => {
                 let wait = self.wait(key);
-                self.waited = true;
+                self.heard.silence();
                 wait.map(Action::Wait)
             }
+            "wait_for_reply" => self.wait_for_reply(key, path).map(|question| Action::WaitForReply(Box::new(question))),
+            "http_request" => self.http_request(key).map(|request| Action::HttpRequest(Box::new(request))),
+            "update_contact" => self.update_contact(key).map(|update| Action::UpdateContact(Box::new(update))),
             "branch" => self.branch(key, path),
             "set" => Some(Action::Set(self.assignments(key))),
             _ => self.stop(key),
@@ -147,6 +181,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn stop(&mut self, key: &'a Entry) -> Option<Action> {
+        self.heard = Heard::Ended;
         if matches!(key.value.kind, Kind::Null) {
             self.report.error(
                 "R202",
@@ -227,9 +262,7 @@ impl<'a> Lowering<'a> {
         let fields = Fields::open(&mut self.report, &key.value, Some(key), &BRANCH)?;
         let hint = "write `cases:` with a list of `{ if: …, do: […] }`";
         let cases = fields.required(&mut self.report, "cases", hint);
-        let before = self.seen.clone();
-        let waited = self.waited;
-        let (mut steps, mut any_waited) = (before.steps.clone(), waited);
+        let mut ways = self.ways();
         let mut lowered = Vec::new();
         let items: &[Node] = match cases.map(|entry| (entry, &entry.value.kind)) {
             Some((_, Kind::List(items))) if !items.is_empty() => items,
@@ -241,15 +274,11 @@ impl<'a> Lowering<'a> {
         };
         for (at, item) in items.iter().enumerate() {
             lowered.extend(self.case(item, &format!("{path}.cases.{at}.do")));
-            any_waited |= self.waited;
-            steps.append(&mut self.seen.steps);
-            self.seen.steps.clone_from(&before.steps);
-            self.waited = waited;
+            ways.end(self);
         }
         let otherwise = fields.get("otherwise").map(|entry| self.step_list(entry, &format!("{path}.otherwise")));
-        // What any of the cases left can be asked for afterwards: it is null when that case was not taken.
-        self.seen.steps.append(&mut steps);
-        self.waited |= any_waited;
+        ways.end(self);
+        ways.meet(self);
         Some(Action::Branch { cases: lowered, otherwise: otherwise.unwrap_or_default() })
     }
 

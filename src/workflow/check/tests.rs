@@ -224,7 +224,7 @@ fn mistakes_of_steps_have_codes_and_places() {
         ("  - send_message: { text: { en: Hi }, outside_window: skip }\n", vec!["R202 6:21"]),
         ("  - send_message: { text: {event.total}, outside_window: skip }\n", vec!["R305 6:27"]),
         ("  - send_message: { template: { uuid: nope, values: [a] }, values: [x] }\n", vec!["R404 6:39"]),
-        ("  - send_message: { text: \"{{secret.KEY}}\", outside_window: skip }\n", vec!["R206 6:30"]),
+        ("  - send_message: { text: \"{{secret.KEY}}\", outside_window: skip }\n", vec!["R601 6:30"]),
         ("  - send_message: { text: \"{{event.items}}\", outside_window: skip } # allow R309\n", vec![]),
         ("  - send_message:\n      outside_window: skip\n      text: | # allow R309\n        {{event.note}}\n", vec![]),
         ("  - send_message: { text: Hi } # allow R309, R401\n", vec![]),

@@ -65,8 +65,8 @@ impl<'a> Lowering<'a> {
             return Vec::new();
         };
         let triggers: Vec<Trigger> = match &entry.value.kind {
-            Kind::List(items) => items.iter().filter_map(|item| self.trigger(item, None)).collect(),
-            _ => self.trigger(&entry.value, Some(entry)).into_iter().collect(),
+            Kind::List(items) => items.iter().filter_map(|item| self.trigger(item, None, &TRIGGER)).collect(),
+            _ => self.trigger(&entry.value, Some(entry), &TRIGGER).into_iter().collect(),
         };
         if matches!(&entry.value.kind, Kind::List(items) if items.is_empty()) {
             self.report.error("R202", &entry.key_span, "`when` is empty", hint);
@@ -75,14 +75,15 @@ impl<'a> Lowering<'a> {
         named_apart(triggers)
     }
 
-    fn trigger(&mut self, node: &'a Node, holder: Option<&Entry>) -> Option<Trigger> {
+    /// One trigger of `when` or `stop_when`; the shape says which keys it may have there.
+    pub(super) fn trigger(&mut self, node: &'a Node, holder: Option<&Entry>, shape: &Shape) -> Option<Trigger> {
         if let Kind::Scalar { text, .. } = &node.kind {
             let hint = format!("say what kind of trigger it is: `webhook: {text}`, `schedule: …` or `message: …`");
             self.report.error("R205", &node.span, "a trigger is a map", hint);
             self.triggers.unknown = true;
             return None;
         }
-        let Some(fields) = Fields::open(&mut self.report, node, holder, &TRIGGER) else {
+        let Some(fields) = Fields::open(&mut self.report, node, holder, shape) else {
             self.triggers.unknown = true;
             return None;
         };
@@ -97,7 +98,8 @@ impl<'a> Lowering<'a> {
             "message" => self.message(key, &fields),
             "message_status" => self.message_status(key, &fields),
             "contact" => self.contact_change(key, &fields),
-            _ => self.schedule(key, &fields),
+            kind if shape.keys.contains(&kind) => self.schedule(key, &fields),
+            _ => None,
         };
         self.triggers.unknown |= kind.is_none();
         // A trigger's own question sees the events of all triggers: which fields these have is known only later.
@@ -224,7 +226,7 @@ fn name_of(key: &Entry, kind: &TriggerKind) -> String {
 }
 
 /// Two equal triggers still have names of their own: `webhook:order.paid`, `webhook:order.paid#2`.
-fn named_apart(mut triggers: Vec<Trigger>) -> Vec<Trigger> {
+pub(super) fn named_apart(mut triggers: Vec<Trigger>) -> Vec<Trigger> {
     let mut counts: std::collections::HashMap<String, usize> = std::collections::HashMap::new();
     for trigger in &mut triggers {
         let count = counts.entry(trigger.name.clone()).or_default();

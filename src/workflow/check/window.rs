@@ -2,6 +2,7 @@
 //! that sends can carry (`language.md` §10.1, §10.2).
 
 use super::fields::Fields;
+use super::heard::Heard;
 use super::lowering::Lowering;
 use super::media::Media;
 use super::wording::media_name;
@@ -50,13 +51,26 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// Between the person's message and this step lies no wait, and both are on the same line.
+    /// Between the person's message (what started the run, or an answer) and this step lies no wait and no question
+    /// without an answer, and both are on the same line.
     fn provably_open(&self, to_somebody_else: bool, channel: Option<&str>) -> bool {
+        let one_line = self.world.settings.channels.len() == 1;
+        match &self.heard {
+            _ if to_somebody_else => false,
+            Heard::Ended => true,
+            Heard::Nothing => false,
+            Heard::Answer(line) => one_line || line.as_deref() == channel,
+            Heard::Start => self.started_on(channel),
+        }
+    }
+
+    /// Only messages of the person start it, on the line that the step uses.
+    fn started_on(&self, channel: Option<&str>) -> bool {
         let only_messages =
             self.triggers.messages > 0 && self.triggers.needs_contact.is_none() && self.triggers.told.is_empty();
         let same_line = channel.is_none()
             || self.world.settings.channels.len() == 1
             || self.triggers.channels.iter().all(|line| line.as_deref() == channel);
-        only_messages && !self.triggers.unknown && !self.waited && !to_somebody_else && same_line
+        only_messages && !self.triggers.unknown && same_line
     }
 }

@@ -1,0 +1,133 @@
+//! Hosts: whom `http_request` may call, and that nothing filled in later can change it (R602).
+
+use super::report::Report;
+use super::values::word_list;
+use crate::expr::Text;
+use crate::workflow::yaml::{Entry, Kind, Node};
+use std::ops::Range;
+
+/// `allow_hosts`: names or addresses, `*.example.com` for all below one.
+pub(super) fn read_allowed(report: &mut Report, entry: &Entry) -> Vec<String> {
+    let hosts = word_list(report, entry);
+    hosts.into_iter().filter_map(|host| allowed(report, entry, &host)).collect()
+}
+
+fn allowed(report: &mut Report, entry: &Entry, host: &str) -> Option<String> {
+    let name = host.strip_prefix("*.").unwrap_or(host);
+    if is_host(name) && (name == host || name.contains('.')) {
+        return Some(host.to_lowercase());
+    }
+    let bare = name.split_once("://").map_or(name, |(_, rest)| rest);
+    let bare = bare.split(['/', ':', '?', '#']).next().unwrap_or_default();
+    let hint = match is_host(bare) {
+        true => format!("write the host alone: `{}`", bare.to_lowercase()),
+        false => "write a host such as `api.example.com`, or `*.example.com` for all below it".to_owned(),
+    };
+    report.error("R205", place(entry, host), format!("`{host}` is not a host"), hint);
+    None
+}
+
+/// Where a word of a list stands.
+fn place<'e>(entry: &'e Entry, word: &str) -> &'e Range<usize> {
+    let Kind::List(items) = &entry.value.kind else { return &entry.value.span };
+    let is_word = |item: &&Node| matches!(&item.kind, Kind::Scalar { text, .. } if text == word);
+    items.iter().find(is_word).map_or(&entry.value.span, |item| &item.span)
+}
+
+/// A name or an address of a machine; one of version 6 in its brackets.
+fn is_host(host: &str) -> bool {
+    if let Some(inner) = host.strip_prefix('[') {
+        return inner.strip_suffix(']').is_some_and(|address| address.parse::<core::net::Ipv6Addr>().is_ok());
+    }
+    let label = |label: &str| {
+        let formed = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        formed && !label.is_empty() && !label.starts_with('-') && !label.ends_with('-')
+    };
+    host.len() <= 253 && host.split('.').all(label)
+}
+
+/// Why an address may not be called: the code, the sentence and the way out.
+pub(super) type Refusal = (&'static str, String, String);
+
+/// The host of a request's address, in small letters.
+///
+/// # Errors
+/// The address is none, or something that is filled in later could change where the call goes.
+pub(super) fn host_of(url: &Text) -> Result<String, Refusal> {
+    let source = url.source();
+    let fixed = &source[..source.find("{{").unwrap_or(source.len())];
+    let Some((scheme, rest)) = fixed.split_once("://") else {
+        return Err(match source.contains("://") || fixed.len() < source.len() {
+            true => movable(),
+            false => not_an_address(),
+        });
+    };
+    if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") {
+        return Err(not_an_address());
+    }
+    let end = rest.find(['/', '?', '#']);
+    if end.is_none() && fixed.len() < source.len() {
+        return Err(movable());
+    }
+    let authority = &rest[..end.unwrap_or(rest.len())];
+    if authority.contains('@') {
+        let hint = "send it in a header: `headers: { Authorization: \"Bearer {{secret.NAME}}\" }`".to_owned();
+        return Err(("R601", "the address holds a user or password".to_owned(), hint));
+    }
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    match is_host(host) && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0)) {
+        true => Ok(host.to_ascii_lowercase()),
+        false => Err(not_an_address()),
+    }
+}
+
+fn movable() -> Refusal {
+    let hint = "write them out, with a `/` before what is filled in: `https://api.example.com/orders/{{url event.id}}`";
+    ("R602", "scheme, host and port of an address cannot be filled in".to_owned(), hint.to_owned())
+}
+
+fn not_an_address() -> Refusal {
+    let hint = "write the whole address: `https://api.example.com/orders`";
+    ("R205", "this is not an http(s) address".to_owned(), hint.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host_of;
+    use crate::expr::Text;
+
+    fn told(url: &str) -> String {
+        host_of(&Text::parse(url).unwrap()).unwrap_or_else(|(code, ..)| code.to_owned())
+    }
+
+    #[test]
+    fn the_host_of_an_address_is_written_out() {
+        for (url, host) in [
+            ("https://api.example.com/a/{{url event.id}}?b={{event.b}}", "api.example.com"),
+            ("HTTPS://API.Example.com", "api.example.com"),
+            ("http://127.0.0.1:8080/x", "127.0.0.1"),
+            ("http://[::1]:8080/x", "[::1]"),
+            ("https://api.example.com?x={{event.a}}", "api.example.com"),
+            ("{{event.url}}", "R602"),
+            ("{{event.scheme}}://api.example.com/", "R602"),
+            ("https://{{event.host}}/a", "R602"),
+            ("https://api.example.com{{event.path}}", "R602"),
+            ("https://api.example.com:{{event.port}}/", "R602"),
+            ("https://api{{event.x}}.example.com/", "R602"),
+            ("https://me:pw@api.example.com/", "R601"),
+            ("https://me@evil.example/", "R601"),
+            ("ftp://api.example.com/", "R205"),
+            ("api.example.com/a", "R205"),
+            ("https:///a", "R205"),
+            ("https://api.example.com:99999/", "R205"),
+            ("https://api.example.com\\@evil.example/", "R601"),
+            ("https://api.example.com\\x/", "R205"),
+            ("https://api example.com/", "R205"),
+        ] {
+            assert_eq!(told(url), host, "{url}");
+        }
+    }
+}
