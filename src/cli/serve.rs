@@ -8,14 +8,14 @@ use super::exit::{Exit, Failure};
 use super::{Global, check, environment, project, state, token};
 use crate::clock::Clock;
 use crate::config::{Environment, Files, Project, Secret};
-use crate::connector::Callbell;
+use crate::connector::{self, Callbell};
 use crate::engine::care::Care;
 use crate::engine::{Engine, Outside, Setup};
 use crate::http;
 use crate::store::Store;
 use crate::workflow;
 use crate::workflow::diagnostic::Severity;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,9 +112,7 @@ pub(super) fn base_url<'a>(environment: &'a Environment, project: &'a Project) -
 }
 
 pub(super) fn is_loopback(url: &str) -> bool {
-    let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    reqwest::Url::parse(url).is_ok_and(|url| connector::is_loopback(&url))
 }
 
 /// A public address is refused without an admin token of one's own.

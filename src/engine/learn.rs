@@ -12,6 +12,7 @@ use super::{Busy, Engine};
 use crate::delivery::Scope;
 use crate::store::Tx;
 use crate::store::account::Holding;
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -77,29 +78,24 @@ pub(super) async fn apply(tx: &mut Tx<'_>, facts: &AccountFacts, deployed: &Depl
 }
 
 async fn write(tx: &mut Tx<'_>, facts: &AccountFacts) -> anyhow::Result<()> {
-    let at_ms = facts.asked_at_ms;
-    if let Some(all) = &facts.templates {
-        let rows: Vec<_> = all
-            .iter()
-            .map(|one| Ok((one.uuid.as_str(), serde_json::to_string(one)?)))
-            .collect::<anyhow::Result<_>>()?;
-        tx.put_holdings(Holding::Template, &rows, at_ms).await?;
-    }
-    if let Some(all) = &facts.channels {
-        let rows: Vec<_> = all
-            .iter()
-            .map(|one| Ok((one.uuid.as_str(), serde_json::to_string(one)?)))
-            .collect::<anyhow::Result<_>>()?;
-        tx.put_holdings(Holding::Channel, &rows, at_ms).await?;
-    }
-    if let Some(all) = &facts.teams {
-        let rows: Vec<_> = all
-            .iter()
-            .map(|one| Ok((one.uuid.as_str(), serde_json::to_string(one)?)))
-            .collect::<anyhow::Result<_>>()?;
-        tx.put_holdings(Holding::Team, &rows, at_ms).await?;
-    }
-    Ok(())
+    let AccountFacts { templates, channels, teams, asked_at_ms: at_ms } = facts;
+    put(tx, Holding::Template, templates.as_deref(), |one| &one.uuid, *at_ms).await?;
+    put(tx, Holding::Channel, channels.as_deref(), |one| &one.uuid, *at_ms).await?;
+    put(tx, Holding::Team, teams.as_deref(), |one| &one.uuid, *at_ms).await
+}
+
+/// `None` = the account was not asked, or did not answer: what is kept stays.
+async fn put<T: Serialize>(
+    tx: &mut Tx<'_>,
+    kind: Holding,
+    all: Option<&[T]>,
+    uuid: impl Fn(&T) -> &String,
+    at_ms: i64,
+) -> anyhow::Result<()> {
+    let Some(all) = all else { return Ok(()) };
+    let row = |one| Ok((uuid(one).as_str(), serde_json::to_string(one)?));
+    let rows = all.iter().map(row).collect::<anyhow::Result<Vec<_>>>()?;
+    tx.put_holdings(kind, &rows, at_ms).await
 }
 
 /// Raises an alert for each difference, and clears those that are over.

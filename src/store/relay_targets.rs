@@ -3,7 +3,7 @@
 //! Invariant: one target per name, and a name is a token's.
 
 use super::dialect::Statement;
-use super::{Rows, Store, Tx};
+use super::{Cell, Rows, Store, Tx};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
@@ -27,6 +27,31 @@ static PUT: Statement = Statement::new(
 
 static DROP: Statement =
     Statement::new("delete from relay_target where name in (select name from {rows: name text} r)");
+
+static ALL: Statement = Statement::new(
+    "select t.name, t.url, t.events, t.created_at_ms from relay_target t order by t.name
+     limit (select n from {rows: n bigint} r)",
+);
+
+/// One per token: they are few.
+const MOST: i64 = 1000;
+
+fn all() -> Rows {
+    let mut rows = Rows::default();
+    rows.push(&[Cell::Number(MOST)]);
+    rows
+}
+
+/// `events` is a JSON list of names.
+fn read_target(row: &AnyRow) -> anyhow::Result<TargetRow> {
+    let events: String = row.try_get(2)?;
+    Ok(TargetRow {
+        name: row.try_get(0)?,
+        url: row.try_get(1)?,
+        events: serde_json::from_str(&events)?,
+        created_at_ms: row.try_get(3)?,
+    })
+}
 
 /// Which relayed events to show.
 #[derive(Debug, Clone, Default)]
@@ -79,9 +104,22 @@ impl Tx<'_> {
         rows.push(&[name.into()]);
         self.write(&DROP, rows).await
     }
+
+    /// Everybody subscribed through the gateway.
+    pub(crate) async fn subscribed_targets(&mut self) -> anyhow::Result<Vec<TargetRow>> {
+        self.fetch(&ALL, all()).await?.iter().map(read_target).collect()
+    }
 }
 
 impl Store {
+    /// Everybody subscribed through the gateway.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn subscribed_targets(&self) -> anyhow::Result<Vec<TargetRow>> {
+        self.read(&ALL, all()).await?.iter().map(read_target).collect()
+    }
+
     /// What was handed on to a target, newest first, and how many rows there are on all pages.
     ///
     /// # Errors

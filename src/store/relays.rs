@@ -1,4 +1,4 @@
-//! Relays: events on their way to targets, and the targets that were subscribed through the gateway.
+//! Relays: events on their way to targets.
 //!
 //! Invariant: one that has ended is never posted again; a dead one is repeated by one new row at most.
 
@@ -7,15 +7,6 @@ use super::{Cell, Rows, Store, Tx};
 use crate::relay::{Relay, RelayState};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
-
-/// Who was subscribed through the gateway.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subscribed {
-    pub name: String,
-    pub url: String,
-    /// Names of the events it gets; empty = all.
-    pub events: Vec<String>,
-}
 
 /// Which relays to list; `None` = any.
 #[derive(Debug, Clone, Default)]
@@ -84,14 +75,6 @@ static DEAD: Statement = Statement::new(
      order by l.id limit 500",
 );
 
-static SUBSCRIBED: Statement = Statement::new(
-    "select t.name, t.url, t.events from relay_target t order by t.name
-     limit (select n from {rows: n bigint} r)",
-);
-
-/// Subscribed targets are few: one per token.
-const MOST_SUBSCRIBED: i64 = 1000;
-
 impl Tx<'_> {
     pub(crate) async fn insert_relays(&mut self, relays: &[Relay]) -> anyhow::Result<()> {
         let mut rows = Rows::default();
@@ -141,13 +124,6 @@ impl Tx<'_> {
         }
         self.write(&REDRIVE, rows).await
     }
-
-    /// Everybody subscribed through the gateway.
-    pub(crate) async fn subscribed_targets(&mut self) -> anyhow::Result<Vec<Subscribed>> {
-        let mut rows = Rows::default();
-        rows.push(&[Cell::Number(MOST_SUBSCRIBED)]);
-        self.fetch(&SUBSCRIBED, rows).await?.iter().map(read_subscribed).collect()
-    }
 }
 
 impl Store {
@@ -191,26 +167,6 @@ impl Store {
         rows.push(&[filter.limit.into(), state.into(), filter.target.as_deref().into()]);
         self.read(&LIST, rows).await?.iter().map(read_relay).collect()
     }
-
-    /// Everybody subscribed through the gateway.
-    ///
-    /// # Errors
-    /// What the database said.
-    pub async fn subscribed_targets(&self) -> anyhow::Result<Vec<Subscribed>> {
-        let mut rows = Rows::default();
-        rows.push(&[Cell::Number(MOST_SUBSCRIBED)]);
-        self.read(&SUBSCRIBED, rows).await?.iter().map(read_subscribed).collect()
-    }
-}
-
-/// `events` is a JSON list of names.
-fn read_subscribed(row: &AnyRow) -> anyhow::Result<Subscribed> {
-    let events: String = row.try_get(2)?;
-    Ok(Subscribed {
-        name: row.try_get(0)?,
-        url: row.try_get(1)?,
-        events: serde_json::from_str(&events).unwrap_or_default(),
-    })
 }
 
 fn read_relay(row: &AnyRow) -> anyhow::Result<Relay> {
