@@ -24,12 +24,15 @@ pub struct IdentityRow {
     pub state: RunState,
 }
 
+/// The columns of a run `u`, in the order of [`read_run`]; the data of its event follows.
 macro_rules! run_columns {
     () => {
         "u.id, u.workflow, u.definition, u.contact, u.event, u.firing, u.state, u.reason, u.progress, u.wake_at_ms,
          u.seed, u.fence, u.started_at_ms, u.ended_at_ms, u.asks, u.turn, u.reached_at_ms, u.redrive_of, u.redrive"
     };
 }
+
+pub(super) use run_columns;
 
 static DUE: Statement = Statement::new(concat!(
     "select ",
@@ -57,9 +60,9 @@ static INSERT: Statement = Statement::new(
 static UPDATE: Statement = Statement::new(
     "update run set state = r.state, reason = r.reason, progress = r.progress, wake_at_ms = r.wake_at_ms,
         fence = r.fence + 1, ended_at_ms = r.ended_at_ms, asks = r.asks,
-        reached_at_ms = coalesce(run.reached_at_ms, r.reached_at_ms)
+        turn = coalesce(run.turn, r.turn), reached_at_ms = coalesce(run.reached_at_ms, r.reached_at_ms)
      from {rows: id text, fence bigint, state text, reason text, progress text, wake_at_ms bigint, ended_at_ms bigint,
-        asks text, reached_at_ms bigint} r
+        asks text, turn text, reached_at_ms bigint} r
      where run.id = r.id and run.fence = r.fence and run.ended_at_ms is null",
 );
 
@@ -177,6 +180,7 @@ impl Tx<'_> {
                 run.wake_at_ms.into(),
                 run.ended_at_ms.into(),
                 run.asks.as_deref().into(),
+                run.turn.as_deref().into(),
                 run.reached_at_ms.into(),
             ]);
         }
@@ -272,7 +276,7 @@ fn read_definition(row: &AnyRow) -> anyhow::Result<DefinitionRow> {
     Ok(DefinitionRow { hash: row.try_get(0)?, workflow: row.try_get(1)?, files: row.try_get(2)? })
 }
 
-fn read_run(row: &AnyRow) -> anyhow::Result<RunRow> {
+pub(super) fn read_run(row: &AnyRow) -> anyhow::Result<RunRow> {
     let progress: String = row.try_get(8)?;
     let run = Run {
         id: row.try_get(0)?,
@@ -298,6 +302,6 @@ fn read_run(row: &AnyRow) -> anyhow::Result<RunRow> {
     Ok(RunRow { run, event_data: row.try_get(19)? })
 }
 
-fn read_state(word: String) -> anyhow::Result<RunState> {
+pub(super) fn read_state(word: String) -> anyhow::Result<RunState> {
     RunState::parse(&word).with_context(|| format!("no state of a run: {word}"))
 }
