@@ -123,7 +123,8 @@ pub(super) fn apply(told: &Told, unit: &mut Unit) -> Option<Arrival> {
         true => told.facts().and_then(|facts| learn(facts, unit)),
         false => before.clone(),
     };
-    let Heard { data, at_ms, channel, contents, stops, candidates } = hear(told, before.as_ref(), contact.as_ref(), unit)?;
+    let Heard { data, at_ms, channel, contents, stops, candidates } =
+        hear(told, before.as_ref(), contact.as_ref(), unit)?;
     let event = NewEvent { source: SOURCE.into(), name: told.name().into(), data: Value::Null, at_ms, dedupe };
     Some(Arrival {
         id: told.id.clone(),
@@ -149,9 +150,8 @@ struct Heard {
 }
 
 fn hear(told: &Told, before: Option<&Contact>, contact: Option<&Contact>, unit: &mut Unit) -> Option<Heard> {
-    let heard = |data, at_ms, stops, candidates| {
-        Some(Heard { data, at_ms, channel: None, contents: None, stops, candidates })
-    };
+    let heard =
+        |data, at_ms, stops, candidates| Some(Heard { data, at_ms, channel: None, contents: None, stops, candidates });
     match &told.incoming {
         Incoming::Check => None,
         Incoming::Message(message) => {

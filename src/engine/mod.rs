@@ -11,8 +11,8 @@
 
 pub mod account;
 pub mod advance;
-pub mod audience;
 pub mod asking;
+pub mod audience;
 mod beside;
 mod board;
 pub mod calendar;

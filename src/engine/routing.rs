@@ -29,8 +29,10 @@ pub(super) async fn load(tx: &mut Tx<'_>, unit: &mut Unit<'_>, told: &[&Told], s
         return Ok(());
     }
     let writers = told.iter().filter(|told| may_answer(&told.incoming)).filter_map(|told| told.facts());
-    let people: BTreeSet<&str> =
-        writers.filter_map(|facts| unit.contact_by(&inbound::facts_keys(facts))).map(|contact| contact.id.as_str()).collect();
+    let people: BTreeSet<&str> = writers
+        .filter_map(|facts| unit.contact_by(&inbound::facts_keys(facts)))
+        .map(|contact| contact.id.as_str())
+        .collect();
     let rows = tx.asking_runs(&people.into_iter().collect::<Vec<_>>()).await?;
     know_runs(unit, rows).map(drop)
 }
@@ -38,9 +40,7 @@ pub(super) async fn load(tx: &mut Tx<'_>, unit: &mut Unit<'_>, told: &[&Told], s
 /// A message that a person wrote; a reaction is none.
 pub(super) fn may_answer(incoming: &Incoming) -> bool {
     match incoming {
-        Incoming::Message(message) => {
-            message.direction == Direction::Received && message.kind != ContentKind::Reaction
-        }
+        Incoming::Message(message) => message.direction == Direction::Received && message.kind != ContentKind::Reaction,
         _ => false,
     }
 }

@@ -163,7 +163,9 @@ fn stop(
     }
     let whose = match stop_when.same.is_empty() {
         true => Whose::Person(who()?),
-        false => Whose::Same(hash(definition, entry, stop_when.same.iter().map(|(arriving, _)| printed(data, arriving)))?),
+        false => {
+            Whose::Same(hash(definition, entry, stop_when.same.iter().map(|(arriving, _)| printed(data, arriving)))?)
+        }
     };
     Some(Stop { definition: definition.clone(), entry, whose, unmatched, found: Found::default() })
 }
@@ -331,11 +333,7 @@ fn evaluation(stop: &Stop, halted: Halted, more: bool) -> Option<Evaluation> {
 // --- across groups -----------------------------------------------------------------------------------------------------
 
 /// Takes the next part of a stop that one group was not enough for; when to look again, if any goes on.
-pub(super) async fn go_on(
-    tx: &mut Tx<'_>,
-    unit: &mut Unit<'_>,
-    context: &Context<'_>,
-) -> anyhow::Result<Option<i64>> {
+pub(super) async fn go_on(tx: &mut Tx<'_>, unit: &mut Unit<'_>, context: &Context<'_>) -> anyhow::Result<Option<i64>> {
     // What only another node has heard of is taken over when that one does not get to it.
     if entries(unit.deployed, unit.pinned).next().is_none() && !context.sweep {
         return Ok(None);
@@ -345,12 +343,16 @@ pub(super) async fn go_on(
         return Ok(elsewhere.then_some(unit.now_ms + ELSEWHERE_MS));
     };
     let Some(definition) = definition(&row.search, unit)? else {
-        tracing::error!(workflow = row.search.workflow, "the definition of a stop under way is missing: it is given up");
+        tracing::error!(
+            workflow = row.search.workflow,
+            "the definition of a stop under way is missing: it is given up"
+        );
         tx.delete_stopping(&row.id).await?;
         return Ok(Some(unit.now_ms));
     };
     let found = tx.rest_of_stop(&row).await?;
-    let asks = definition.workflow.stop_when.get(row.entry).is_some_and(|one| !asks_event_alone(&one.trigger.condition));
+    let asks =
+        definition.workflow.stop_when.get(row.entry).is_some_and(|one| !asks_event_alone(&one.trigger.condition));
     let people = found.runs.iter().filter(|_| asks).map(|run| run.contact.clone()).collect();
     load_contacts(tx, unit, people).await?;
     halt_all(found.runs.iter(), &definition, row.entry, (&row.event, &serde_json::from_str(&data)?), unit);

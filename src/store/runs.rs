@@ -102,6 +102,15 @@ static OPEN_DEFINITIONS: Statement = Statement::new(
         or exists (select 1 from firing f where f.definition = d.hash and f.state = 'running')",
 );
 
+static DEFINITIONS_IN_USE: Statement = Statement::new(
+    "select d.hash from definition d, {rows: since_ms bigint} r
+     where d.created_at_ms > r.since_ms
+        or exists (select 1 from run u where u.definition = d.hash and u.ended_at_ms is null)",
+);
+
+/// How long a definition that no run goes by yet counts as new.
+const NEW_MS: i64 = 24 * 3_600_000;
+
 static DEFINITION: Statement =
     Statement::new("select d.hash, d.workflow, d.files from {rows: hash text} r join definition d on d.hash = r.hash");
 
@@ -231,6 +240,13 @@ impl Tx<'_> {
         let mut rows = Rows::default();
         rows.push(&[Cell::Number(1)]);
         self.fetch(&OPEN_DEFINITIONS, rows).await?.iter().map(read_definition).collect()
+    }
+
+    /// Hashes of definitions by which runs go or may go, whichever node deployed them.
+    pub(crate) async fn definitions_in_use(&mut self) -> anyhow::Result<Vec<String>> {
+        let mut rows = Rows::default();
+        rows.push(&[(self.now_ms - NEW_MS).into()]);
+        self.fetch(&DEFINITIONS_IN_USE, rows).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 }
 

@@ -194,8 +194,12 @@ impl Tx<'_> {
                 &REST_OF_HASH
             }
         };
-        let runs: Vec<Run> =
-            self.fetch(statement, rows).await?.iter().map(|row| Ok(read_run(row)?.run)).collect::<anyhow::Result<_>>()?;
+        let runs: Vec<Run> = self
+            .fetch(statement, rows)
+            .await?
+            .iter()
+            .map(|row| Ok(read_run(row)?.run))
+            .collect::<anyhow::Result<_>>()?;
         Ok(Found { more: runs.len() >= MOST_STOPPED, runs })
     }
 
