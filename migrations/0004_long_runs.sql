@@ -6,7 +6,7 @@ create index run_asking on run (contact, asks) where asks is not null;
 -- Hash of what it is about, where runs about the same go one after the other (`again: queue`).
 alter table run add column turn text;
 create index run_turn on run (workflow, turn, id) where turn is not null and ended_at_ms is null;
-create index run_live on run (contact, workflow) where ended_at_ms is null;
+create index run_live on run (contact, workflow, id) where ended_at_ms is null;
 -- When the first of its messages was handed over: what `limit` counts.
 alter table run add column reached_at_ms bigint;
 create index run_reached on run (contact, workflow, reached_at_ms) where reached_at_ms is not null;
@@ -17,15 +17,28 @@ alter table run add column redrive bigint not null default 0;
 drop index run_once;
 create unique index run_once on run (event, workflow, contact, redrive);
 
--- What an event must say to stop a live run (`stop_when` with `same`): hash of the entry's values in the run's event.
+-- What an event must say to stop a live run (`stop_when` with `same`): hash of the definition, the entry and its values in
+-- the run's event. Gone with the end of the run.
 create table subject (
     run text not null,
-    workflow text not null,
     entry bigint not null,
     hash text not null,
     primary key (run, entry)
 );
-create index subject_hash on subject (workflow, entry, hash);
+create index subject_hash on subject (hash, run);
+
+-- An event that stops more runs than one group takes: how far it is. By person (`contact`) or by what it is about (`hash`).
+create table stopping (
+    id text primary key,
+    event text not null,
+    workflow text not null,
+    definition text not null,
+    entry bigint not null,
+    contact text,
+    hash text,
+    before_ms bigint not null,
+    after text not null
+);
 
 -- A step that calls out, `http_request` or `update_contact`. Committed before the first byte is written.
 create table call (

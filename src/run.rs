@@ -91,6 +91,27 @@ pub struct Run {
     pub redrive: u32,
 }
 
+impl Run {
+    /// It stands in no wait any more.
+    pub fn leave_wait(&mut self) {
+        self.wake_at_ms = None;
+        self.asks = None;
+        self.progress.waiting_for = None;
+        self.progress.asked_at_ms = None;
+    }
+
+    /// Whether it has not begun because runs about the same are before it.
+    pub fn is_in_line(&self) -> bool {
+        !self.state.is_terminal() && self.progress.waiting_for == Some(WaitingFor::Turn)
+    }
+
+    /// Adds a line to its story, at the step where it stands.
+    pub fn tell(&mut self, at_ms: i64, what: impl Into<String>) {
+        let step = self.progress.cursor.clone();
+        self.progress.trace.push(TraceEntry { at_ms, step, what: what.into() });
+    }
+}
+
 /// The part of a run that only the interpreter understands; one JSON text in the store.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Progress {
@@ -110,12 +131,27 @@ pub struct Progress {
     /// Name of the channel by which the person wrote, when a message started it: answers leave by the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
+    /// What its nearest message so far came to; `None` before the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<Said>,
+    /// Since when it has been asking, Unix milliseconds; of a run that asks only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at_ms: Option<i64>,
     /// A status of a message started it: what it sends starts nothing by its own statuses.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub of_status: bool,
     /// What happened, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trace: Vec<TraceEntry>,
+}
+
+/// What a message of a run came to, for the question that follows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Said {
+    /// It left by the channel of this name.
+    By(String),
+    Nothing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

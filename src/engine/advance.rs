@@ -3,13 +3,14 @@
 //! A run pauses for one thing at a time: a wait, or a delivery. Effects name no ids; who applies them derives keys
 //! from (run, step), unique in the store, so that applying one twice changes nothing.
 
+use super::asking::Reply;
 use super::calendar;
 use crate::action::send_message::{self, Planned};
 use crate::config::ProjectSettings;
 use crate::delivery::Settlement;
 use crate::expr::{Question, Scope};
 use crate::message::Form;
-use crate::run::{Run, RunState, TraceEntry, WaitingFor};
+use crate::run::{Run, RunState, Said, TraceEntry, WaitingFor};
 use crate::workflow::{self, Action, IfPast, Shift, Step, Wait, Workflow};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -35,6 +36,8 @@ pub enum Input {
         step: String,
         settlement: Settlement,
     },
+    /// The person answered the question that the run stands at.
+    Replied(Reply),
 }
 
 /// What is to be done in the transaction that stores the run.
@@ -48,7 +51,9 @@ pub fn advance(run: Run, input: &Input, facts: &Facts) -> (Run, Vec<Effect>) {
     let mut moving = Moving { run, facts, effects: Vec::new() };
     match input {
         Input::Start => moving.start(),
-        Input::TimerDue if moving.waits_for(WaitingFor::Timer) => moving.wake(),
+        Input::TimerDue if moving.is_due(WaitingFor::Timer) => moving.wake(),
+        Input::TimerDue if moving.is_due(WaitingFor::Reply) => moving.give_up_asking(),
+        Input::Replied(reply) if moving.waits_for(WaitingFor::Reply) => moving.hear(reply),
         Input::Settled { step, settlement }
             if moving.waits_for(WaitingFor::Delivery) && moving.run.progress.cursor == *step =>
         {
@@ -60,16 +65,16 @@ pub fn advance(run: Run, input: &Input, facts: &Facts) -> (Run, Vec<Effect>) {
 }
 
 /// How one step ended.
-enum Flow {
+pub(super) enum Flow {
     Next,
     Into(String),
     Pause,
     End(RunState, String),
 }
 
-struct Moving<'a> {
-    run: Run,
-    facts: &'a Facts<'a>,
+pub(super) struct Moving<'a> {
+    pub(super) run: Run,
+    pub(super) facts: &'a Facts<'a>,
     effects: Vec<Effect>,
 }
 
@@ -78,7 +83,14 @@ impl Moving<'_> {
         !self.run.state.is_terminal() && self.run.progress.waiting_for == Some(what)
     }
 
+    /// Of what came due together with something that moved the run, nothing is due any more.
+    fn is_due(&self, what: WaitingFor) -> bool {
+        self.waits_for(what) && self.run.wake_at_ms.is_some_and(|at_ms| at_ms <= self.facts.now_ms)
+    }
+
     fn start(&mut self) {
+        // Its turn came, when it had to wait for one.
+        self.leave_pause();
         self.run.progress.vars = self.facts.project.vars.clone();
         let named = self.facts.workflow.vars.clone();
         if let Err(reason) = self.assign(&named) {
@@ -104,6 +116,7 @@ impl Moving<'_> {
             return;
         }
         self.leave_pause();
+        self.note_said(settlement);
         self.leave_result(settlement_result(settlement, self.facts.now_ms));
         self.trace(&settlement_words(settlement));
         match settlement {
@@ -117,19 +130,18 @@ impl Moving<'_> {
         }
     }
 
-    fn leave_pause(&mut self) {
-        self.run.progress.waiting_for = None;
-        self.run.wake_at_ms = None;
+    pub(super) fn leave_pause(&mut self) {
+        self.run.leave_wait();
         self.run.state = RunState::Waiting;
         self.run.reason.clear();
     }
 
-    fn next(&self) -> Option<String> {
+    pub(super) fn next(&self) -> Option<String> {
         self.facts.workflow.next_after(&self.run.progress.cursor)
     }
 
     /// Walks from a step to the next pause or the end.
-    fn go(&mut self, mut path: Option<String>) {
+    pub(super) fn go(&mut self, mut path: Option<String>) {
         while let Some(at) = path.take() {
             self.run.progress.cursor = at;
             let Some(step) = self.facts.workflow.step(&self.run.progress.cursor) else {
@@ -150,14 +162,17 @@ impl Moving<'_> {
         let verdict = self.with_scope(|scope| step.condition.judge(scope));
         if !verdict.is_yes() {
             self.trace(&format!("step left out: {}", verdict.reason()));
+            if matches!(step.action, Action::SendMessage(_)) {
+                self.run.progress.said = Some(Said::Nothing);
+            }
             return Flow::Next;
         }
         match &step.action {
             Action::SendMessage(message) => self.send(step, message),
             Action::Wait(wait) => self.wait(wait),
+            Action::WaitForReply(question) => self.ask(question),
             Action::Branch { cases, otherwise } => self.branch(cases, otherwise),
             // The checks refuse them until they are built.
-            Action::WaitForReply(_) => Flow::End(RunState::NeedsAttention, "not built".into()),
             Action::HttpRequest(_) => Flow::End(RunState::NeedsAttention, "not built".into()),
             Action::UpdateContact(_) => Flow::End(RunState::NeedsAttention, "not built".into()),
             Action::Set(values) => match self.assign(values) {
@@ -255,15 +270,14 @@ impl Moving<'_> {
         Ok(())
     }
 
-    fn pause(&mut self, what: WaitingFor, wake_at_ms: Option<i64>) {
+    pub(super) fn pause(&mut self, what: WaitingFor, wake_at_ms: Option<i64>) {
         self.run.progress.waiting_for = Some(what);
         self.run.state = RunState::Waiting;
         self.run.wake_at_ms = wake_at_ms;
     }
 
     fn end(&mut self, state: RunState, reason: String) {
-        self.run.progress.waiting_for = None;
-        self.run.wake_at_ms = None;
+        self.run.leave_wait();
         self.run.state = state;
         if state.is_terminal() {
             self.run.ended_at_ms = Some(self.facts.now_ms);
@@ -273,14 +287,14 @@ impl Moving<'_> {
     }
 
     /// Leaves a result under the step's id, when it has one.
-    fn leave_result(&mut self, result: Value) {
+    pub(super) fn leave_result(&mut self, result: Value) {
         let id = self.facts.workflow.step(&self.run.progress.cursor).and_then(|step| step.id.clone());
         if let Some(id) = id {
             self.run.progress.steps.insert(id, result);
         }
     }
 
-    fn trace(&mut self, what: &str) {
+    pub(super) fn trace(&mut self, what: &str) {
         let step = self.run.progress.cursor.clone();
         self.run.progress.trace.push(TraceEntry { at_ms: self.facts.now_ms, step, what: what.to_owned() });
     }
@@ -309,7 +323,7 @@ pub fn language_of<'a>(contact: &'a Value, project: &'a ProjectSettings) -> &'a 
     contact.get("language").and_then(Value::as_str).unwrap_or(&project.language)
 }
 
-fn run_value(run: &Run) -> Value {
+pub(super) fn run_value(run: &Run) -> Value {
     let mut fields = Map::new();
     fields.insert("id".into(), run.workflow.as_str().into());
     fields.insert("version".into(), run.definition.get(..12).unwrap_or(&run.definition).into());

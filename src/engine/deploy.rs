@@ -60,6 +60,15 @@ impl Loop {
         Ok((deployed, schedule_ms, open))
     }
 
+    /// Reads those of these definitions that this node has not heard of.
+    pub(super) async fn know_definitions(&mut self, hashes: Vec<String>) -> anyhow::Result<()> {
+        let serving = self.shared.deployed();
+        let served = |hash: &String| serving.definitions.values().any(|definition| definition.hash == *hash);
+        let unknown: Vec<String> =
+            hashes.into_iter().filter(|hash| !self.pinned.knows(hash) && !served(hash)).collect();
+        self.read_definitions(&unknown).await
+    }
+
     /// Reads definitions that another node deployed.
     pub(super) async fn read_definitions(&mut self, hashes: &[String]) -> anyhow::Result<()> {
         for hash in hashes {

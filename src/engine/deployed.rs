@@ -6,7 +6,7 @@ use crate::contact::{Contact, WithdrawalScope};
 use crate::delivery::Purpose;
 use crate::store::runs::DefinitionRow;
 use crate::trigger::{Trigger, TriggerKind};
-use crate::workflow::Workflow;
+use crate::workflow::{Action, Step, Workflow};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -23,6 +23,8 @@ pub struct Definition {
     pub files: String,
     /// Whether its questions ask for the window, so that the line has to be read.
     pub asks_window: bool,
+    /// Whether it asks people something: their messages may be answers.
+    pub asks: bool,
 }
 
 /// The project that serves.
@@ -66,6 +68,10 @@ impl Pinned {
 
     pub fn get(&self, hash: &str) -> Option<&Arc<Definition>> {
         self.definitions.get(hash)
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Definition>> {
+        self.definitions.values()
     }
 
     /// Whether it was asked for: it is here, or nowhere.
@@ -170,6 +176,7 @@ impl Definition {
         Self {
             hash: hex::encode(Sha256::digest(files.as_bytes())),
             asks_window: files.contains("window_open") || files.contains("last_message_at"),
+            asks: asks(&workflow.steps),
             workflow: workflow.clone(),
             settings: settings.clone(),
             files,
@@ -237,6 +244,14 @@ pub fn opted_out(contact: &Contact, purpose: Purpose) -> bool {
         Purpose::Marketing => WithdrawalScope::Marketing,
         Purpose::Utility | Purpose::Service => WithdrawalScope::All,
     })
+}
+
+fn asks(steps: &[Step]) -> bool {
+    let of_step = |step: &Step| match &step.action {
+        Action::WaitForReply(_) => true,
+        _ => step.inner().into_iter().any(asks),
+    };
+    steps.iter().any(of_step)
 }
 
 fn is_yes(value: &Value) -> bool {

@@ -1,10 +1,13 @@
 //! Evaluate: from an event to the runs it starts, through the gates of `language.md` §6.1 in their order.
 //!
 //! Three looks, so that facts are read for a whole group at once: who is it about ([`candidates`], from the event
-//! alone), does it apply ([`judge`], with the person known), does it start ([`decide`], with the identity known).
+//! alone), does it apply ([`judge`], with the person known), does it start ([`Starts`], with the
+//! identity known; `routing` says in which order).
 //! Invariant: workflows are evaluated apart; what one of them does wrong is recorded as its own failure.
 
 use super::deployed::{Definition, Deployed};
+use super::stops::Stop;
+use super::turns;
 use super::unit::{Unit, keys_of, nothing};
 use crate::config::ProjectSettings;
 use crate::contact::{Consent, Contact, Phone};
@@ -12,6 +15,7 @@ use crate::event::{Evaluation, EvaluationResult, NewEvent};
 use crate::expr::Scope;
 use crate::run::{Progress, Run, RunState};
 use crate::store::contacts::ContactKey;
+use crate::trigger::message::Content;
 use crate::trigger::{Trigger, TriggerKind};
 use crate::workflow::{Again, ContactMap, Workflow};
 use serde_json::{Map, Value};
@@ -36,6 +40,10 @@ pub(super) struct Arrival {
     pub(super) firing: Option<String>,
     /// Name of the channel by which the person wrote.
     pub(super) channel: Option<String>,
+    /// Kinds of content, when it is a message that a person wrote: it may answer a question.
+    pub(super) contents: Option<Vec<Content>>,
+    /// Entries of `stop_when` that it may fulfil.
+    pub(super) stops: Vec<Stop>,
     pub(super) candidates: Vec<Candidate>,
 }
 
@@ -101,7 +109,7 @@ impl Candidate {
         &self.definition.workflow.triggers[self.trigger]
     }
 
-    /// The identity to be looked up before [`decide`].
+    /// The identity to be looked up before [`Starts::offer`].
     pub(super) fn identity(&self) -> Option<(&str, &str)> {
         match &self.verdict {
             Some(Judged::Applies { identity: Some(hash), .. }) => Some((&self.definition.workflow.id, hash)),
@@ -109,8 +117,9 @@ impl Candidate {
         }
     }
 
-    pub(super) fn restarts(&self) -> bool {
-        self.definition.workflow.settings.again == Again::Restart
+    /// Whether it does something to the run that is under way about the same: stops it, or goes behind it.
+    pub(super) fn touches_holder(&self) -> bool {
+        matches!(self.definition.workflow.settings.again, Again::Restart | Again::Queue)
     }
 }
 
@@ -192,7 +201,7 @@ fn consents(workflow: &Workflow, scope: &Scope) -> bool {
     question.is_some_and(|question| question.evaluate(scope) == Ok(Value::Bool(true)))
 }
 
-fn first_scope<'a>(
+pub(super) fn first_scope<'a>(
     workflow: &'a Workflow,
     project: &'a ProjectSettings,
     event: &'a Value,
@@ -309,39 +318,45 @@ fn identity(workflow: &Workflow, scope: &Scope) -> Result<Option<String>, String
     }
 }
 
-/// Third look: identities, and the start itself. What each workflow made of the event.
-pub(super) fn decide(arrival: &mut Arrival, unit: &mut Unit) -> Vec<Evaluation> {
-    let mut taken = false;
-    let mut started = HashSet::new();
-    let mut evaluations = Vec::with_capacity(arrival.candidates.len());
-    let candidates = std::mem::take(&mut arrival.candidates);
-    for mut candidate in candidates {
+/// Third look: identities, and the start itself. What the workflows made of one event, one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Starts {
+    /// Who took the message, as the others are told; `None` = nobody yet.
+    pub(super) taken_by: Option<&'static str>,
+    started: HashSet<String>,
+    pub(super) evaluations: Vec<Evaluation>,
+}
+
+impl Starts {
+    /// Offers the event to the next workflow.
+    pub(super) fn offer(&mut self, mut candidate: Candidate, arrival: &Arrival, unit: &mut Unit) {
         let workflow = candidate.definition.workflow.id.clone();
         // A list in `when` is any of them, one run.
-        if started.contains(&workflow) {
-            continue;
+        if self.started.contains(&workflow) {
+            return;
         }
-        let judged = match candidate.verdict.take() {
-            _ if taken && candidate.route != Route::Observes => {
-                Judged::Refused(EvaluationResult::NotMatched, "another workflow took the message".into())
+        let judged = match (candidate.verdict.take(), self.taken_by) {
+            (_, Some(taker)) if candidate.route != Route::Observes => {
+                Judged::Refused(EvaluationResult::NotMatched, format!("{taker} took the message"))
             }
-            _ if started.len() >= MOST_RUNS => {
+            _ if self.started.len() >= MOST_RUNS => {
                 Judged::Refused(EvaluationResult::Failed, format!("more than {MOST_RUNS} runs from one event"))
             }
-            Some(judged) => again_if_known(judged, &candidate, arrival, unit),
-            None => continue,
+            (Some(judged), _) => again_if_known(judged, &candidate, arrival, unit),
+            (None, _) => return,
         };
         let (result, reason, run) = match judged {
             Judged::Refused(result, reason) => (result, reason, None),
             Judged::Applies { contact, identity } => start(&candidate, *contact, identity, arrival, unit),
         };
         if result == EvaluationResult::Started {
-            started.insert(workflow.clone());
-            taken |= matches!(candidate.route, Route::Takes(_));
+            self.started.insert(workflow.clone());
+            if matches!(candidate.route, Route::Takes(_)) {
+                self.taken_by = Some("another workflow");
+            }
         }
-        evaluations.push(Evaluation { workflow, trigger: candidate.trigger().name.clone(), result, reason, run });
+        self.evaluations.push(Evaluation { workflow, trigger: candidate.trigger().name.clone(), result, reason, run });
     }
-    evaluations
 }
 
 /// Somebody nobody knew when this was judged may have been met since, in the same group.
@@ -367,6 +382,7 @@ fn start(
     unit: &mut Unit,
 ) -> Decided {
     let workflow = &candidate.definition.workflow;
+    let (mut before, mut lined) = (None, false);
     if let Some(hash) = &identity
         && let Some((holder, state)) = unit.holder(&workflow.id, hash)
     {
@@ -375,12 +391,23 @@ fn start(
             (Again::Never | Again::Skip, _) if !state.is_terminal() => {
                 return (EvaluationResult::Skipped, "already_running".into(), None);
             }
-            (Again::Restart, false) => unit.stop_run(&holder, "restarted"),
+            (Again::Restart, false) => {
+                // Runs that got in line under an older version go on behind this one.
+                lined = unit.run(&holder).is_some_and(|run| run.turn.is_some());
+                unit.stop_run(&holder, "restarted");
+            }
+            (Again::Queue, false) => before = Some(holder),
             _ => {}
         }
     }
-    let run = new_run(candidate, &contact, arrival, unit);
+    let mut run = new_run(candidate, &contact, arrival, unit);
+    run.turn = identity.clone().filter(|_| lined || workflow.settings.again == Again::Queue);
     let id = run.id.clone();
+    if let Some(before) = before {
+        unit.put_contact(as_known_now(candidate, contact, arrival, unit));
+        turns::line_up(run, &before, arrival.data.clone(), unit);
+        return (EvaluationResult::Started, "waits for its turn".into(), Some(id));
+    }
     if let Some(hash) = &identity {
         unit.take_identity(&workflow.id, hash, &run);
     }
@@ -429,7 +456,8 @@ fn new_run(candidate: &Candidate, contact: &Contact, arrival: &Arrival, unit: &U
 
 /// The contact keys of everybody an arrival may be about.
 pub(super) fn keys(arrival: &Arrival) -> impl Iterator<Item = ContactKey> {
-    arrival.candidates.iter().filter_map(|candidate| candidate.who.as_ref().ok()).flat_map(Person::keys)
+    let started = arrival.candidates.iter().filter_map(|candidate| candidate.who.as_ref().ok());
+    started.chain(arrival.stops.iter().filter_map(Stop::person)).flat_map(Person::keys)
 }
 
 /// Runs a decision; a panic inside it is caught at this border and costs that one decision.

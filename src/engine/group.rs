@@ -21,12 +21,13 @@ use super::lookup::LookUp;
 use super::outbound::{self, Alert};
 use super::scopes::Breakers;
 use super::unit::Unit;
-use super::{Outside, porter};
+use super::{Outside, porter, routing, stops, turns};
 use crate::clock::Clock;
 use crate::delivery::{DeliveryState, Outcome};
 use crate::event::{Dedupe, Evaluation};
 use crate::message::Form;
 use crate::outbox::settle;
+use crate::run::Run;
 use crate::store::attempts::AttemptEnd;
 use crate::store::contacts::ContactKey;
 use crate::store::deliveries::DeliveryRow;
@@ -197,8 +198,12 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     let told: Vec<&Told> = work.told.iter().filter(|told| fresh.contains(&told.id)).collect();
     load_people(tx, &mut unit, &arrivals, &told).await?;
     load_calls(tx, &mut unit, work, &told).await?;
+    routing::load(tx, &mut unit, &told, context.shared).await?;
     change::load(tx, &mut unit, &work.changes).await?;
-    let (due, look_ups) = if context.tick { load_due(tx, &mut unit).await? } else { Default::default() };
+    let stop_ms = if context.tick { stops::go_on(tx, &mut unit, context).await? } else { None };
+    // What a stop under way may still concern does not go on meanwhile.
+    let wakes = context.tick && stop_ms.is_none();
+    let (due, look_ups) = if wakes { load_due(tx, &mut unit).await? } else { Default::default() };
     done.look_ups = look_ups;
 
     settle_calls(tx, &mut unit, work, context).await?;
@@ -207,11 +212,14 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
         done.changed.push(change::apply(tx, &mut unit, change, context).await?);
     }
     arrivals.extend(told.iter().filter_map(|told| inbound::apply(told, &mut unit)));
-    due.iter().for_each(|run| unit.move_run(run, &Input::TimerDue));
     arrivals.iter_mut().for_each(|arrival| evaluate::judge(arrival, &unit));
     load_identities(tx, &mut unit, &arrivals).await?;
+    stops::load(tx, &mut unit, &mut arrivals).await?;
     done.early = early::tidy(tx, &mut unit, context).await?;
-    let evaluations = arrivals.iter_mut().map(|arrival| evaluate::decide(arrival, &mut unit)).collect();
+    let evaluations = arrivals.iter_mut().map(|arrival| routing::decide(arrival, &mut unit)).collect();
+    // After what happened: an answer that came in time counts, and what was stopped sends nothing.
+    due.iter().for_each(|run| wake(run, &mut unit));
+    done.next_due_ms = stop_ms.or_else(|| unit.stopping.first().map(|_| now_ms));
     keep_events(&mut unit, work, &arrivals, &evaluations)?;
     done.accepted = answers(work, &known, &arrivals, evaluations);
     flush(tx, &mut unit).await?;
@@ -297,6 +305,11 @@ fn new_arrivals(work: &Work, fresh: &HashSet<String>, context: &Context) -> Vec<
         contact: None,
         firing: new.target.as_ref().map(|target| target.firing.clone()),
         channel: None,
+        contents: None,
+        stops: match &new.target {
+            None => stops::of_webhook(&new.event, &new.data, context.deployed, context.pinned),
+            Some(_) => Vec::new(),
+        },
         candidates: match &new.target {
             None => evaluate::candidates(context.deployed, &new.event, &new.data),
             Some(target) => vec![evaluate::Candidate::new(
@@ -315,6 +328,13 @@ fn first_of<'a>(new: &NewArrival, known: &'a KnownKeys) -> Option<&'a String> {
 }
 
 // --- decide -----------------------------------------------------------------------------------------------------------
+
+fn wake(run: &str, unit: &mut Unit) {
+    match unit.run(run).is_some_and(Run::is_in_line) {
+        true => turns::look_at(run, unit),
+        false => unit.move_run(run, &Input::TimerDue),
+    }
+}
 
 async fn settle_calls(tx: &mut Tx<'_>, unit: &mut Unit<'_>, work: &Work, context: &Context<'_>) -> anyhow::Result<()> {
     work.calls.iter().for_each(|call| settle_call(unit, call));
@@ -455,6 +475,7 @@ fn answers(work: &Work, known: &KnownKeys, arrivals: &[Arrival], evaluations: Ve
 // --- write ------------------------------------------------------------------------------------------------------------
 
 pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<()> {
+    turns::pass(tx, unit).await?;
     let recipients: Vec<ContactKey> = unit.recipient_keys();
     unit.know_contacts(tx.contacts_by_keys(&recipients).await?);
     let mut planned = unit.settle_recipients();
@@ -477,6 +498,7 @@ pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Resul
     tx.note_attachments(&unit.attached.iter().collect::<Vec<_>>()).await?;
     tx.note_relays(&unit.relayed.iter().collect::<Vec<_>>()).await?;
     tx.update_runs(&unit.changed_runs()).await?;
+    stops::write(tx, unit).await?;
     tx.insert_deliveries(&planned).await?;
     tx.release_window_holds(&unit.opened).await
 }

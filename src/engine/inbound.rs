@@ -6,8 +6,9 @@
 use super::evaluate::{Arrival, Candidate, Route, index_of, known_person};
 use super::evidence::{apply_status, prove};
 use super::hand_on::Late;
-use super::observe;
+use super::stops::{self, News, Stop};
 use super::unit::Unit;
+use super::{observe, routing};
 use crate::config::Channel;
 use crate::connector::webhook::{ContactFacts, ContentKind, Direction, InboundMessage, Incoming, StatusEvent};
 use crate::connector::wire;
@@ -122,7 +123,8 @@ pub(super) fn apply(told: &Told, unit: &mut Unit) -> Option<Arrival> {
         true => told.facts().and_then(|facts| learn(facts, unit)),
         false => before.clone(),
     };
-    let Heard { data, at_ms, channel, candidates } = hear(told, before.as_ref(), contact.as_ref(), unit)?;
+    let Heard { data, at_ms, channel, contents, stops, candidates } =
+        hear(told, before.as_ref(), contact.as_ref(), unit)?;
     let event = NewEvent { source: SOURCE.into(), name: told.name().into(), data: Value::Null, at_ms, dedupe };
     Some(Arrival {
         id: told.id.clone(),
@@ -131,6 +133,8 @@ pub(super) fn apply(told: &Told, unit: &mut Unit) -> Option<Arrival> {
         contact: contact.map(|contact| contact.id),
         firing: None,
         channel,
+        contents,
+        stops,
         candidates,
     })
 }
@@ -140,11 +144,14 @@ struct Heard {
     data: Value,
     at_ms: i64,
     channel: Option<String>,
+    contents: Option<Vec<Content>>,
+    stops: Vec<Stop>,
     candidates: Vec<Candidate>,
 }
 
 fn hear(told: &Told, before: Option<&Contact>, contact: Option<&Contact>, unit: &mut Unit) -> Option<Heard> {
-    let heard = |data, at_ms, candidates| Some(Heard { data, at_ms, channel: None, candidates });
+    let heard =
+        |data, at_ms, stops, candidates| Some(Heard { data, at_ms, channel: None, contents: None, stops, candidates });
     match &told.incoming {
         Incoming::Check => None,
         Incoming::Message(message) => {
@@ -152,28 +159,37 @@ fn hear(told: &Told, before: Option<&Contact>, contact: Option<&Contact>, unit: 
                 prove(attempt, None, unit);
             }
             let channel = line_of(message, &unit.deployed.settings.channels);
-            let candidates = match (contact, message.direction) {
-                (Some(contact), Direction::Received) => receive(message, contact, &channel, unit),
-                _ => Vec::new(),
-            };
             let data = message.event(&channel);
-            Some(Heard { data, at_ms: message.at_ms, channel: Some(channel), candidates })
+            let said = Some(contents(message)).filter(|_| routing::may_answer(&told.incoming));
+            let (stops, candidates) = match (contact, message.direction) {
+                (Some(contact), Direction::Received) => (
+                    said.as_deref().map_or(Vec::new(), |said| stops_of(message, said, contact, &channel, &data, unit)),
+                    receive(message, contact, &channel, unit),
+                ),
+                _ => Default::default(),
+            };
+            Some(Heard { data, at_ms: message.at_ms, channel: Some(channel), contents: said, stops, candidates })
         }
         Incoming::Status(status) => {
             let attempt = attempt_of(status, told, unit);
             let news = attempt.as_deref().is_some_and(|attempt| !observe::is_known(attempt, &status.status, unit));
             note_status(status, told, unit);
             let data = observe::status_event(status.as_ref().into(), attempt.as_deref(), unit);
-            let watched = attempt.filter(|_| news);
-            let candidates = watched.map(|attempt| observe::of_status(&attempt, &status.status, unit));
-            heard(data, status.at_ms, candidates.unwrap_or_default())
+            let Some(attempt) = attempt.filter(|_| news) else {
+                return heard(data, status.at_ms, Vec::new(), Vec::new());
+            };
+            let stops = observe::stops_of_status(&attempt, &status.status, &data, unit);
+            heard(data, status.at_ms, stops, observe::of_status(&attempt, &status.status, unit))
         }
         Incoming::Contact(event) => {
             let created = event.name == "contact_created";
-            let candidates = contact.map(|after| observe::of_contact(created, before, after, unit));
-            heard(observe::contact_event(before, contact), event.at_ms, candidates.unwrap_or_default())
+            let data = observe::contact_event(before, contact);
+            let Some(after) = contact else { return heard(data, event.at_ms, Vec::new(), Vec::new()) };
+            let news = News::Contact { created, before, after };
+            let stops = stops::of_news(news, &data, &known_person(after), unit);
+            heard(data, event.at_ms, stops, observe::of_contact(created, before, after, unit))
         }
-        Incoming::Other(other) => heard(bounded(&other.payload), other.at_ms, Vec::new()),
+        Incoming::Other(other) => heard(bounded(&other.payload), other.at_ms, Vec::new(), Vec::new()),
     }
 }
 
@@ -264,6 +280,17 @@ fn receive(message: &InboundMessage, contact: &Contact, channel: &str, unit: &mu
     candidates
         .sort_by(|a, b| a.route.cmp(&b.route).then_with(|| a.definition.workflow.id.cmp(&b.definition.workflow.id)));
     candidates
+}
+
+fn stops_of(
+    message: &InboundMessage,
+    contents: &[Content],
+    contact: &Contact,
+    channel: &str,
+    data: &Value,
+    unit: &Unit,
+) -> Vec<Stop> {
+    stops::of_news(News::Message { channel, text: &message.text, contents }, data, &known_person(contact), unit)
 }
 
 fn contents(message: &InboundMessage) -> Vec<Content> {

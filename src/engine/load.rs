@@ -13,6 +13,7 @@ use crate::store::Tx;
 use crate::store::attempts::AttemptRow;
 use crate::store::contacts::ContactKey;
 use crate::store::deliveries::DeliveryRow;
+use crate::store::runs::RunRow;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -121,11 +122,7 @@ fn people_of_calls(unit: &Unit<'_>, work: &Work) -> BTreeSet<String> {
 pub(super) async fn load_due(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<(Vec<String>, Vec<LookUp>)> {
     let rows = tx.due_runs(DUE_RUNS).await?;
     let ids: Vec<String> = rows.iter().map(|row| row.run.id.clone()).collect();
-    let people: BTreeSet<String> = rows.iter().map(|row| row.run.contact.clone()).collect();
-    for row in rows {
-        unit.know_run(row.run, Arc::new(serde_json::from_str(&row.event_data)?));
-    }
-    need_definitions(unit)?;
+    let people = know_runs(unit, rows)?;
     load_contacts(tx, unit, people).await?;
     let look_ups = look_for_uncertain(tx, unit).await?;
     Ok((ids, look_ups))
@@ -174,8 +171,14 @@ pub(super) async fn load_runs(
     // A message of the gateway has no run.
     let unknown = |id: &&str| !id.is_empty() && !unit.knows_run(id);
     let ids: Vec<&str> = runs.iter().map(String::as_str).filter(unknown).collect();
+    let rows = tx.runs(&ids).await?;
+    know_runs(unit, rows)
+}
+
+/// Takes in runs that were read; the people they are about come back.
+pub(super) fn know_runs(unit: &mut Unit<'_>, rows: Vec<RunRow>) -> anyhow::Result<BTreeSet<String>> {
     let mut people = BTreeSet::new();
-    for row in tx.runs(&ids).await? {
+    for row in rows {
         people.insert(row.run.contact.clone());
         unit.know_run(row.run, Arc::new(serde_json::from_str(&row.event_data)?));
     }
@@ -216,16 +219,16 @@ pub(super) async fn load_contacts(
 pub(super) async fn load_identities(tx: &mut Tx<'_>, unit: &mut Unit<'_>, arrivals: &[Arrival]) -> anyhow::Result<()> {
     let candidates = || arrivals.iter().flat_map(|arrival| &arrival.candidates);
     let keys: BTreeSet<(&str, &str)> = candidates().filter_map(evaluate::Candidate::identity).collect();
-    let restarted: HashSet<&str> = candidates()
-        .filter(|candidate| candidate.restarts())
+    let touched: HashSet<&str> = candidates()
+        .filter(|candidate| candidate.touches_holder())
         .map(|candidate| candidate.definition.workflow.id.as_str())
         .collect();
-    let mut stopping = BTreeSet::new();
+    let mut holders = BTreeSet::new();
     for row in tx.identities(&keys.into_iter().collect::<Vec<_>>()).await? {
-        if restarted.contains(row.workflow.as_str()) && !row.state.is_terminal() {
-            stopping.insert(row.run.clone());
+        if touched.contains(row.workflow.as_str()) && !row.state.is_terminal() {
+            holders.insert(row.run.clone());
         }
         unit.know_identity(row.workflow, row.hash, row.run, row.state);
     }
-    load_runs(tx, unit, stopping).await.map(drop)
+    load_runs(tx, unit, holders).await.map(drop)
 }

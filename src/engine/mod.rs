@@ -11,6 +11,7 @@
 
 pub mod account;
 pub mod advance;
+pub mod asking;
 pub mod audience;
 mod beside;
 mod board;
@@ -42,9 +43,12 @@ mod operator;
 mod outbound;
 mod porter;
 mod redo;
+mod routing;
 mod scopes;
+mod stops;
 mod submit;
 mod take_back;
+mod turns;
 mod unit;
 
 pub use group::Accepted;

@@ -134,7 +134,10 @@ impl Loop {
         if nodes.iter().any(|(id, heartbeat_ms)| *id != self.node.id && *heartbeat_ms <= before_ms) {
             silent = tx.remove_silent_nodes(&self.node.id, before_ms).await?;
         }
+        // What stops a run is said by the definition it began with, whichever node deployed that.
+        let definitions = if self.node.shared { tx.definitions_in_use().await? } else { Vec::new() };
         tx.commit().await?;
+        self.know_definitions(definitions).await?;
         if beats {
             self.node.beaten(sent_ms);
         }

@@ -3,11 +3,12 @@
 //! Pure over the unit. Invariant: nothing that relance itself did starts a loop: a message of a run that a status
 //! started starts nothing by its own statuses, and a person that relance's first message made in the account is not new.
 
-use super::evaluate::{Arrival, Candidate, Route, index_of, known_person};
+use super::evaluate::{Arrival, Candidate, Person, Route, index_of, known_person};
 use super::inbound::SOURCE;
+use super::stops::{self, News, Stop};
 use super::unit::Unit;
 use crate::contact::Contact;
-use crate::delivery::{DeliveryState, VendorStatus};
+use crate::delivery::{Delivery, DeliveryState, VendorStatus};
 use crate::event::{Dedupe, NewEvent};
 use crate::trigger::TriggerKind;
 use crate::trigger::message_status::Watched;
@@ -46,32 +47,38 @@ pub(super) fn status_event(told: Told, attempt: Option<&str>, unit: &Unit) -> Va
 }
 
 /// The step's id; its path when it has none.
-fn step_name(delivery: &crate::delivery::Delivery, unit: &Unit) -> String {
+fn step_name(delivery: &Delivery, unit: &Unit) -> String {
     let definition = unit.deployed.definitions.get(&delivery.workflow);
     let step = definition.and_then(|definition| definition.workflow.step(&delivery.step));
     step.and_then(|step| step.id.clone()).unwrap_or_else(|| delivery.step.clone())
 }
 
-/// The workflows that a status of an attempt may start, once it is written to the attempt. `failed` counts when it is
-/// the last word: no other attempt follows, and nothing says that the message arrived.
-pub(super) fn of_status(attempt: &str, status: &str, unit: &Unit) -> Vec<Candidate> {
-    let Some(watched) = Watched::ALL.into_iter().find(|watched| watched.as_str() == status) else { return Vec::new() };
-    let Some(row) = unit.attempts.get(attempt) else { return Vec::new() };
-    let Some(delivery) = unit.deliveries.get(&row.delivery) else { return Vec::new() };
+/// What a status of an attempt comes to, once it is written to the attempt: the word and the message it is about. `failed`
+/// counts when it is the last word: no other attempt follows, and nothing says that the message arrived.
+fn news<'u>(attempt: &str, status: &str, unit: &'u Unit) -> Option<(Watched, &'u Delivery)> {
+    let watched = Watched::ALL.into_iter().find(|watched| watched.as_str() == status)?;
+    let row = unit.attempts.get(attempt)?;
+    let delivery = unit.deliveries.get(&row.delivery)?;
     let goes_on = matches!(
         delivery.delivery.state,
         DeliveryState::Queued | DeliveryState::Held | DeliveryState::Sending | DeliveryState::Uncertain
     );
     let failed = delivery.status == Some(VendorStatus::Failed) && !goes_on;
     let stale = i64::from(delivery.delivery.attempts) != row.n;
-    if stale || (watched == Watched::Failed && !failed) || unit.is_of_status(&delivery.delivery.run) {
+    (!stale && (watched != Watched::Failed || failed)).then_some((watched, &delivery.delivery))
+}
+
+/// The workflows that a status of an attempt may start.
+pub(super) fn of_status(attempt: &str, status: &str, unit: &Unit) -> Vec<Candidate> {
+    let Some((watched, delivery)) = news(attempt, status, unit) else { return Vec::new() };
+    if unit.is_of_status(&delivery.run) {
         return Vec::new();
     }
-    let Some(contact) = unit.contact(&delivery.delivery.contact) else { return Vec::new() };
+    let Some(contact) = unit.contact(&delivery.contact) else { return Vec::new() };
     let mut candidates = Vec::new();
     for (definition, trigger) in unit.deployed.statuses() {
         let TriggerKind::MessageStatus { status, of } = &trigger.kind else { continue };
-        if *status == watched && of.as_ref().is_none_or(|of| *of == delivery.delivery.workflow) {
+        if *status == watched && of.as_ref().is_none_or(|of| *of == delivery.workflow) {
             let index = index_of(&definition.workflow, trigger);
             candidates.push(Candidate::new(definition, index, Route::Observes, Ok(known_person(contact))));
         }
@@ -79,11 +86,20 @@ pub(super) fn of_status(attempt: &str, status: &str, unit: &Unit) -> Vec<Candida
     candidates
 }
 
+/// The entries of `stop_when` that a status of an attempt fits.
+pub(super) fn stops_of_status(attempt: &str, status: &str, data: &Value, unit: &Unit) -> Vec<Stop> {
+    let Some((status, delivery)) = news(attempt, status, unit) else { return Vec::new() };
+    let person = Person { id: Some(delivery.contact.clone()), ..Person::default() };
+    stops::of_news(News::Status { status, of: &delivery.workflow }, data, &person, unit)
+}
+
 /// A status that came before its answer, as an event of its own: the first one told nobody whose it was. `None` when it
 /// starts nothing.
 pub(super) fn late_arrival(told: Told, attempt: &str, at_ms: i64, unit: &Unit) -> Option<Arrival> {
+    let data = status_event(told, Some(attempt), unit);
     let candidates = of_status(attempt, told.status, unit);
-    if candidates.is_empty() {
+    let stops = stops_of_status(attempt, told.status, &data, unit);
+    if candidates.is_empty() && stops.is_empty() {
         return None;
     }
     let key = format!("message_status_updated {} {} known", told.uuid.unwrap_or(attempt), told.status);
@@ -93,10 +109,12 @@ pub(super) fn late_arrival(told: Told, attempt: &str, at_ms: i64, unit: &Unit) -
     Some(Arrival {
         id: unit.clock.new_id(),
         event: Arc::new(event),
-        data: Arc::new(status_event(told, Some(attempt), unit)),
+        data: Arc::new(data),
         contact: None,
         firing: None,
         channel: None,
+        contents: None,
+        stops,
         candidates,
     })
 }

@@ -15,7 +15,7 @@ mod time;
 mod value;
 
 pub use fold::fold;
-pub use path::{field, plain_name};
+pub use path::{field, plain_name, printed};
 pub use question::{Comparison, Kind, Question, Undecidable};
 pub(crate) use suggest::nearest;
 pub use text::{Hole, MARK_END, MARK_START, Text};

@@ -186,6 +186,13 @@ pub fn field<'a>(json: &'a Json, name: &str) -> Option<&'a Json> {
     }
 }
 
+/// What stands at a dotted path below a value, as a text prints it; `None` for what is missing or blank, for lists and objects.
+pub fn printed(json: &Json, path: &str) -> Option<String> {
+    let found = path.split('.').try_fold(json, field)?;
+    let text = Value::from(found).printed()?;
+    (!text.trim().is_empty()).then(|| text.into_owned())
+}
+
 fn is_plain(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

@@ -15,12 +15,14 @@ pub mod deliveries;
 pub mod dialect;
 pub mod events;
 pub mod inspect;
+pub mod live;
 pub mod nodes;
 pub mod relay_targets;
 pub mod relays;
 pub mod runs;
 pub mod schedules;
 pub mod scopes;
+pub mod stops;
 #[cfg(test)]
 mod suite;
 

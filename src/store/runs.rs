@@ -24,12 +24,15 @@ pub struct IdentityRow {
     pub state: RunState,
 }
 
+/// The columns of a run `u`, in the order of [`read_run`]; the data of its event follows.
 macro_rules! run_columns {
     () => {
         "u.id, u.workflow, u.definition, u.contact, u.event, u.firing, u.state, u.reason, u.progress, u.wake_at_ms,
          u.seed, u.fence, u.started_at_ms, u.ended_at_ms, u.asks, u.turn, u.reached_at_ms, u.redrive_of, u.redrive"
     };
 }
+
+pub(super) use run_columns;
 
 static DUE: Statement = Statement::new(concat!(
     "select ",
@@ -57,9 +60,9 @@ static INSERT: Statement = Statement::new(
 static UPDATE: Statement = Statement::new(
     "update run set state = r.state, reason = r.reason, progress = r.progress, wake_at_ms = r.wake_at_ms,
         fence = r.fence + 1, ended_at_ms = r.ended_at_ms, asks = r.asks,
-        reached_at_ms = coalesce(run.reached_at_ms, r.reached_at_ms)
+        turn = coalesce(run.turn, r.turn), reached_at_ms = coalesce(run.reached_at_ms, r.reached_at_ms)
      from {rows: id text, fence bigint, state text, reason text, progress text, wake_at_ms bigint, ended_at_ms bigint,
-        asks text, reached_at_ms bigint} r
+        asks text, turn text, reached_at_ms bigint} r
      where run.id = r.id and run.fence = r.fence and run.ended_at_ms is null",
 );
 
@@ -98,6 +101,15 @@ static OPEN_DEFINITIONS: Statement = Statement::new(
      where exists (select 1 from run u where u.definition = d.hash and u.ended_at_ms is null)
         or exists (select 1 from firing f where f.definition = d.hash and f.state = 'running')",
 );
+
+static DEFINITIONS_IN_USE: Statement = Statement::new(
+    "select d.hash from definition d, {rows: since_ms bigint} r
+     where d.created_at_ms > r.since_ms
+        or exists (select 1 from run u where u.definition = d.hash and u.ended_at_ms is null)",
+);
+
+/// How long a definition that no run goes by yet counts as new.
+const NEW_MS: i64 = 24 * 3_600_000;
 
 static DEFINITION: Statement =
     Statement::new("select d.hash, d.workflow, d.files from {rows: hash text} r join definition d on d.hash = r.hash");
@@ -177,6 +189,7 @@ impl Tx<'_> {
                 run.wake_at_ms.into(),
                 run.ended_at_ms.into(),
                 run.asks.as_deref().into(),
+                run.turn.as_deref().into(),
                 run.reached_at_ms.into(),
             ]);
         }
@@ -228,6 +241,13 @@ impl Tx<'_> {
         rows.push(&[Cell::Number(1)]);
         self.fetch(&OPEN_DEFINITIONS, rows).await?.iter().map(read_definition).collect()
     }
+
+    /// Hashes of definitions by which runs go or may go, whichever node deployed them.
+    pub(crate) async fn definitions_in_use(&mut self) -> anyhow::Result<Vec<String>> {
+        let mut rows = Rows::default();
+        rows.push(&[(self.now_ms - NEW_MS).into()]);
+        self.fetch(&DEFINITIONS_IN_USE, rows).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
 }
 
 impl Store {
@@ -272,7 +292,7 @@ fn read_definition(row: &AnyRow) -> anyhow::Result<DefinitionRow> {
     Ok(DefinitionRow { hash: row.try_get(0)?, workflow: row.try_get(1)?, files: row.try_get(2)? })
 }
 
-fn read_run(row: &AnyRow) -> anyhow::Result<RunRow> {
+pub(super) fn read_run(row: &AnyRow) -> anyhow::Result<RunRow> {
     let progress: String = row.try_get(8)?;
     let run = Run {
         id: row.try_get(0)?,
@@ -298,6 +318,6 @@ fn read_run(row: &AnyRow) -> anyhow::Result<RunRow> {
     Ok(RunRow { run, event_data: row.try_get(19)? })
 }
 
-fn read_state(word: String) -> anyhow::Result<RunState> {
+pub(super) fn read_state(word: String) -> anyhow::Result<RunState> {
     RunState::parse(&word).with_context(|| format!("no state of a run: {word}"))
 }

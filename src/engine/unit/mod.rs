@@ -25,6 +25,7 @@ use crate::store::attempts::{AttemptEnd, AttemptRow};
 use crate::store::contacts::{ContactKey, ContactRow};
 use crate::store::deliveries::DeliveryRow;
 use crate::store::events::EventRow;
+use crate::store::stops::StoppingRow;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -83,6 +84,10 @@ pub(super) struct Unit<'a> {
     lines: BTreeMap<(String, String), (Line, bool)>,
     identities: BTreeMap<(String, String), Holder>,
     runs: BTreeMap<String, Known<LiveRun>>,
+    /// Lines of runs about the same (workflow, hash) in which it may be another one's turn.
+    pub(super) lines_moved: BTreeSet<(String, String)>,
+    /// Stops that go on in later groups.
+    pub(super) stopping: Vec<StoppingRow>,
     planned: Vec<PlannedDelivery>,
     pub(super) deliveries: BTreeMap<String, DeliveryRow>,
     pub(super) moved: BTreeSet<String>,
@@ -119,6 +124,8 @@ impl<'a> Unit<'a> {
             lines: BTreeMap::new(),
             identities: BTreeMap::new(),
             runs: BTreeMap::new(),
+            lines_moved: BTreeSet::new(),
+            stopping: Vec::new(),
             planned: Vec::new(),
             deliveries: BTreeMap::new(),
             moved: BTreeSet::new(),
@@ -144,6 +151,7 @@ fn poisoned(mut run: Run) -> Run {
     run.state = RunState::NeedsAttention;
     run.reason = "internal error while moving the run on".into();
     run.wake_at_ms = None;
+    run.asks = None;
     run
 }
 

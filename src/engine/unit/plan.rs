@@ -154,7 +154,7 @@ impl Unit<'_> {
         })
     }
 
-    pub(super) fn definition_of(&self, run: &Run) -> Option<&Arc<Definition>> {
+    pub(in crate::engine) fn definition_of(&self, run: &Run) -> Option<&Arc<Definition>> {
         let current = self.deployed.definitions.get(&run.workflow).filter(|current| current.hash == run.definition);
         current.or_else(|| self.pinned.get(&run.definition))
     }

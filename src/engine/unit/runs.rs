@@ -42,6 +42,21 @@ impl Unit<'_> {
         self.runs.entry(row.run.id.clone()).or_insert(Known { row, origin: Origin::Stored, dirty: false });
     }
 
+    /// Takes in a new run that has to wait for its turn.
+    pub(in crate::engine) fn line_up(&mut self, run: Run, event: Arc<Value>) {
+        let row = LiveRun { run, event };
+        self.runs.insert(row.run.id.clone(), Known { row, origin: Origin::New, dirty: true });
+    }
+
+    /// Runs that go one after the other wait for the end of this one: its place in their line is looked at then.
+    fn note_end(&mut self, id: &str) {
+        if let Some(run) = self.runs.get(id).map(|known| &known.row.run).filter(|run| run.state.is_terminal())
+            && let Some(turn) = &run.turn
+        {
+            self.lines_moved.insert((run.workflow.clone(), turn.clone()));
+        }
+    }
+
     /// Starts a new run and moves it to its first pause.
     pub(in crate::engine) fn start_run(
         &mut self,
@@ -66,6 +81,7 @@ impl Unit<'_> {
                 known.row.run.state = RunState::NeedsAttention;
                 known.row.run.reason = "its definition is missing".into();
                 known.row.run.wake_at_ms = None;
+                known.row.run.asks = None;
                 known.dirty = true;
             }
         }
@@ -91,6 +107,7 @@ impl Unit<'_> {
             known.dirty |= known.row.run != run;
             known.row.run = run;
         }
+        self.note_end(&run_id);
         for effect in effects {
             let run = run_id.clone();
             match effect {
@@ -109,16 +126,15 @@ impl Unit<'_> {
         if run.state.is_terminal() {
             return;
         }
+        run.leave_wait();
         run.state = RunState::Stopped;
         run.reason = reason.to_owned();
-        run.wake_at_ms = None;
         run.ended_at_ms = Some(now_ms);
-        run.progress.waiting_for = None;
-        let what = format!("stopped: {reason}");
-        run.progress.trace.push(crate::run::TraceEntry { at_ms: now_ms, step: run.progress.cursor.clone(), what });
+        run.tell(now_ms, format!("stopped: {reason}"));
         known.dirty = true;
         self.planned.retain(|planned| planned.run != id);
         self.cancelled.push((id.to_owned(), reason.to_owned()));
+        self.note_end(id);
     }
 
     /// Changes a known run that has not ended.
@@ -127,6 +143,7 @@ impl Unit<'_> {
             change(&mut known.row.run, self.now_ms);
             known.dirty = true;
         }
+        self.note_end(id);
     }
 
     /// Why the run of a delivery was stopped, if it was.
@@ -154,6 +171,26 @@ impl Unit<'_> {
         let live = self.runs.values().map(|known| &known.row.run).filter(|run| !run.state.is_terminal());
         let unknown = live.filter(|run| self.definition_of(run).is_none() && !self.pinned.knows(&run.definition));
         unknown.map(|run| run.definition.clone()).collect()
+    }
+
+    pub(in crate::engine) fn run(&self, id: &str) -> Option<&Run> {
+        self.runs.get(id).map(|known| &known.row.run)
+    }
+
+    pub(in crate::engine) fn all_runs(&self) -> impl Iterator<Item = &Run> {
+        self.runs.values().map(|known| &known.row.run)
+    }
+
+    /// Runs that began in this group, each with its event.
+    pub(in crate::engine) fn begun_runs(&self) -> impl Iterator<Item = (&Run, &Value)> {
+        let begun = self.runs.values().filter(|known| known.origin == Origin::New);
+        begun.map(|known| (&known.row.run, known.row.event.as_ref()))
+    }
+
+    /// Runs that ended in this group, and were stored before.
+    pub(in crate::engine) fn ended_runs(&self) -> impl Iterator<Item = &Run> {
+        let ended = |known: &&Known<LiveRun>| known.dirty && known.row.run.state.is_terminal();
+        self.runs.values().filter(|known| known.origin == Origin::Stored).filter(ended).map(|known| &known.row.run)
     }
 
     pub(in crate::engine) fn knows_run(&self, id: &str) -> bool {
