@@ -36,6 +36,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use std::cell::Cell;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -77,6 +78,8 @@ pub(crate) struct Plan {
     lock: Vec<LockedTemplate>,
     files: Files,
     audiences: Vec<(String, Vec<u8>)>,
+    /// The project comes from a folder, as it lies there.
+    whole: bool,
     /// The platform's limit of one person holds; else a person gets whatever is due at once.
     spaced: bool,
 }
@@ -140,6 +143,23 @@ impl Plan {
         self
     }
 
+    /// The whole project of `tests/projects/<name>`, lists of people included; what stands for other systems is replaced.
+    pub(crate) fn folder(mut self, name: &str, replaced: &[(&str, &str)]) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/projects").join(name);
+        self.files = relance::cli::project::read_files(&folder).unwrap();
+        for text in self.files.values_mut() {
+            for (from, to) in replaced {
+                *text = text.replace(from, to);
+            }
+        }
+        self.lock = serde_json::from_str(&self.files["templates.lock.json"]).unwrap();
+        let lists = self.files.keys().filter_map(|path| path.strip_prefix("workflows/audiences/"));
+        let content = |list: &str| std::fs::read(folder.join("workflows/audiences").join(list)).unwrap();
+        self.audiences = lists.map(|list| (list.to_owned(), content(list))).collect();
+        self.whole = true;
+        self
+    }
+
     /// When the story begins, ISO 8601.
     pub(crate) fn at(mut self, instant: &str) -> Self {
         self.start_ms = ms(instant);
@@ -148,6 +168,9 @@ impl Plan {
 
     fn files(&self) -> Files {
         let mut files = self.files.clone();
+        if self.whole {
+            return files;
+        }
         let consent = match self.consent {
             "" => String::new(),
             rule => format!("consent: {rule}\n"),
@@ -307,6 +330,7 @@ impl World {
             lock: Vec::new(),
             files: Files::new(),
             audiences: Vec::new(),
+            whole: false,
             spaced: false,
         }
     }

@@ -39,5 +39,6 @@ mod process;
 mod relay;
 mod relay_serve;
 mod serve;
+mod six_workflows;
 mod targets;
 mod tidy;

@@ -1,10 +1,9 @@
 //! Hosts: whom `http_request` may call, and that nothing filled in later can change it (R602).
 
 use super::report::Report;
-use super::values::word_list;
+use super::values::{word_list, word_place};
 use crate::expr::Text;
-use crate::workflow::yaml::{Entry, Kind, Node};
-use std::ops::Range;
+use crate::workflow::yaml::Entry;
 
 /// `allow_hosts`: names or addresses, `*.example.com` for all below one.
 pub(super) fn read_allowed(report: &mut Report, entry: &Entry) -> Vec<String> {
@@ -23,15 +22,8 @@ fn allowed(report: &mut Report, entry: &Entry, host: &str) -> Option<String> {
         true => format!("write the host alone: `{}`", bare.to_lowercase()),
         false => "write a host such as `api.example.com`, or `*.example.com` for all below it".to_owned(),
     };
-    report.error("R205", place(entry, host), format!("`{host}` is not a host"), hint);
+    report.error("R205", word_place(entry, host), format!("`{host}` is not a host"), hint);
     None
-}
-
-/// Where a word of a list stands.
-fn place<'e>(entry: &'e Entry, word: &str) -> &'e Range<usize> {
-    let Kind::List(items) = &entry.value.kind else { return &entry.value.span };
-    let is_word = |item: &&Node| matches!(&item.kind, Kind::Scalar { text, .. } if text == word);
-    items.iter().find(is_word).map_or(&entry.value.span, |item| &item.span)
 }
 
 /// A name or an address of a machine; one of version 6 in its brackets.

@@ -6,7 +6,7 @@ use super::hosts::host_of;
 use super::lowering::Lowering;
 use super::project::named;
 use super::secrets::names_a_credential;
-use super::values::{choice, duration, word_list};
+use super::values::{choice, duration, word_list, word_place};
 use crate::expr::Text;
 use crate::workflow::yaml::{Entry, Kind};
 use crate::workflow::{HttpBody, HttpRequest};
@@ -151,7 +151,7 @@ impl<'a> Lowering<'a> {
                 _ if word == "2xx" => codes.extend(200..=299),
                 _ => {
                     let hint = "write `2xx`, or codes: `expect: [200, 404]`";
-                    self.report.error("R205", &entry.value.span, format!("`{word}` is no status code"), hint);
+                    self.report.error("R205", word_place(entry, word), format!("`{word}` is no status code"), hint);
                 }
             }
         }

@@ -6,6 +6,7 @@ use super::expression::Expected;
 use super::fields::{Fields, Shape};
 use super::heard::Heard;
 use super::limits::read_limits;
+use super::overlap::Spoken;
 use super::project::common_settings;
 use super::report::Report;
 use super::seen::{Events, Seen};
@@ -77,6 +78,13 @@ pub(super) struct Lowering<'a> {
     pub(super) asked_on: Option<String>,
     /// What is read belongs to an `http_request`: secrets may stand there.
     pub(super) in_request: bool,
+    /// `once_per` says what a run is about.
+    pub(super) named_once: bool,
+    /// Each is told once for a file: the first long wait without `once_per`, the first step that no run gets to.
+    pub(super) told_waiting: bool,
+    pub(super) told_unreachable: bool,
+    /// The words it waits for, against those of other workflows.
+    pub(super) spoken: Vec<Spoken>,
     /// Line of the first message that can start a conversation.
     pub(super) starts_conversation: Option<usize>,
     /// Some part could not be used although its mistake is told elsewhere: the workflow cannot run.
@@ -104,6 +112,10 @@ impl<'a> Lowering<'a> {
             heard: Heard::Start,
             asked_on: None,
             in_request: false,
+            named_once: false,
+            told_waiting: false,
+            told_unreachable: false,
+            spoken: Vec::new(),
             starts_conversation: None,
             unusable: false,
             example: None,
@@ -130,12 +142,13 @@ impl<'a> Lowering<'a> {
         let contact = self.contact(&fields, audience.as_ref());
         let condition = fields.get("if").map_or(Condition::Always, |entry| self.condition(&entry.value));
         self.identity(settings.as_ref());
+        self.note_identity(settings.as_ref());
         let vars = self.vars(&fields);
         let stop_when = self.stop_when(&fields, &contact);
         let steps = self.steps_of(&fields, "do", "");
         self.need_purpose(&fields);
         let can_run = self.report.errors() == 0 && !self.unusable && self.report.document.broken_at.is_none();
-        can_run.then(|| Workflow {
+        let workflow = can_run.then(|| Workflow {
             id: id.to_owned(),
             name: name.unwrap_or_default(),
             description: description.unwrap_or_default(),
@@ -149,7 +162,9 @@ impl<'a> Lowering<'a> {
             stop_when,
             settings: self.settings.clone(),
             steps,
-        })
+        })?;
+        self.spoken = self.spoken(&workflow, fields.get("when"));
+        Some(workflow)
     }
 
     fn purpose(&mut self, entry: &Entry) -> Option<Purpose> {

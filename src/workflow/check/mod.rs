@@ -19,7 +19,9 @@ mod limits;
 mod lock;
 mod lowering;
 mod media;
+mod never;
 mod opt_out;
+mod overlap;
 mod paths;
 mod pattern;
 mod project;
@@ -54,6 +56,7 @@ use crate::config::{Files, Loaded, Project, ProjectSettings};
 use catalogue::Templates;
 use lock::Lock;
 use lowering::Lowering;
+use overlap::{Spoken, overlaps};
 use report::Report;
 use samples::Samples;
 use std::collections::BTreeMap;
@@ -95,11 +98,14 @@ fn load_at(files: &Files, now_ms: Option<i64>) -> Loaded {
     let workflows = workflows.filter(|id| words::is_name(id)).collect();
     let world = World { settings: &settings, usable, templates: &templates, samples: &samples, workflows, now_ms };
     let mut workflows = BTreeMap::new();
+    let mut spoken = Vec::new();
     for (path, text) in files {
-        if let Some(workflow) = read_workflow(path, text, &world, &mut diagnostics) {
+        if let Some((workflow, words)) = read_workflow(path, text, &world, &mut diagnostics) {
             workflows.insert(workflow.id.clone(), Arc::new(workflow));
+            spoken.extend(words);
         }
     }
+    diagnostics.extend(overlaps(&spoken));
     diagnostics.sort_by(|a, b| (&a.file, a.line, a.column, a.code).cmp(&(&b.file, b.line, b.column, b.code)));
     diagnostics.dedup();
     let catalogue = templates.catalogue;
@@ -156,7 +162,12 @@ fn read_templates(files: &Files, diagnostics: &mut Vec<Diagnostic>) -> Templates
     templates
 }
 
-fn read_workflow(path: &str, text: &str, world: &World, diagnostics: &mut Vec<Diagnostic>) -> Option<Workflow> {
+fn read_workflow(
+    path: &str,
+    text: &str,
+    world: &World,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<(Workflow, Vec<Spoken>)> {
     let name = path.strip_prefix("workflows/")?;
     if name.ends_with(".test.yaml") || name.ends_with(".test.yml") {
         return None;
@@ -175,8 +186,9 @@ fn read_workflow(path: &str, text: &str, world: &World, diagnostics: &mut Vec<Di
         }
         _ => None,
     };
+    let spoken = std::mem::take(&mut lowering.spoken);
     diagnostics.extend(lowering.report.finish());
-    workflow
+    workflow.map(|workflow| (workflow, spoken))
 }
 
 /// The file's name is the workflow's id.

@@ -51,9 +51,21 @@ impl<'a> Report<'a> {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        if !self.guessed && self.found.len() < MOST && !allows(self.document.line_of(span.start), code) {
-            self.push(code, Severity::Warning, span, message.into(), hint.into());
+        if self.found.len() < MOST {
+            self.found.extend(self.warning(code, span, message, hint));
         }
+    }
+
+    /// A warning that is told later, or never; `None` = silenced.
+    pub(super) fn warning(
+        &self,
+        code: &'static str,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Option<Diagnostic> {
+        let silenced = self.guessed || allows(self.document.line_of(span.start), code);
+        (!silenced).then(|| self.placed(code, Severity::Warning, span, message.into(), hint.into()))
     }
 
     /// A warning about a part of a scalar; for a block text the comment stands beside its `|`.
@@ -65,12 +77,22 @@ impl<'a> Report<'a> {
     }
 
     fn push(&mut self, code: &'static str, severity: Severity, span: &Range<usize>, message: String, hint: String) {
-        if self.found.len() >= MOST {
-            return;
+        if self.found.len() < MOST {
+            self.found.push(self.placed(code, severity, span, message, hint));
         }
+    }
+
+    fn placed(
+        &self,
+        code: &'static str,
+        severity: Severity,
+        span: &Range<usize>,
+        message: String,
+        hint: String,
+    ) -> Diagnostic {
         let (line, column) = self.document.place(span.start);
         let width = self.document.width(span);
-        self.found.push(Diagnostic { code, severity, file: self.file.to_owned(), line, column, width, message, hint });
+        Diagnostic { code, severity, file: self.file.to_owned(), line, column, width, message, hint }
     }
 
     /// Errors so far, told or not.

@@ -110,6 +110,7 @@ impl<'a> Lowering<'a> {
             self.report.error("R205", &node.span, "a step is a map with one action", hint);
             return None;
         }
+        self.after_the_end(node);
         let fields = Fields::open(&mut self.report, node, None, &STEP)?;
         let condition = fields.get("if").map_or(Condition::Always, |entry| self.condition(&entry.value));
         let name = fields.get("name").and_then(|entry| plain_text(&mut self.report, entry));
@@ -169,6 +170,9 @@ impl<'a> Lowering<'a> {
             "wait" => {
                 let wait = self.wait(key);
                 self.heard.silence();
+                if let Some(wait) = &wait {
+                    self.long_wait(key, wait);
+                }
                 wait.map(Action::Wait)
             }
             "wait_for_reply" => self.wait_for_reply(key, path).map(|question| Action::WaitForReply(Box::new(question))),
@@ -273,6 +277,7 @@ impl<'a> Lowering<'a> {
             None => &[],
         };
         for (at, item) in items.iter().enumerate() {
+            self.after_always(&lowered, item);
             lowered.extend(self.case(item, &format!("{path}.cases.{at}.do")));
             ways.end(self);
         }

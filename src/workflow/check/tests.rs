@@ -148,7 +148,7 @@ do:
 
 #[test]
 fn the_project_file_is_read_whole() {
-    let settings = loaded(&with_steps("  - wait: 1h\n")).settings;
+    let settings = loaded(&with_steps("  - wait: 9m\n")).settings;
     assert_eq!((settings.language.as_str(), settings.phone_region.as_deref()), ("es", Some("ES")));
     assert_eq!((settings.defaults.retry, settings.defaults.expires), (3, Duration { days: 2, ms: 0 }));
     let desk = settings.channel("desk").unwrap();
@@ -189,7 +189,7 @@ fn the_smallest_project_is_two_files() {
 #[test]
 fn a_broken_workflow_stops_no_other() {
     let mut files = project("name: Broken\nwhen: [\n");
-    files.insert("workflows/fine.yaml".into(), with_steps("  - wait: 1h\n"));
+    files.insert("workflows/fine.yaml".into(), with_steps("  - wait: 9m\n"));
     let loaded = check(&files, 0);
     assert_eq!(loaded.project.unwrap().workflows.keys().collect::<Vec<_>>(), ["fine"]);
     assert!(loaded.diagnostics.iter().all(|found| found.file == "workflows/test.yaml"));
@@ -231,12 +231,12 @@ fn mistakes_of_steps_have_codes_and_places() {
         ("  - send_message: { text: Hi, channel: desk }\n", vec![]),
         ("  - set: { a: 1 }\n  - stop: \"{{vars.a}} {{vars.b}}\"\n", vec!["R307 7:25"]),
         (
-            "  - branch:\n      cases:\n        - if: event.total > 1\n          do:\n            - { id: a, wait: 1h }\n        - if: steps.a.outcome == \"x\"\n          do: [{ wait: 1h }]\n  - stop: \"{{steps.a.reason}}\"\n",
+            "  - branch:\n      cases:\n        - if: event.total > 1\n          do:\n            - { id: a, wait: 9m }\n        - if: steps.a.outcome == \"x\"\n          do: [{ wait: 9m }]\n  - stop: \"{{steps.a.reason}}\"\n",
             vec!["R307 11:15", "R307 13:14"],
         ),
         ("  - branch: [{ if: event.total > 1, do: [] }]\n", vec!["R205 6:13"]),
-        ("  - if: { any: [event.total > 1], all: [event.total > 2] }\n    wait: 1h\n", vec!["R201 6:35"]),
-        ("  - if: event.items\n    wait: 1h\n", vec![]),
+        ("  - if: { any: [event.total > 1], all: [event.total > 2] }\n    wait: 9m\n", vec!["R201 6:35"]),
+        ("  - if: event.items\n    wait: 9m\n", vec![]),
     ] {
         if codes(&with_steps(steps)) != expected {
             wrong.push_str(&format!("{steps}expected {expected:?}, told {:#?}\n", told(&project(&with_steps(steps)))));
@@ -248,7 +248,7 @@ fn mistakes_of_steps_have_codes_and_places() {
 #[test]
 fn mistakes_of_triggers_and_contacts_have_codes_and_places() {
     let mut wrong = String::new();
-    let end = "purpose: utility\ndo: [{ wait: 1h }]\n";
+    let end = "purpose: utility\ndo: [{ wait: 9m }]\n";
     for (head, expected) in [
         ("when: order.paid\n", vec!["R205 2:7"]),
         ("when: {}\n", vec!["R202 2:1"]),
@@ -326,14 +326,14 @@ fn templates_without_a_lock_work_by_uuid_only() {
 
 #[test]
 fn files_that_are_not_what_they_should_be_are_named() {
-    let mut files = project(&with_steps("  - wait: 1h\n"));
+    let mut files = project(&with_steps("  - wait: 9m\n"));
     for (path, text) in [
         ("workflows/Order-Paid.yaml", "name: x\n"),
         ("workflows/a.yml", "name: x\n"),
         ("workflows/blocks/footer.yaml", "x: 1\n"),
         ("workflows/fr/x.yaml", "x: 1\n"),
         ("workflows/empty.yaml", "# nothing\n"),
-        ("workflows/latin.yaml", "name: Caf\u{fffd}\nwhen: { message: any }\ndo: [{ wait: 1h }]\n"),
+        ("workflows/latin.yaml", "name: Caf\u{fffd}\nwhen: { message: any }\ndo: [{ wait: 9m }]\n"),
         ("workflows/x.test.yaml", "anything: [\n"),
         ("workflows/samples/bad.json", "{\n  \"a\": 1,\n}"),
     ] {

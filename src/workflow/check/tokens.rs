@@ -4,12 +4,11 @@ use super::fields::{Fields, Shape};
 use super::project::named;
 use super::report::Report;
 use super::sources::variable;
-use super::values::{check_name, word_list};
+use super::values::{check_name, word_list, word_place};
 use super::words::{listed, meant};
 use crate::config::{Scope, Token};
-use crate::workflow::yaml::{Entry, Kind, Node};
+use crate::workflow::yaml::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 const TOKEN: Shape = Shape { what: "a token", keys: &["secret", "scopes"], later: &[], elsewhere: &[] };
 
@@ -42,14 +41,7 @@ fn scope(report: &mut Report, entry: &Entry, word: &str) -> Option<Scope> {
             Some(name) => format!("did you mean `{name}`?"),
             None => format!("the scopes are {}", listed(&names)),
         };
-        report.error("R205", place(entry, word), format!("there is no scope `{word}`"), hint);
+        report.error("R205", word_place(entry, word), format!("there is no scope `{word}`"), hint);
     }
     found
-}
-
-/// Where a word of a list stands.
-fn place<'a>(entry: &'a Entry, word: &str) -> &'a Range<usize> {
-    let Kind::List(items) = &entry.value.kind else { return &entry.value.span };
-    let is_word = |item: &&Node| matches!(&item.kind, Kind::Scalar { text, .. } if text == word);
-    items.iter().find(is_word).map_or(&entry.value.span, |item| &item.span)
 }

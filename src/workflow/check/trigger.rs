@@ -91,7 +91,7 @@ impl<'a> Lowering<'a> {
             self.triggers.unknown = true;
             return None;
         };
-        self.extra_keys(&fields, &key.key);
+        self.extra_keys(&fields, &key.key, shape);
         let condition_entry = fields.get("if");
         let kind = match key.key.as_str() {
             "webhook" => self.webhook(key, &fields),
@@ -128,7 +128,7 @@ impl<'a> Lowering<'a> {
         first.filter(|entry| KINDS.contains(&entry.key.as_str()))
     }
 
-    fn extra_keys(&mut self, fields: &Fields, key: &str) {
+    fn extra_keys(&mut self, fields: &Fields, key: &str, shape: &Shape) {
         let owners = [
             ("source", &["webhook"][..]),
             ("missed", &["schedule", "cron"]),
@@ -138,7 +138,7 @@ impl<'a> Lowering<'a> {
             ("tag", &["contact"]),
         ];
         for (extra, kinds) in owners {
-            if let Some(entry) = fields.get(extra).filter(|_| !kinds.contains(&key)) {
+            if let Some(entry) = fields.get(extra).filter(|_| shape.keys.contains(&extra) && !kinds.contains(&key)) {
                 let message = format!("`{extra}` is not allowed beside `{key}`");
                 self.report.error("R204", &entry.key_span, message, format!("it belongs to {}", listed(kinds)));
             }

@@ -5,7 +5,7 @@ use super::report::Report;
 use super::words::{as_name, is_name, listed, meant};
 use crate::workflow::Duration;
 use crate::workflow::yaml::{Entry, Kind, Node, Style};
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 /// The scalar of a key as written; says so when there is none.
 pub(super) fn scalar<'a>(report: &mut Report, entry: &'a Entry, expected: &str) -> Option<&'a str> {
@@ -115,6 +115,13 @@ pub(super) fn word_list(report: &mut Report, entry: &Entry) -> Vec<String> {
             Vec::new()
         }
     }
+}
+
+/// Where a word of a list stands.
+pub(super) fn word_place<'e>(entry: &'e Entry, word: &str) -> &'e Range<usize> {
+    let Kind::List(items) = &entry.value.kind else { return &entry.value.span };
+    let is_word = |item: &&Node| matches!(&item.kind, Kind::Scalar { text, .. } if text == word);
+    items.iter().find(is_word).map_or(&entry.value.span, |item| &item.span)
 }
 
 /// One word; YAML of other tools reads a bare `yes` or `no` as true and false, so it is better quoted.

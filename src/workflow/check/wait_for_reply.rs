@@ -46,7 +46,10 @@ impl<'a> Lowering<'a> {
         let mut replies = Vec::new();
         for (at, item) in self.reply_items(&fields).iter().enumerate() {
             self.heard = answered.clone();
-            replies.extend(self.reply(item, &format!("{path}.replies.{at}.do")));
+            if let Some(reply) = self.reply(item, &format!("{path}.replies.{at}.do")) {
+                self.after_same_words(&replies, &reply, item);
+                replies.push(reply);
+            }
             ways.end(self);
         }
         let otherwise = fields.get("otherwise").map(|entry| {
