@@ -21,6 +21,7 @@ impl Loop {
     /// What a group came to beside answers and calls.
     pub(super) fn take_note(&mut self, done: &mut Done) {
         self.turn = self.turn.wrapping_add(1);
+        self.others.retain(|lane| !done.idle_lanes.contains(lane));
         self.others.append(&mut done.planned_by);
         let missing = std::mem::take(&mut done.missing_channels).into_iter();
         let missing = missing.map(|channel| Alert::MissingChannel { channel });

@@ -61,7 +61,7 @@ pub(super) struct Loop {
     pub(super) breaker_closed: bool,
     /// Counts groups: each begins with another channel.
     pub(super) turn: usize,
-    /// Channels that deliveries wait for, beside those of the project.
+    /// Lanes that deliveries wait in, beside those of the project's channels.
     pub(super) others: BTreeSet<String>,
     pub(super) alerted: HashSet<Alert>,
     /// Status events may wait for the answers that tell whose they are.
