@@ -25,6 +25,7 @@ use super::scopes::Breakers;
 use super::unit::Unit;
 use super::{Outside, porter, routing, stops, turns};
 use crate::clock::Clock;
+use crate::connector::webhook::ContactFacts;
 use crate::delivery::{DeliveryState, Outcome};
 use crate::event::{Dedupe, Evaluation};
 use crate::message::Form;
@@ -124,6 +125,8 @@ pub(super) struct Target {
     /// The line of the audience file; `None` without an audience.
     pub(super) line: Option<u64>,
     pub(super) who: Result<evaluate::Person, &'static str>,
+    /// What the account told of the person as it was asked for the people of a tag.
+    pub(super) told: Option<Arc<ContactFacts>>,
 }
 
 /// How a call ended.
@@ -215,6 +218,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
         done.changed.push(change::apply(tx, &mut unit, change, context).await?);
     }
     arrivals.extend(told.iter().filter_map(|told| inbound::apply(told, &mut unit)));
+    learn_listed(&mut unit, work, &fresh);
     arrivals.iter_mut().for_each(|arrival| evaluate::judge(arrival, &unit));
     load_identities(tx, &mut unit, &arrivals).await?;
     stops::load(tx, &mut unit, &mut arrivals).await?;
@@ -325,6 +329,12 @@ fn new_arrivals(work: &Work, fresh: &HashSet<String>, context: &Context) -> Vec<
         },
     };
     work.arrivals.iter().filter(is_new).map(arrival).collect()
+}
+
+/// Whom the account listed is judged by what it told just now.
+fn learn_listed(unit: &mut Unit<'_>, work: &Work, fresh: &HashSet<String>) {
+    let new = work.arrivals.iter().filter(|new| fresh.contains(&new.id));
+    new.filter_map(|new| new.target.as_ref()?.told.as_ref()).for_each(|facts| drop(inbound::learn(facts, unit)));
 }
 
 fn first_of<'a>(new: &NewArrival, known: &'a KnownKeys) -> Option<&'a String> {
