@@ -76,9 +76,19 @@ create index consent_person on consent (person, id) where person is not null;
 -- The message that a person had sent again as a new one.
 alter table delivery add column redrive_of text;
 create unique index delivery_redrive on delivery (redrive_of) where redrive_of is not null;
--- When it was first handed over: what is counted per person and day.
+-- When a message of a run was first handed over: what is counted per person and day.
 alter table delivery add column handed_at_ms bigint;
 create index delivery_handed on delivery (contact, handed_at_ms) where handed_at_ms is not null;
+-- JSON: what the workflow's settings ask of the gate, as the run began with them.
+alter table delivery add column rules text;
+-- Where it waits for its turn: the channel's name, and behind a space the workflow whose pace holds.
+alter table delivery add column lane text not null default '';
+update delivery set lane = channel;
+drop index delivery_due;
+create index delivery_due on delivery (lane, due_at_ms, id) where state in ('queued', 'held');
 -- A run has one message per step, and those that were sent again for it.
 drop index delivery_step;
 create unique index delivery_step on delivery (run, step) where run <> '' and redrive_of is null;
+
+-- How far the walk through the people of an account is, for a campaign over a tag.
+alter table firing add column walk text;

@@ -190,6 +190,15 @@ impl Phone {
         &self.0
     }
 
+    /// The country that the number is of, as two letters (`ES`); `None` for numbers of no country. A number that is not
+    /// assigned is of the first country of its calling code.
+    pub fn country(&self) -> Option<String> {
+        let number = PHONE_NUMBER_UTIL.parse(self.e164(), None).ok()?;
+        let assigned = PHONE_NUMBER_UTIL.get_region_for_number(&number);
+        let region = assigned.or_else(|| PHONE_NUMBER_UTIL.get_region_for_country_code(number.country_code))?;
+        Some(region.to_string()).filter(|code| code.len() == 2 && code.chars().all(|c| c.is_ascii_alphabetic()))
+    }
+
     /// The digits by which the same person may be known as well: Argentina puts a `9` before mobiles that people at home
     /// leave out, and that the numbers of shops on a fixed line do not have. Which of the two is right, the platform tells.
     pub fn variant(&self) -> Option<String> {

@@ -1,6 +1,7 @@
 //! Delivery: one message to one contact; Attempt: one API call for it; Outcome: what that call told us.
 
 use crate::message::{Form, Message};
+use crate::rules::{Rules, lane};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -96,6 +97,26 @@ pub struct Delivery {
     pub possible_duplicate: bool,
     /// Two of its attempts were taken, neither proven to have failed.
     pub duplicate_confirmed: bool,
+    /// What its workflow's settings ask of the gate.
+    pub rules: Rules,
+    /// When it was first handed over, where that counts against what a person gets a day. Unix milliseconds.
+    pub handed_at_ms: Option<i64>,
+}
+
+impl Delivery {
+    /// Where it waits for its turn.
+    pub fn lane(&self) -> String {
+        lane(&self.channel, self.rules.pace.map(|_| self.workflow.as_str()))
+    }
+
+    /// Notes that it was handed over: the API took it, or nobody can tell. A message of the gateway, or to a colleague, is
+    /// no message of a loop, and is not counted.
+    pub fn hand_over(&mut self, now_ms: i64) {
+        let counts = !self.run.is_empty() && !self.rules.colleague;
+        if counts && self.handed_at_ms.is_none() {
+            self.handed_at_ms = Some(now_ms);
+        }
+    }
 }
 
 /// One API call. The row is committed before the first byte is written.
@@ -154,6 +175,8 @@ pub enum Scope {
     Channel(String),
     /// By its uuid.
     Template(String),
+    /// By its id: the pace of its messages.
+    Workflow(String),
 }
 
 impl fmt::Display for Scope {
@@ -162,6 +185,7 @@ impl fmt::Display for Scope {
             Self::Account => f.write_str("account"),
             Self::Channel(name) => write!(f, "channel:{name}"),
             Self::Template(uuid) => write!(f, "template:{uuid}"),
+            Self::Workflow(id) => write!(f, "workflow:{id}"),
         }
     }
 }
@@ -173,6 +197,7 @@ impl Scope {
             None => (written == "account").then_some(Self::Account),
             Some(("channel", name)) => Some(Self::Channel(name.to_owned())),
             Some(("template", uuid)) => Some(Self::Template(uuid.to_owned())),
+            Some(("workflow", id)) => Some(Self::Workflow(id.to_owned())),
             Some(_) => None,
         }
     }

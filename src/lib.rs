@@ -42,6 +42,7 @@ pub mod delivery;
 pub mod event;
 pub mod message;
 pub mod relay;
+pub mod rules;
 pub mod run;
 
 // The language.

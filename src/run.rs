@@ -140,6 +140,9 @@ pub struct Progress {
     /// A status of a message started it: what it sends starts nothing by its own statuses.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub of_status: bool,
+    /// Messages that its steps asked for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sends: u32,
     /// What happened, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trace: Vec<TraceEntry>,
@@ -152,6 +155,11 @@ pub enum Said {
     /// It left by the channel of this name.
     By(String),
     Nothing,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

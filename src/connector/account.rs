@@ -168,14 +168,33 @@ impl Callbell {
     /// # Errors
     /// As [`Callbell::templates`].
     pub async fn contacts(&self, from: &Next) -> anyhow::Result<(Vec<Value>, Option<Next>)> {
+        let (rows, meta) = self.contact_page(from, None).await?;
+        Ok((rows, after(from, &meta)))
+    }
+
+    /// One page of the people with a tag, in any case, and where the next one is: by the cursor where the account gives one, as
+    /// pages shift while people write; with `by_page` only where pages end.
+    ///
+    /// # Errors
+    /// As [`Callbell::templates`].
+    pub async fn tagged(&self, tag: &str, from: &Next, by_page: bool) -> anyhow::Result<(Vec<Value>, Option<Next>)> {
+        let (rows, meta) = self.contact_page(from, Some(tag)).await?;
+        let next = cursor(&meta).filter(|_| !by_page).or_else(|| after(from, &meta));
+        Ok((rows, next))
+    }
+
+    async fn contact_page(&self, from: &Next, tag: Option<&str>) -> anyhow::Result<(Vec<Value>, Value)> {
         let number = match from {
             Next::Page(page) => page.to_string(),
             Next::After(cursor) => cursor.clone(),
         };
         let key = if matches!(from, Next::Page(_)) { "page" } else { "after" };
-        let answer = self.ask(Method::GET, &["contacts"], &[(key, &number)], None).await?.json()?;
-        let rows = answer["contacts"].as_array().context("the answer holds no `contacts`")?;
-        Ok((rows.clone(), after(from, &answer["meta"])))
+        // A filter is no part of the cursor.
+        let query: Vec<(&str, &str)> =
+            [(key, number.as_str())].into_iter().chain(tag.map(|tag| ("tags[]", tag))).collect();
+        let mut answer = self.ask(Method::GET, &["contacts"], &query, None).await?.json()?;
+        let rows = answer["contacts"].as_array().context("the answer holds no `contacts`")?.clone();
+        Ok((rows, answer["meta"].take()))
     }
 
     /// Posts of the account's only webhook, newest first.
@@ -250,11 +269,14 @@ fn pages(answer: &Value) -> u64 {
     answer["meta"]["pages"].as_u64().unwrap_or(1)
 }
 
+fn cursor(meta: &Value) -> Option<Next> {
+    meta["next"].as_str().filter(|cursor| !cursor.is_empty()).map(|cursor| Next::After(cursor.into()))
+}
+
 fn after(from: &Next, meta: &Value) -> Option<Next> {
-    let cursor = meta["next"].as_str().filter(|cursor| !cursor.is_empty()).map(|cursor| Next::After(cursor.into()));
     match from {
-        Next::After(_) => cursor,
-        Next::Page(page) if *page >= LAST_PAGE => cursor,
+        Next::After(_) => cursor(meta),
+        Next::Page(page) if *page >= LAST_PAGE => cursor(meta),
         Next::Page(page) => (*page < meta["pages"].as_u64().unwrap_or(1)).then(|| Next::Page(page + 1)),
     }
 }

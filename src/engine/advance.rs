@@ -15,6 +15,9 @@ use crate::workflow::{self, Action, IfPast, Shift, Step, Wait, Workflow};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+/// Messages that one run asks for at most: one that wants more is caught in a loop, and a person has to look at it.
+pub const SENDS: u32 = 50;
+
 /// What is true while the run moves.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
@@ -120,6 +123,8 @@ impl Moving<'_> {
         self.leave_result(settlement_result(settlement, self.facts.now_ms));
         self.trace(&settlement_words(settlement));
         match settlement {
+            // Other runs reached the person as often as the workflow may, before this one did.
+            Settlement::Skipped { reason, .. } if reason == "limit" => self.end(RunState::Skipped, reason.clone()),
             Settlement::Failed { reason } | Settlement::Skipped { reason, fails: true } => {
                 self.end(RunState::NeedsAttention, reason.clone());
             }
@@ -194,6 +199,10 @@ impl Moving<'_> {
                 return Flow::End(RunState::NeedsAttention, hole.0);
             }
         };
+        if self.run.progress.sends >= SENDS {
+            return Flow::End(RunState::NeedsAttention, format!("more than {SENDS} messages of one run"));
+        }
+        self.run.progress.sends += 1;
         let settings = &self.facts.workflow.settings;
         let expires = message.expires.unwrap_or(settings.expires);
         self.effects.push(Effect::Deliver {

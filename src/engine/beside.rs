@@ -8,6 +8,7 @@ use super::campaign;
 use super::group::{Call, CallResult, Done};
 use super::loops::Loop;
 use super::outbound::Alert;
+use super::tagged::Rest;
 use crate::outbox::breaker::Turned;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,6 +22,7 @@ impl Loop {
     /// What a group came to beside answers and calls.
     pub(super) fn take_note(&mut self, done: &mut Done) {
         self.turn = self.turn.wrapping_add(1);
+        self.others.retain(|lane| !done.idle_lanes.contains(lane));
         self.others.append(&mut done.planned_by);
         let missing = std::mem::take(&mut done.missing_channels).into_iter();
         let missing = missing.map(|channel| Alert::MissingChannel { channel });
@@ -72,28 +74,32 @@ impl Loop {
 
     /// Sees to it that a campaign with rows left is fed, by one task at a time.
     pub(super) fn feed(&mut self) {
+        if self.feed_rest.at_ms.is_some_and(|at_ms| at_ms <= self.now_ms()) {
+            (self.feed_again, self.feed_rest.at_ms) = (true, None);
+        }
         if self.feeding || !self.feed_again || self.shared.draining.load(Ordering::SeqCst) {
             return;
         }
         let Some(queue) = self.queue.upgrade() else { return };
         (self.feeding, self.feed_again) = (true, false);
         let shared = self.shared.clone();
-        let root = self.setup.root.clone();
+        let (root, failing_ms) = (self.setup.root.clone(), self.feed_rest.failing_ms);
         self.beside.spawn(async move {
-            let fed = campaign::feed(&shared, &root, &queue).await;
-            let again = fed.is_err();
+            let fed = campaign::feed(&shared, &root, &queue, failing_ms).await;
+            let (again, rest) = (fed.is_err(), fed.as_ref().copied().unwrap_or(Rest { at_ms: None, failing_ms }));
             if let Err(error) = fed {
                 tracing::warn!(error = format!("{error:#}"), "a campaign could not go on: it is tried again soon");
                 tokio::time::sleep(FEED_AGAIN).await;
             }
-            let _ = queue.send(Item::Fed { again }).await;
+            let _ = queue.send(Item::Fed { again, rest }).await;
         });
     }
 
     pub(super) fn answer_quiet(&mut self) {
         // Who works beside the loop keeps it awake, and is due by its own clock.
         let Some(beside_ms) = self.shared.board.rests_until_ms() else { return };
-        let due_ms = self.due_ms.min(self.schedule_ms).min(beside_ms);
+        let feed_ms = self.feed_rest.at_ms.unwrap_or(i64::MAX);
+        let due_ms = self.due_ms.min(self.schedule_ms).min(feed_ms).min(beside_ms);
         let calling = !self.open.is_empty() || !self.looking.is_idle();
         let busy = calling || self.feeding || self.feed_again || !self.carried.is_empty();
         if busy || due_ms <= self.now_ms() {

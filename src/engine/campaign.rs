@@ -1,4 +1,4 @@
-//! Campaign: a firing over an audience. The file is read in chunks; each chunk's runs and the cursor move in one
+//! Campaign: a firing over an audience: a file, or the people of a tag (`tagged`). The file is read in chunks; each chunk's runs and the cursor move in one
 //! commit, so that a kill goes on at the cursor and nobody is counted twice.
 //!
 //! Invariant: the file is the one that was fired. A file that changed in the middle stops the campaign.
@@ -8,11 +8,13 @@ use super::deployed::Definition;
 use super::evaluate::{self, Person};
 use super::fire::{scheduled_at, scheduled_event};
 use super::group::{Accepted, NewArrival};
+use super::tagged::{self, Rest};
 use super::{Item, Shared};
 use crate::contact::Phone;
 use crate::event::EvaluationResult;
 use crate::store::Tx;
 use crate::store::schedules::{BadRow, FiringRow};
+use crate::workflow;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,8 +27,8 @@ const LISTED: usize = 1000;
 #[derive(Debug)]
 pub(super) struct Chunk {
     pub(super) arrivals: Vec<NewArrival>,
-    firing: FiringRow,
-    was: i64,
+    pub(super) firing: FiringRow,
+    pub(super) was: i64,
 }
 
 impl Chunk {
@@ -61,15 +63,30 @@ fn bad(firing: &mut FiringRow, line: u64, reason: String) {
     }
 }
 
-/// Feeds every open campaign of this node to its end, oldest first.
-pub(super) async fn feed(shared: &Arc<Shared>, root: &Path, queue: &mpsc::Sender<Item>) -> anyhow::Result<()> {
+/// Feeds every open campaign of this node to its end, oldest first, as far as the account lets it. `failing_ms`: since when
+/// the account does not tell who its people are.
+pub(super) async fn feed(
+    shared: &Arc<Shared>,
+    root: &Path,
+    queue: &mpsc::Sender<Item>,
+    mut failing_ms: Option<i64>,
+) -> anyhow::Result<Rest> {
     while let Some(firing) = shared.store.open_firing(&shared.node).await? {
         match definition(shared, &firing).await? {
-            Some(definition) => feed_one(shared, definition, root.to_owned(), firing, queue).await?,
+            Some(definition) => match &definition.workflow.audience {
+                Some(workflow::Audience::Tag(tags)) => {
+                    let rest = tagged::feed(shared, &definition, tags, firing, queue, failing_ms).await?;
+                    failing_ms = rest.failing_ms;
+                    if rest.at_ms.is_some_and(|at_ms| at_ms > shared.clock.now_ms()) {
+                        return Ok(rest);
+                    }
+                }
+                _ => feed_one(shared, definition, root.to_owned(), firing, queue).await?,
+            },
             None => stop(firing, "its definition is missing", queue).await?,
         }
     }
-    Ok(())
+    Ok(Rest::default())
 }
 
 /// What it was fired by: what serves, else an older version, or one of the node that fired it.
@@ -84,14 +101,14 @@ async fn definition(shared: &Shared, firing: &FiringRow) -> anyhow::Result<Optio
 }
 
 /// Ends a campaign that cannot go on: a person has to look at it.
-async fn stop(firing: FiringRow, reason: &str, queue: &mpsc::Sender<Item>) -> anyhow::Result<()> {
+pub(super) async fn stop(firing: FiringRow, reason: &str, queue: &mpsc::Sender<Item>) -> anyhow::Result<()> {
     tracing::error!(workflow = firing.workflow, reason, "a campaign stopped");
     let was = firing.cursor;
     let firing = FiringRow { state: "needs_attention".into(), reason: reason.to_owned(), ..firing };
     offer(Chunk { arrivals: Vec::new(), firing, was }, queue).await.map(drop)
 }
 
-async fn offer(chunk: Chunk, queue: &mpsc::Sender<Item>) -> anyhow::Result<bool> {
+pub(super) async fn offer(chunk: Chunk, queue: &mpsc::Sender<Item>) -> anyhow::Result<bool> {
     let (reply, answer) = oneshot::channel();
     queue.send(Item::Chunk { chunk: Box::new(chunk), reply }).await?;
     let kept = answer.await?;

@@ -1,98 +1,57 @@
 //! Claim: takes due deliveries, lets the gate judge each, and makes the calls of those that leave.
 //!
-//! The last step of a group, in its transaction: the attempt is committed before the first byte is written. Every channel
-//! that anything waits for has its turn, listed in the project or not; they take slots one after the other, and each
-//! group begins with another one. Invariant: of one person on one line at most one message is on its way.
+//! The last step of a group, in its transaction: the attempt is committed before the first byte is written. Every lane
+//! that anything waits in has its turn (`lanes`); they take slots one after the other, and each group begins with another
+//! one. Invariant: of one person on one line at most one message is on its way.
 
 use super::advance::Input;
 use super::deployed::{Deployed, may_consent, opted_in};
 use super::group::{Call, Context, Done, flush};
+use super::lanes::{self, Turn, lane_names};
+use super::limits::{self, Reached};
 use super::load::{load_contacts, load_runs};
 use super::lookup::{LookUp, hold_ms};
 use super::scopes::Scopes;
 use super::unit::Unit;
-use crate::config::{Channel, ChannelKind};
+use crate::config::{Channel, Pace};
 use crate::connector::wire::{self, Envelope};
 use crate::contact::{Contact, Line};
 use crate::delivery::{Attempt, Delivery, DeliveryState, Settlement};
-use crate::message::{FOREIGN, Form, Message};
+use crate::message::{Form, Message};
 use crate::outbox::breaker::{PROBE_MS, Stance};
 use crate::outbox::gate::{self, Decision, Stop};
 use crate::outbox::{rates, settle};
+use crate::rules::{Rate, read_lane};
 use crate::store::Tx;
 use crate::store::deliveries::{DeliveryRow, DueDelivery};
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet};
 
-/// Deliveries looked at where there is no token: holds and skips need none.
-const WITHOUT_TOKEN: usize = 4;
 /// Calls of the account that one look-up makes.
 const CALLS_OF_A_LOOK: usize = 2;
-
-/// The channels that have a turn: those of the project, and those that anything waits for.
-pub(super) fn channel_names<'a>(deployed: &'a Deployed, others: &'a BTreeSet<String>) -> Vec<&'a str> {
-    let listed = deployed.settings.channels.iter().map(|channel| channel.name.as_str());
-    let others = others.iter().map(String::as_str).filter(|name| deployed.settings.channel(name).is_none());
-    listed.chain(others).collect()
-}
-
-/// What is known of a channel by its name. A line of the account that the project does not list is named by its uuid;
-/// `None` = the project listed it once, and nobody can tell which line it was.
-fn channel_of<'a>(deployed: &'a Deployed, name: &str) -> Option<Cow<'a, Channel>> {
-    if let Some(listed) = deployed.settings.channel(name) {
-        return Some(Cow::Borrowed(listed));
-    }
-    if FOREIGN.contains(&name) {
-        // The account's main line of that kind.
-        return Some(Cow::Owned(Channel { uuid: None, listed: false, ..unlisted(name) }));
-    }
-    let digits = name.chars().filter(char::is_ascii_hexdigit).count();
-    let is_uuid = digits == 32 && name.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
-    is_uuid.then(|| Cow::Owned(unlisted(name)))
-}
-
-fn unlisted(name: &str) -> Channel {
-    Channel {
-        name: name.to_owned(),
-        uuid: Some(name.to_owned()),
-        title: None,
-        default: false,
-        kind: ChannelKind::Official,
-        pace: Channel::PACE,
-        listed: true,
-    }
-}
 
 pub(super) fn earliest(one: Option<i64>, other: Option<i64>) -> Option<i64> {
     [one, other].into_iter().flatten().min()
 }
 
-/// One channel's turn.
-struct Turn<'a> {
-    channel: Cow<'a, Channel>,
-    /// Removed from the project: everything is held.
-    missing: bool,
-    due: VecDeque<DueDelivery>,
-    /// There may be more than were read.
-    more: bool,
-}
-
 /// Claims due heads of free lines, as many as there are slots and tokens; the gate decides each.
 pub(super) async fn claim(tx: &mut Tx<'_>, context: &Context<'_>, done: &mut Done) -> anyhow::Result<()> {
     let others: BTreeSet<String> = context.others.union(&tx.planned_by).cloned().collect();
-    let mut names = channel_names(context.deployed, &others);
+    let mut names = lane_names(context.deployed, &others);
     let first = context.turn % names.len().max(1);
     names.rotate_left(first);
     let mut scopes = Scopes::load(tx, names.iter().copied(), context.deployed.settings.callbell.pace).await?;
+    let mut gated = Gated { now_ms: tx.now_ms, free: context.free, ..Gated::default() };
     let mut turns = Vec::with_capacity(names.len());
     for name in &names {
-        turns.push(begin_turn(tx, context, &scopes, name).await?);
+        turns.push(lanes::begin(tx, context, &scopes, name, &mut gated.next_ms).await?);
     }
-    let mut gated = Gated { now_ms: tx.now_ms, free: context.free, ..Gated::default() };
+    gated.reached = limits::before_first(tx, turns.iter().flat_map(|turn| &turn.due)).await?;
     gated.go_round(&mut turns, context, &mut scopes);
     done.next_due_ms = earliest(done.next_due_ms, gated.next_ms);
     done.missing_channels =
         turns.iter().filter(|turn| turn.missing && turn.more).map(|turn| turn.channel.name.clone()).collect();
+    done.idle_lanes = idle_lanes(tx, context, &turns).await?;
     grant_looks(context, &mut scopes, &mut gated, done);
     write(tx, context, &mut gated, &scopes).await?;
     done.calls = std::mem::take(&mut gated.calls);
@@ -105,24 +64,13 @@ pub(super) async fn claim(tx: &mut Tx<'_>, context: &Context<'_>, done: &mut Don
     Ok(())
 }
 
-async fn begin_turn<'a>(
-    tx: &mut Tx<'_>,
-    context: &Context<'a>,
-    scopes: &Scopes,
-    name: &str,
-) -> anyhow::Result<Turn<'a>> {
-    let known = channel_of(context.deployed, name);
-    let missing = known.is_none();
-    let unknown =
-        || Cow::Owned(Channel { name: name.to_owned(), ..context.deployed.settings.default_channel().clone() });
-    let channel = known.unwrap_or_else(unknown);
-    let unresolved = channel.listed && channel.uuid.is_none();
-    let stands = missing || unresolved || scopes.stop(name, context.breakers).is_some();
-    let tokens = if stands { context.free } else { scopes.available(&channel, context.free) };
-    let most = tokens.max(WITHOUT_TOKEN.min(context.free));
-    let due = tx.claim_due_deliveries(name, most).await?;
-    let more = due.len() >= most || (missing && !due.is_empty());
-    Ok(Turn { channel, missing, due: due.into(), more })
+/// Lanes of workflows with a pace that nothing waits in any more: they have no further turn. Looked for now and then.
+async fn idle_lanes(tx: &mut Tx<'_>, context: &Context<'_>, turns: &[Turn<'_>]) -> anyhow::Result<Vec<String>> {
+    let idle = turns.iter().filter(|turn| turn.idle && context.tick && read_lane(&turn.lane).1.is_some());
+    let mut idle: Vec<String> = idle.map(|turn| turn.lane.clone()).collect();
+    let waiting = tx.lanes_with_work(&idle).await?;
+    idle.retain(|lane| !waiting.contains(lane));
+    Ok(idle)
 }
 
 async fn write(tx: &mut Tx<'_>, context: &Context<'_>, gated: &mut Gated, scopes: &Scopes) -> anyhow::Result<()> {
@@ -162,6 +110,8 @@ struct Gated {
     /// What changes of the lines of those who get a message.
     lines: Vec<(String, String, Line)>,
     look_ups: Vec<LookUp>,
+    /// What counts against the runs whose first message is due.
+    reached: Reached,
     /// Whose call begins in this group: (contact, channel).
     served: HashSet<(String, String)>,
     /// Channels whose breaker gets its one message in this group.
@@ -171,7 +121,7 @@ struct Gated {
 }
 
 impl Gated {
-    /// One delivery of each channel after the other, until there is no slot or nothing due.
+    /// One delivery of each lane after the other, until there is no slot or nothing due.
     fn go_round(&mut self, turns: &mut [Turn], context: &Context, scopes: &mut Scopes) {
         let mut waiting = true;
         while waiting && self.free > 0 {
@@ -190,27 +140,37 @@ impl Gated {
             }
         }
         for turn in turns.iter().filter(|turn| turn.more && !turn.missing && self.free > 0) {
-            self.next_ms = earliest(self.next_ms, Some(scopes.next_ms(&turn.channel)));
+            self.next_ms = earliest(self.next_ms, Some(scopes.next_ms(&turn.channel, turn.paced())));
         }
     }
 
     /// Judges one delivery.
     ///
     /// # Errors
-    /// When it may leave, but for a token of its line or of the account: the instant at which one will be due.
+    /// When it may leave, but for a token of its line, its workflow or the account: the instant at which one will be due.
     fn judge(&mut self, due: DueDelivery, turn: &Turn, context: &Context, scopes: &mut Scopes) -> Result<(), i64> {
-        let DueDelivery { mut delivery, contact, line } = due;
+        let DueDelivery { mut delivery, contact, line, capped_at_ms } = due;
         // Several that stepped out of a person's line may be due at once: the others are looked at after this one.
         let person = (delivery.contact.clone(), delivery.channel.clone());
         if self.served.contains(&person) {
             return Ok(());
         }
         let was = delivery.state;
-        let mut decision = decide(&delivery, &contact, line, turn, self.stop(turn, context, scopes), context, scopes);
+        let seen = Seen {
+            line,
+            stopped: self.stop(turn, context, scopes),
+            limit_reached: self.reached.stops(&delivery, self.now_ms),
+            capped_until_ms: capped_at_ms.map(|at_ms| at_ms + gate::DAY_MS),
+        };
+        let mut decision = decide(&delivery, &contact, seen, turn, context, scopes);
         if let Decision::Send(form) = decision {
             match person_token(line, context, self.now_ms) {
                 Ok(taken) => {
-                    scopes.take(&turn.channel)?;
+                    if let Err(due_ms) = scopes.take(&turn.channel, pace_of(&delivery)) {
+                        self.leave(delivery, was);
+                        return Err(due_ms);
+                    }
+                    self.reached.begun(&delivery);
                     self.send(&mut delivery, form, &contact, &turn.channel, context);
                     self.lines.push((person.0.clone(), person.1.clone(), taken));
                     self.served.insert(person);
@@ -238,6 +198,16 @@ impl Gated {
         }
         self.moved.push(DeliveryRow { delivery, was, status: None });
         Ok(())
+    }
+
+    /// One that has a pace and no token stays where it is, out of its person's line: others go before.
+    fn leave(&mut self, mut delivery: Delivery, was: DeliveryState) {
+        if delivery.rules.pace.is_some() && delivery.reason != "pace" {
+            delivery.state = DeliveryState::Queued;
+            delivery.reason = "pace".into();
+            delivery.line_at_ms = self.now_ms;
+            self.moved.push(DeliveryRow { delivery, was, status: None });
+        }
     }
 
     fn stop(&self, turn: &Turn, context: &Context, scopes: &Scopes) -> Option<Stop> {
@@ -276,15 +246,23 @@ impl Gated {
     }
 }
 
+/// What the claim found out for the gate.
+struct Seen {
+    line: Line,
+    stopped: Option<Stop>,
+    limit_reached: bool,
+    capped_until_ms: Option<i64>,
+}
+
 fn decide(
     delivery: &Delivery,
     contact: &Contact,
-    line: Line,
+    seen: Seen,
     turn: &Turn,
-    stopped: Option<Stop>,
     context: &Context,
     scopes: &Scopes,
 ) -> Decision {
+    let Seen { line, stopped, limit_reached, capped_until_ms } = seen;
     let template = delivery.message.template.as_ref();
     let rule = &context.deployed.settings.consent;
     let facts = gate::Facts {
@@ -302,8 +280,15 @@ fn decide(
             .and_then(|template| context.deployed.catalogue.lock.get(&template.uuid)),
         stopped,
         template_stopped: template.and_then(|template| scopes.template_stop(&template.uuid)),
+        limit_reached,
+        capped_until_ms,
     };
     gate::gate(delivery, &facts)
+}
+
+fn pace_of(delivery: &Delivery) -> Option<(&str, Pace)> {
+    let Rate { count, per_ms } = delivery.rules.pace?;
+    Some((&delivery.workflow, Pace { count, per_ms }))
 }
 
 fn person_token(line: Line, context: &Context, now_ms: i64) -> Result<Line, i64> {

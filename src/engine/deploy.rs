@@ -52,7 +52,7 @@ impl Loop {
         // A new start, a new configuration: what waited for a person to mend the account is tried again. Lines and
         // templates that the platform stopped stay paused; what they held is judged again.
         tx.resume(&[Scope::Account]).await?;
-        self.others = tx.waiting_channels(group::CHANNELS).await?.into_iter().collect();
+        self.others = tx.waiting_lanes(group::LANES).await?.into_iter().collect();
         // Whom an earlier life meant to ask the account about is asked for again.
         let reasons = ["channel_paused", "template_paused", "template_category", "template_changed", "contact_unknown"];
         tx.release_holds(&reasons).await?;

@@ -117,6 +117,14 @@ impl Candidate {
         }
     }
 
+    /// The contact it applies to, for [`decide`].
+    pub(super) fn applies_to(&self) -> Option<&str> {
+        match &self.verdict {
+            Some(Judged::Applies { contact, .. }) => Some(&contact.id),
+            _ => None,
+        }
+    }
+
     /// Whether it does something to the run that is under way about the same: stops it, or goes behind it.
     pub(super) fn touches_holder(&self) -> bool {
         matches!(self.definition.workflow.settings.again, Again::Restart | Again::Queue)
@@ -383,6 +391,7 @@ fn start(
 ) -> Decided {
     let workflow = &candidate.definition.workflow;
     let (mut before, mut lined) = (None, false);
+    let over = unit.is_over_limit(workflow, &contact.id);
     if let Some(hash) = &identity
         && let Some((holder, state)) = unit.holder(&workflow.id, hash)
     {
@@ -391,6 +400,7 @@ fn start(
             (Again::Never | Again::Skip, _) if !state.is_terminal() => {
                 return (EvaluationResult::Skipped, "already_running".into(), None);
             }
+            (Again::Restart, false) if over => {}
             (Again::Restart, false) => {
                 // Runs that got in line under an older version go on behind this one.
                 lined = unit.run(&holder).is_some_and(|run| run.turn.is_some());
@@ -399,6 +409,10 @@ fn start(
             (Again::Queue, false) => before = Some(holder),
             _ => {}
         }
+    }
+    // It leaves the identity free, and has stopped nothing.
+    if over {
+        return (EvaluationResult::Skipped, "limit".into(), None);
     }
     let mut run = new_run(candidate, &contact, arrival, unit);
     run.turn = identity.clone().filter(|_| lined || workflow.settings.again == Again::Queue);

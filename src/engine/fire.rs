@@ -161,6 +161,7 @@ fn firing(
         definition: definition.hash.clone(),
         audience,
         audience_hash: None,
+        walk: None,
         cursor: 0,
         total: 0,
         counts: Default::default(),
@@ -198,7 +199,7 @@ pub(super) fn scheduled_event(
         at_ms: firing.scheduled_at_ms,
         dedupe,
     };
-    let target = Target { definition: definition.clone(), trigger, firing: firing.id.clone(), line, who };
+    let target = Target { definition: definition.clone(), trigger, firing: firing.id.clone(), line, who, told: None };
     NewArrival { id: clock.new_id(), event: Arc::new(event), data: Arc::new(data), text, target: Some(target) }
 }
 

@@ -9,13 +9,15 @@
 
 use super::advance::Input;
 use super::change::{self, Change, Changed};
-use super::claim::{channel_names, claim, earliest};
+use super::claim::{claim, earliest};
 use super::deployed::{Definition, Deployed, Pinned};
 use super::early;
 use super::evaluate::{self, Arrival};
 use super::evidence;
 use super::hand_on::hand_on;
 use super::inbound::{self, Told};
+use super::lanes::lane_names;
+use super::limits;
 use super::load::{load_calls, load_due, load_identities, load_people};
 use super::lookup::LookUp;
 use super::outbound::{self, Alert};
@@ -23,6 +25,7 @@ use super::scopes::Breakers;
 use super::unit::Unit;
 use super::{Outside, porter, routing, stops, turns};
 use crate::clock::Clock;
+use crate::connector::webhook::ContactFacts;
 use crate::delivery::{DeliveryState, Outcome};
 use crate::event::{Dedupe, Evaluation};
 use crate::message::Form;
@@ -39,8 +42,8 @@ use std::sync::Arc;
 
 /// How long another node may take for the runs it is moving, before they are asked for again.
 const ELSEWHERE_MS: i64 = 250;
-/// Channels that deliveries may wait for beside those of the project, at most.
-pub(super) const CHANNELS: usize = 1000;
+/// Lanes that deliveries may wait in beside those of the project's channels, at most.
+pub(super) const LANES: usize = 1000;
 
 /// Everything a group needs beside its items.
 pub(super) struct Context<'a> {
@@ -54,7 +57,7 @@ pub(super) struct Context<'a> {
     pub(super) free: usize,
     /// Which channel begins.
     pub(super) turn: usize,
-    /// Channels that deliveries wait for, beside those of the project.
+    /// Lanes that deliveries wait in, beside those of the project's channels.
     pub(super) others: &'a BTreeSet<String>,
     pub(super) breakers: &'a Breakers,
     /// A breaker closed: what it held is looked at again.
@@ -122,6 +125,8 @@ pub(super) struct Target {
     /// The line of the audience file; `None` without an audience.
     pub(super) line: Option<u64>,
     pub(super) who: Result<evaluate::Person, &'static str>,
+    /// What the account told of the person as it was asked for the people of a tag.
+    pub(super) told: Option<Arc<ContactFacts>>,
 }
 
 /// How a call ended.
@@ -168,8 +173,9 @@ pub(super) struct Done {
     pub(super) account_paused: bool,
     /// Channels of waiting deliveries that nobody knows any more.
     pub(super) missing_channels: Vec<String>,
-    /// Channels that deliveries were planned on.
+    /// Lanes that deliveries were planned for, and those that nothing waits in any more.
     pub(super) planned_by: BTreeSet<String>,
+    pub(super) idle_lanes: Vec<String>,
     pub(super) alerts: Vec<Alert>,
     /// Status events are kept that came before their answer.
     pub(super) early: bool,
@@ -212,9 +218,11 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
         done.changed.push(change::apply(tx, &mut unit, change, context).await?);
     }
     arrivals.extend(told.iter().filter_map(|told| inbound::apply(told, &mut unit)));
+    learn_listed(&mut unit, work, &fresh);
     arrivals.iter_mut().for_each(|arrival| evaluate::judge(arrival, &unit));
     load_identities(tx, &mut unit, &arrivals).await?;
     stops::load(tx, &mut unit, &mut arrivals).await?;
+    limits::load(tx, &mut unit, &arrivals).await?;
     done.early = early::tidy(tx, &mut unit, context).await?;
     let evaluations = arrivals.iter_mut().map(|arrival| routing::decide(arrival, &mut unit)).collect();
     // After what happened: an answer that came in time counts, and what was stopped sends nothing.
@@ -240,14 +248,14 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     }
     done.next_due_ms = earliest(done.next_due_ms, unit.next_due_ms());
     if context.shared && context.sweep {
-        // Another node may have planned something on a channel that this one has not heard of.
-        let waiting = tx.waiting_channels(CHANNELS).await?;
+        // Another node may have planned something for a lane that this one has not heard of.
+        let waiting = tx.waiting_lanes(LANES).await?;
         tx.planned_by.extend(waiting);
     }
     if context.tick {
         let others: BTreeSet<String> = context.others.union(&tx.planned_by).cloned().collect();
-        let channels = channel_names(context.deployed, &others);
-        let next_ms = tx.next_due_ms(&channels).await?;
+        let lanes = lane_names(context.deployed, &others);
+        let next_ms = tx.next_due_ms(&lanes).await?;
         // What is due and was not there to be taken is in another node's hands until its commit.
         let elsewhere = context.shared && due.is_empty();
         let next_ms = next_ms.map(|at_ms| if elsewhere { at_ms.max(now_ms + ELSEWHERE_MS) } else { at_ms });
@@ -321,6 +329,12 @@ fn new_arrivals(work: &Work, fresh: &HashSet<String>, context: &Context) -> Vec<
         },
     };
     work.arrivals.iter().filter(is_new).map(arrival).collect()
+}
+
+/// Whom the account listed is judged by what it told just now.
+fn learn_listed(unit: &mut Unit<'_>, work: &Work, fresh: &HashSet<String>) {
+    let new = work.arrivals.iter().filter(|new| fresh.contains(&new.id));
+    new.filter_map(|new| new.target.as_ref()?.told.as_ref()).for_each(|facts| drop(inbound::learn(facts, unit)));
 }
 
 fn first_of<'a>(new: &NewArrival, known: &'a KnownKeys) -> Option<&'a String> {
@@ -499,6 +513,7 @@ pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Resul
     tx.note_relays(&unit.relayed.iter().collect::<Vec<_>>()).await?;
     tx.update_runs(&unit.changed_runs()).await?;
     stops::write(tx, unit).await?;
+    tx.reach_runs(&std::mem::take(&mut unit.reached_late)).await?;
     tx.insert_deliveries(&planned).await?;
     tx.release_window_holds(&unit.opened).await
 }

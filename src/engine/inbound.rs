@@ -210,7 +210,8 @@ fn bounded(payload: &Value) -> Value {
 }
 
 /// Writes what was told of a person; a person nobody knows is made.
-fn learn(facts: &ContactFacts, unit: &mut Unit) -> Option<Contact> {
+/// Writes down what the account tells of a person.
+pub(super) fn learn(facts: &ContactFacts, unit: &mut Unit) -> Option<Contact> {
     if !facts.identifies() {
         return None;
     }

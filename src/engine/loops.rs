@@ -19,6 +19,7 @@ use super::outbound::Alert;
 use super::porter::Porter;
 use super::redo::{apart, is_conflict, is_refusal};
 use super::scopes::Breakers;
+use super::tagged::Rest;
 use super::{Accepted, Busy, Item, Setup, Shared};
 use crate::config::Project;
 use crate::connector::guard::Guard;
@@ -61,7 +62,7 @@ pub(super) struct Loop {
     pub(super) breaker_closed: bool,
     /// Counts groups: each begins with another channel.
     pub(super) turn: usize,
-    /// Channels that deliveries wait for, beside those of the project.
+    /// Lanes that deliveries wait in, beside those of the project's channels.
     pub(super) others: BTreeSet<String>,
     pub(super) alerted: HashSet<Alert>,
     /// Status events may wait for the answers that tell whose they are.
@@ -76,6 +77,8 @@ pub(super) struct Loop {
     /// A task feeds campaigns; another campaign was begun meanwhile.
     pub(super) feeding: bool,
     pub(super) feed_again: bool,
+    /// When a campaign has to be looked at again.
+    pub(super) feed_rest: Rest,
     pub(super) couriers: Couriers,
     pub(super) quiet: Vec<oneshot::Sender<Option<i64>>>,
     pub(super) drains: Vec<oneshot::Sender<()>>,
@@ -128,6 +131,7 @@ impl Loop {
             unsettled: false,
             feeding: false,
             feed_again: true,
+            feed_rest: Rest::default(),
             couriers,
             quiet: Vec::new(),
             drains: Vec::new(),
@@ -173,7 +177,7 @@ impl Loop {
     }
 
     fn nap(&self) -> Duration {
-        let due_ms = self.due_ms.min(self.schedule_ms);
+        let due_ms = self.due_ms.min(self.schedule_ms).min(self.feed_rest.at_ms.unwrap_or(i64::MAX));
         let rest = match due_ms {
             i64::MAX if self.carried.is_empty() => IDLE,
             _ => self.setup.clock.until(due_ms.saturating_sub(self.ahead_ms), NAP),
@@ -217,7 +221,10 @@ impl Loop {
                     owed.changes.push(reply);
                 }
                 Item::Chunk { chunk, reply } => owed.chunk = Some((chunk, reply)),
-                Item::Fed { again } => (self.feeding, self.feed_again) = (false, self.feed_again || again),
+                Item::Fed { again, rest } => {
+                    (self.feeding, self.feed_again) = (false, self.feed_again || again);
+                    self.feed_rest = rest;
+                }
                 Item::Deploy { project, reply } => {
                     let deployed = self.deploy(Deployed::new(&project)).await;
                     let _ = reply.send(deployed);

@@ -33,7 +33,9 @@ mod group;
 mod hand_on;
 pub mod import;
 mod inbound;
+mod lanes;
 pub mod learn;
+mod limits;
 mod load;
 mod lookup;
 mod loops;
@@ -47,6 +49,7 @@ mod routing;
 mod scopes;
 mod stops;
 mod submit;
+mod tagged;
 mod take_back;
 mod turns;
 mod unit;
@@ -214,6 +217,8 @@ enum Item {
     /// No campaign has rows left, as far as its task saw; or the store did not take some, and it has to look `again`.
     Fed {
         again: bool,
+        /// When it has to look again, and since when the account does not tell who its people are.
+        rest: tagged::Rest,
     },
     /// The account is to be asked for a person; answered when that is over.
     LookUp {

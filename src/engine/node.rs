@@ -176,8 +176,11 @@ impl Loop {
             left.retain(|row| !self.open.values().any(|open| *open == row.delivery.id));
             for row in &mut left {
                 settle::doubt(&mut row.delivery, "the process ended while the call was open".into(), tx.now_ms);
+                row.delivery.hand_over(tx.now_ms);
             }
             tx.update_deliveries(&left.iter().collect::<Vec<_>>()).await?;
+            let runs = left.iter().map(|row| (row.delivery.run.clone(), tx.now_ms)).filter(|(run, _)| !run.is_empty());
+            tx.reach_runs(&runs.collect::<Vec<_>>()).await?;
             tx.commit().await?;
             if left.is_empty() {
                 return Ok(());

@@ -8,6 +8,7 @@ use crate::delivery::{Pause, Scope};
 use crate::outbox::breaker::{Breaker, Stance};
 use crate::outbox::gate::Stop;
 use crate::outbox::rates::{self, Limit};
+use crate::rules::read_lane;
 use crate::store::Tx;
 use std::collections::{BTreeSet, HashMap};
 
@@ -26,12 +27,17 @@ pub(super) struct Scopes {
 impl Scopes {
     pub(super) async fn load(
         tx: &mut Tx<'_>,
-        channels: impl Iterator<Item = &str>,
+        lanes: impl Iterator<Item = &str>,
         account: Pace,
     ) -> anyhow::Result<Self> {
         let now_ms = tx.now_ms;
         let account = Limit::of(account);
-        let names: Vec<String> = channels.map(scope_of).chain([Scope::Account.to_string()]).collect();
+        let of_lane = |lane| {
+            let (channel, workflow) = read_lane(lane);
+            [Some(scope_of(channel)), workflow.map(pace_scope)].into_iter().flatten()
+        };
+        let names: BTreeSet<String> = lanes.flat_map(of_lane).chain([Scope::Account.to_string()]).collect();
+        let names: Vec<String> = names.into_iter().collect();
         let mut scopes = Self {
             tats: HashMap::new(),
             pauses: HashMap::new(),
@@ -80,31 +86,45 @@ impl Scopes {
         Some(Stop { reason: "template_paused", until_ms: pause.until_ms })
     }
 
-    /// How many messages of a line could leave now, at most `most`.
-    pub(super) fn available(&self, channel: &Channel, most: usize) -> usize {
-        let of_account = count(self.tat_us(&Scope::Account.to_string()), self.account, self.now_ms, most);
-        let scope = scope_of(&channel.name);
-        count(self.tat_us(&scope), self.limit(&scope, channel.pace), self.now_ms, of_account)
+    /// How many messages of a line, and of a workflow with a pace, could leave now, at most `most`.
+    pub(super) fn available(&self, channel: &Channel, pace: Option<(&str, Pace)>, most: usize) -> usize {
+        let left = |most, (scope, limit): (String, Limit)| count(self.tat_us(&scope), limit, self.now_ms, most);
+        self.buckets(channel, pace).fold(most, left)
     }
 
-    /// Takes a token of the account and one of the line, or none.
+    /// Whether a workflow may send anything now.
     ///
     /// # Errors
-    /// When both will have one.
-    pub(super) fn take(&mut self, channel: &Channel) -> Result<(), i64> {
-        let (account, line) = (Scope::Account.to_string(), scope_of(&channel.name));
-        let of_account = rates::take(self.tat_us(&account), self.account, self.now_ms);
-        let of_line = rates::take(self.tat_us(&line), self.limit(&line, channel.pace), self.now_ms);
-        match (of_account, of_line) {
-            (Ok(account_us), Ok(line_us)) => {
-                self.put(account, account_us);
-                self.put(line, line_us);
-                Ok(())
-            }
-            (of_account, of_line) => {
-                Err(of_account.err().into_iter().chain(of_line.err()).max().unwrap_or(self.now_ms))
-            }
+    /// When it may.
+    pub(super) fn pace_allows(&self, workflow: &str, pace: Pace) -> Result<(), i64> {
+        rates::take(self.tat_us(&pace_scope(workflow)), Limit::of(pace), self.now_ms).map(drop)
+    }
+
+    /// Takes a token of the account, one of the line and one of the workflow with a pace, or none.
+    ///
+    /// # Errors
+    /// When all of them will have one.
+    pub(super) fn take(&mut self, channel: &Channel, pace: Option<(&str, Pace)>) -> Result<(), i64> {
+        let take = |(scope, limit): (String, Limit)| {
+            let taken = rates::take(self.tat_us(&scope), limit, self.now_ms);
+            (scope, taken)
+        };
+        let all: Vec<_> = self.buckets(channel, pace).map(take).collect();
+        if let Some(due_ms) = all.iter().filter_map(|(_, taken)| taken.err()).max() {
+            return Err(due_ms);
         }
+        for (scope, taken) in all {
+            taken.into_iter().for_each(|tat_us| self.put(scope.clone(), tat_us));
+        }
+        Ok(())
+    }
+
+    /// Every bucket that a message needs a token of.
+    fn buckets(&self, channel: &Channel, pace: Option<(&str, Pace)>) -> impl Iterator<Item = (String, Limit)> {
+        let line = scope_of(&channel.name);
+        let of_line = (line.clone(), self.limit(&line, channel.pace));
+        let of_pace = pace.map(|(workflow, pace)| (pace_scope(workflow), Limit::of(pace)));
+        [Some((Scope::Account.to_string(), self.account)), Some(of_line), of_pace].into_iter().flatten()
     }
 
     /// Takes so many tokens of the account, for calls that are no message, or none.
@@ -119,12 +139,10 @@ impl Scopes {
         Ok(())
     }
 
-    /// When a message of this line may leave.
-    pub(super) fn next_ms(&self, channel: &Channel) -> i64 {
-        let scope = scope_of(&channel.name);
-        let account = rates::take(self.tat_us(&Scope::Account.to_string()), self.account, self.now_ms);
-        let line = rates::take(self.tat_us(&scope), self.limit(&scope, channel.pace), self.now_ms);
-        account.err().into_iter().chain(line.err()).max().unwrap_or(self.now_ms)
+    /// When a message of this line, and of this workflow with a pace, may leave.
+    pub(super) fn next_ms(&self, channel: &Channel, pace: Option<(&str, Pace)>) -> i64 {
+        let due = |(scope, limit): (String, Limit)| rates::take(self.tat_us(&scope), limit, self.now_ms).err();
+        self.buckets(channel, pace).filter_map(due).max().unwrap_or(self.now_ms)
     }
 
     pub(super) async fn write(&self, tx: &mut Tx<'_>) -> anyhow::Result<()> {
@@ -155,6 +173,10 @@ fn count(mut tat_us: i64, limit: Limit, now_ms: i64, most: usize) -> usize {
         (tat_us, granted) = (next, granted + 1);
     }
     granted
+}
+
+fn pace_scope(workflow: &str) -> String {
+    Scope::Workflow(workflow.to_owned()).to_string()
 }
 
 fn scope_of(channel: &str) -> String {

@@ -18,6 +18,7 @@ use crate::delivery::{Delivery, DeliveryState, OutsideWindow, Purpose, outside_i
 use crate::event::Dedupe;
 use crate::message::{Category, Message, WHATSAPP};
 use crate::outbox::window;
+use crate::rules::Rules;
 use crate::store::Tx;
 use crate::store::contacts::ContactKey;
 use crate::store::events::EventRow;
@@ -388,6 +389,8 @@ fn delivery(submission: &Numbered, contact: String, channel: String, message: Me
         probable: None,
         possible_duplicate: false,
         duplicate_confirmed: false,
+        rules: Rules::default(),
+        handed_at_ms: None,
     }
 }
 

@@ -5,9 +5,11 @@
 
 pub mod breaker;
 pub mod gate;
+pub mod quiet;
 pub mod rates;
 #[cfg(test)]
 mod samples;
 pub mod settle;
 mod verdict;
 pub mod window;
+pub mod zones;

@@ -2,6 +2,7 @@
 
 use crate::delivery::{Delivery, DeliveryState, OutsideWindow, Purpose};
 use crate::message::{Form, Message, Plain, Template, TemplateKind};
+use crate::rules::Rules;
 
 /// 2026-03-02 11:00 UTC.
 pub(super) const NOON: i64 = 1_772_449_200_000;
@@ -44,5 +45,7 @@ pub(super) fn delivery() -> Delivery {
         probable: None,
         possible_duplicate: false,
         duplicate_confirmed: false,
+        rules: Rules::default(),
+        handed_at_ms: None,
     }
 }

@@ -18,6 +18,8 @@ pub struct DueDelivery {
     pub delivery: Delivery,
     pub contact: Contact,
     pub line: Line,
+    /// When the oldest of so many messages of runs that count was handed to the person; `None` = there were fewer.
+    pub capped_at_ms: Option<i64>,
 }
 
 /// Which deliveries to list; `None` = all.
@@ -36,14 +38,15 @@ macro_rules! delivery_columns {
         "d.id, d.run, d.workflow, d.step, d.contact, d.channel, d.purpose, d.outside_window, d.message, d.state, d.reason,
          d.form, d.due_at_ms, d.expires_at_ms, d.line_at_ms, d.fallback_used, d.attempts, d.retries, d.retry_limit, d.seed,
          d.planned_at_ms, d.status, d.caller, d.reconcile_until_ms, d.looks, d.probable, d.possible_duplicate,
-         d.duplicate_confirmed"
+         d.duplicate_confirmed, d.rules, d.handed_at_ms"
     };
 }
 
 /// Reasons to be held for which a delivery leaves its place in the line (`outbox::gate::steps_aside`).
 macro_rules! aside {
     () => {
-        "('window_closed', 'template_paused', 'template_category', 'template_changed', 'quiet_hours', 'cap')"
+        "('window_closed', 'template_paused', 'template_category', 'template_changed', 'quiet_hours', 'cap',
+          'pace')"
     };
 }
 
@@ -53,11 +56,13 @@ static CLAIM: Statement = Statement::new(concat!(
     "select ",
     delivery_columns!(),
     ", c.data, l.last_inbound_ms, l.refused_at_ms, l.asked_at_ms, l.tat_us,
-        l.sent_at_ms
+        l.sent_at_ms,
+        (select h.handed_at_ms from delivery h where h.contact = d.contact and h.handed_at_ms > $4
+            order by h.handed_at_ms desc limit 1 offset $5)
      from delivery d
      join contact c on c.id = d.contact
      left join line l on l.contact = d.contact and l.channel = d.channel
-     where d.channel = $3 and d.state in ('queued', 'held') and d.due_at_ms <= $1
+     where d.lane = $3 and d.state in ('queued', 'held') and d.due_at_ms <= $1
         and not exists (select 1 from delivery e
             where e.contact = d.contact and e.channel = d.channel and e.id <> d.id
             and e.state in ('queued', 'held', 'sending', 'uncertain')
@@ -82,12 +87,13 @@ static BY_IDS: Statement =
 
 static INSERT: Statement = Statement::new(
     "insert into delivery (id, run, workflow, step, contact, channel, purpose, outside_window, message, state, reason,
-        due_at_ms, expires_at_ms, line_at_ms, fallback_used, attempts, retries, retry_limit, seed, planned_at_ms, caller)
-     select id, run, workflow, step, contact, channel, purpose, outside_window, message, 'queued', '', planned_at_ms,
-        expires_at_ms, planned_at_ms, 0, 0, 0, retry_limit, seed, planned_at_ms, caller
+        due_at_ms, expires_at_ms, line_at_ms, fallback_used, attempts, retries, retry_limit, seed, planned_at_ms, caller,
+        rules, lane)
+     select id, run, workflow, step, contact, channel, purpose, outside_window, message, 'queued', reason, planned_at_ms,
+        expires_at_ms, planned_at_ms, 0, 0, 0, retry_limit, seed, planned_at_ms, caller, rules, lane
      from {rows: id text, run text, workflow text, step text, contact text, channel text, purpose text,
-        outside_window text, message text, expires_at_ms bigint, retry_limit bigint, seed bigint, planned_at_ms bigint,
-        caller text} r",
+        outside_window text, message text, reason text, expires_at_ms bigint, retry_limit bigint, seed bigint,
+        planned_at_ms bigint, caller text, rules text, lane text} r",
 );
 
 static UPDATE: Statement = Statement::new(
@@ -95,10 +101,11 @@ static UPDATE: Statement = Statement::new(
         expires_at_ms = r.expires_at_ms,
         line_at_ms = r.line_at_ms, fallback_used = r.fallback_used, attempts = r.attempts, retries = r.retries,
         status = r.status, reconcile_until_ms = r.reconcile_until_ms, looks = r.looks, probable = r.probable,
-        possible_duplicate = r.possible_duplicate, duplicate_confirmed = r.duplicate_confirmed
+        possible_duplicate = r.possible_duplicate, duplicate_confirmed = r.duplicate_confirmed,
+        handed_at_ms = r.handed_at_ms
      from {rows: id text, was text, state text, reason text, form text, due_at_ms bigint, expires_at_ms bigint,
         line_at_ms bigint, fallback_used bigint, attempts bigint, retries bigint, status text, reconcile_until_ms bigint, looks bigint,
-        probable text, possible_duplicate bigint, duplicate_confirmed bigint} r
+        probable text, possible_duplicate bigint, duplicate_confirmed bigint, handed_at_ms bigint} r
      where delivery.id = r.id and delivery.state = r.was",
 );
 
@@ -107,17 +114,29 @@ static CANCEL_OF_RUNS: Statement = Statement::new(
      where delivery.run = r.run and delivery.state in ('queued', 'held')",
 );
 
-static RELEASE_WINDOW_HOLDS: Statement = Statement::new(
-    "update delivery set state = 'queued', reason = '', due_at_ms = r.now_ms, line_at_ms = r.now_ms
+/// Why what is released waits: paced messages go on waiting for their workflow's turn.
+macro_rules! released {
+    () => {
+        "case when delivery.lane = delivery.channel then '' else 'pace' end"
+    };
+}
+
+/// What is useful comes at any hour while the person talks (`outbox::gate::TALKING_MS`).
+static RELEASE_WINDOW_HOLDS: Statement = Statement::new(concat!(
+    "update delivery set state = 'queued', reason = ",
+    released!(),
+    ", due_at_ms = r.now_ms, line_at_ms = r.now_ms
      from {rows: contact text, channel text, now_ms bigint} r
      where delivery.contact = r.contact and delivery.channel = r.channel
         and delivery.state in ('queued', 'held', 'sending', 'uncertain') and delivery.state = 'held'
-        and delivery.reason = 'window_closed'",
-);
+        and (delivery.reason = 'window_closed' or (delivery.reason = 'quiet_hours' and delivery.purpose = 'utility'))",
+));
 
 /// What had left its place stands at the end of the line; what had kept it is overtaken by nobody.
 static RELEASE_REASONS: Statement = Statement::new(concat!(
-    "update delivery set state = 'queued', reason = '', due_at_ms = r.now_ms,
+    "update delivery set state = 'queued', reason = ",
+    released!(),
+    ", due_at_ms = r.now_ms,
         line_at_ms = case when delivery.reason in ",
     aside!(),
     " then r.now_ms else delivery.line_at_ms end
@@ -125,22 +144,29 @@ static RELEASE_REASONS: Statement = Statement::new(concat!(
      where delivery.state in ('queued', 'held') and delivery.state = 'held' and delivery.reason = r.reason"
 ));
 
-static RELEASE_UNKNOWN: Statement = Statement::new(
-    "update delivery set state = 'queued', reason = '', due_at_ms = r.now_ms
+static RELEASE_UNKNOWN: Statement = Statement::new(concat!(
+    "update delivery set state = 'queued', reason = ",
+    released!(),
+    ", due_at_ms = r.now_ms
      from {rows: contact text, channel text, now_ms bigint} r
      where delivery.contact = r.contact and delivery.channel = r.channel
         and delivery.state in ('queued', 'held', 'sending', 'uncertain') and delivery.state = 'held'
         and delivery.reason = 'contact_unknown'",
+));
+
+/// From one lane to the next, by the index: as many steps as there are lanes, however many deliveries wait.
+static LANES: Statement = Statement::new(
+    "with recursive found (lane) as (
+        select min(d.lane) from delivery d where d.state in ('queued', 'held')
+        union all
+        select (select min(d.lane) from delivery d where d.state in ('queued', 'held') and d.lane > found.lane)
+        from found where found.lane is not null)
+     select lane from found where lane is not null and $1 = $1 limit $2",
 );
 
-/// From one channel to the next, by the index: as many steps as there are channels, however many deliveries wait.
-static CHANNELS: Statement = Statement::new(
-    "with recursive found (channel) as (
-        select min(d.channel) from delivery d where d.state in ('queued', 'held')
-        union all
-        select (select min(d.channel) from delivery d where d.state in ('queued', 'held') and d.channel > found.channel)
-        from found where found.channel is not null)
-     select channel from found where channel is not null and $1 = $1 limit $2",
+static LANE_WAITS: Statement = Statement::new(
+    "select r.lane from {rows: lane text} r
+     where exists (select 1 from delivery d where d.lane = r.lane and d.state in ('queued', 'held'))",
 );
 
 static UNFINISHED: Statement = Statement::new(concat!(
@@ -157,8 +183,8 @@ static NEXT_DUE: Statement = Statement::new(
         select min(wake_at_ms) as at_ms from run where wake_at_ms is not null
         union all select min(due_at_ms) from delivery where state = 'uncertain' and due_at_ms > 0
         union all select (select min(d.due_at_ms) from delivery d
-            where d.channel = r.channel and d.state in ('queued', 'held') and d.due_at_ms > r.now_ms)
-        from {rows: channel text, now_ms bigint} r
+            where d.lane = r.lane and d.state in ('queued', 'held') and d.due_at_ms > r.now_ms)
+        from {rows: lane text, now_ms bigint} r
      ) due",
 );
 
@@ -172,28 +198,33 @@ static LIST: Statement = Statement::new(concat!(
 ));
 
 impl Tx<'_> {
-    /// Due heads of free lines, oldest first, with the facts of the gate.
+    /// Due heads of free lines of a lane, oldest first, with the facts of the gate. `counted`: since when messages of runs
+    /// are counted, and the how many-th newest of them is told of.
     pub(crate) async fn claim_due_deliveries(
         &mut self,
-        channel: &str,
+        lane: &str,
         most: usize,
+        counted: (i64, usize),
     ) -> anyhow::Result<Vec<DueDelivery>> {
         let due = |row: &AnyRow| -> anyhow::Result<DueDelivery> {
-            let contact: String = row.try_get(28)?;
+            let contact: String = row.try_get(30)?;
             Ok(DueDelivery {
                 delivery: read_delivery(row)?.delivery,
                 contact: serde_json::from_str(&contact).context("a stored contact is not readable")?,
                 line: Line {
-                    last_inbound_ms: row.try_get(29)?,
-                    refused_at_ms: row.try_get(30)?,
-                    asked_at_ms: row.try_get(31)?,
-                    tat_us: row.try_get(32)?,
-                    sent_at_ms: row.try_get(33)?,
+                    last_inbound_ms: row.try_get(31)?,
+                    refused_at_ms: row.try_get(32)?,
+                    asked_at_ms: row.try_get(33)?,
+                    tat_us: row.try_get(34)?,
+                    sent_at_ms: row.try_get(35)?,
                 },
+                capped_at_ms: row.try_get(36)?,
             })
         };
         self.counted.statements += 1;
-        let query = sqlx::query(CLAIM.sql(self.dialect, 0)).bind(self.now_ms).bind(i64::try_from(most)?).bind(channel);
+        let (since_ms, nth) = counted;
+        let query = sqlx::query(CLAIM.sql(self.dialect, 0)).bind(self.now_ms).bind(i64::try_from(most)?).bind(lane);
+        let query = query.bind(since_ms).bind(i64::try_from(nth.saturating_sub(1))?);
         query.fetch_all(&mut *self.tx).await?.iter().map(due).collect()
     }
 
@@ -218,8 +249,10 @@ impl Tx<'_> {
 
     pub(crate) async fn insert_deliveries(&mut self, deliveries: &[Delivery]) -> anyhow::Result<()> {
         let mut rows = Rows::default();
-        self.planned_by.extend(deliveries.iter().map(|delivery| delivery.channel.clone()));
+        self.planned_by.extend(deliveries.iter().map(Delivery::lane));
         for delivery in deliveries {
+            let asked = Some(&delivery.rules).filter(|rules| !rules.is_empty());
+            let rules = asked.map(serde_json::to_string).transpose()?;
             rows.push(&[
                 (&delivery.id).into(),
                 (&delivery.run).into(),
@@ -230,11 +263,14 @@ impl Tx<'_> {
                 Cell::Text(&word(&delivery.purpose)?),
                 Cell::Text(&word(&delivery.outside_window)?),
                 Cell::Text(&serde_json::to_string(&delivery.message)?),
+                (&delivery.reason).into(),
                 delivery.expires_at_ms.into(),
                 delivery.retry_limit.into(),
                 delivery.seed.into(),
                 delivery.planned_at_ms.into(),
                 delivery.caller.as_deref().into(),
+                rules.as_deref().into(),
+                Cell::Text(&delivery.lane()),
             ]);
         }
         self.write(&INSERT, rows).await.map(drop)
@@ -263,15 +299,16 @@ impl Tx<'_> {
                 delivery.probable.as_deref().into(),
                 delivery.possible_duplicate.into(),
                 delivery.duplicate_confirmed.into(),
+                delivery.handed_at_ms.into(),
             ]);
         }
         let written = self.write(&UPDATE, rows).await?;
         anyhow::ensure!(written == moved.len() as u64, super::Moved);
-        // What waits again has to be known to the claim, whatever channel it waits on.
+        // What waits again has to be known to the claim, whatever lane it waits in.
         for delivery in moved.iter().map(|row| &row.delivery) {
             let waits = matches!(delivery.state, DeliveryState::Queued | DeliveryState::Held);
-            if waits && !self.planned_by.contains(&delivery.channel) {
-                self.planned_by.insert(delivery.channel.clone());
+            if waits {
+                self.planned_by.insert(delivery.lane());
             }
         }
         let unsent = |row: &&&DeliveryRow| {
@@ -304,9 +341,16 @@ impl Tx<'_> {
         self.write(&RELEASE_UNKNOWN, rows).await.map(drop)
     }
 
-    /// The channels that anything waits for, listed in the project or not.
-    pub(crate) async fn waiting_channels(&mut self, most: usize) -> anyhow::Result<Vec<String>> {
-        self.due(&CHANNELS, 0, most).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    /// Of these lanes, those that anything waits in.
+    pub(crate) async fn lanes_with_work(&mut self, lanes: &[String]) -> anyhow::Result<Vec<String>> {
+        let mut rows = Rows::default();
+        lanes.iter().for_each(|lane| rows.push(&[lane.into()]));
+        self.fetch(&LANE_WAITS, rows).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    /// The lanes that anything waits in, of channels listed in the project or not.
+    pub(crate) async fn waiting_lanes(&mut self, most: usize) -> anyhow::Result<Vec<String>> {
+        self.due(&LANES, 0, most).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
     /// Queues again what is held for one of these reasons.
@@ -316,12 +360,12 @@ impl Tx<'_> {
         self.write(&RELEASE_REASONS, rows).await.map(drop)
     }
 
-    /// The earliest instant at which a run is due, or a delivery of these channels will be; `None` when there is none.
+    /// The earliest instant at which a run is due, or a delivery of these lanes will be; `None` when there is none.
     /// Deliveries due already wait for a slot, a token or their line, none of which time alone brings.
-    pub(crate) async fn next_due_ms(&mut self, channels: &[&str]) -> anyhow::Result<Option<i64>> {
+    pub(crate) async fn next_due_ms(&mut self, lanes: &[&str]) -> anyhow::Result<Option<i64>> {
         let mut rows = Rows::default();
-        channels.iter().for_each(|channel| rows.push(&[(*channel).into(), self.now_ms.into()]));
-        // Many channels are asked for in parts, each with an answer.
+        lanes.iter().for_each(|lane| rows.push(&[(*lane).into(), self.now_ms.into()]));
+        // Many lanes are asked for in parts, each with an answer.
         let found = self.fetch(&NEXT_DUE, rows).await?;
         let found: Vec<Option<i64>> = found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
         Ok(found.into_iter().flatten().min())
@@ -373,6 +417,8 @@ fn read_delivery(row: &AnyRow) -> anyhow::Result<DeliveryRow> {
     let outside_window: OutsideWindow = read_word(row.try_get(7)?)?;
     let form: Option<String> = row.try_get(11)?;
     let status: Option<String> = row.try_get(21)?;
+    let rules: Option<String> = row.try_get(28)?;
+    let rules = rules.map(|rules| serde_json::from_str(&rules)).transpose().context("stored rules are not readable")?;
     let delivery = Delivery {
         id: row.try_get(0)?,
         run: row.try_get(1)?,
@@ -401,6 +447,8 @@ fn read_delivery(row: &AnyRow) -> anyhow::Result<DeliveryRow> {
         probable: row.try_get(25)?,
         possible_duplicate: row.try_get::<i64, _>(26)? != 0,
         duplicate_confirmed: row.try_get::<i64, _>(27)? != 0,
+        rules: rules.unwrap_or_default(),
+        handed_at_ms: row.try_get(29)?,
     };
     Ok(DeliveryRow { delivery, was: state, status: status.as_deref().and_then(VendorStatus::parse) })
 }

@@ -1,7 +1,7 @@
 //! Dialect: every difference between SQLite and PostgreSQL, in one place.
 //!
 //! Statements are written once. `{rows: id text, at_ms bigint}` stands for the rows handed over with the statement,
-//! `{skip locked d}` for the tail of a claim of rows of `d`. The rows are bound value by value: the elements of one JSON parameter would be
+//! `{skip locked d}` for the tail of a claim of rows of `d`, `{lock d}` for one that waits for them. The rows are bound value by value: the elements of one JSON parameter would be
 //! parsed again for each column. Invariant: a value reaches SQL as a bound parameter, never as text.
 
 use sqlx::AssertSqlSafe;
@@ -118,6 +118,9 @@ impl Dialect {
             return self.rows(columns, size, numbered);
         }
         let claimed = placeholder.strip_prefix("skip locked ");
+        if let Some(table) = placeholder.strip_prefix("lock ") {
+            return if self.is_shared() { format!("for update of {table}") } else { String::new() };
+        }
         match (placeholder, claimed, self) {
             ("lock", _, Self::Sqlite) | (_, Some(_), Self::Sqlite) => String::new(),
             ("lock", _, Self::Postgres) => "for update".into(),

@@ -15,6 +15,7 @@ pub mod deliveries;
 pub mod dialect;
 pub mod events;
 pub mod inspect;
+pub mod limits;
 pub mod live;
 pub mod nodes;
 pub mod relay_targets;
@@ -74,7 +75,7 @@ pub struct Tx<'w> {
     pub counted: Counted,
     /// Messages of the gateway that ended in this transaction without having been sent.
     pub(crate) ended: Vec<Delivery>,
-    /// Channels that deliveries were planned on in this transaction.
+    /// Lanes that deliveries were planned for in this transaction.
     pub(crate) planned_by: BTreeSet<String>,
 }
 

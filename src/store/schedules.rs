@@ -30,10 +30,12 @@ pub struct FiringRow {
     pub state: String,
     pub reason: String,
     pub definition: String,
-    /// The CSV file, relative to `workflows/`.
+    /// The CSV file, relative to `workflows/`, or `tag:` and tags.
     pub audience: Option<String>,
     /// SHA-256 of the file when it was first read.
     pub audience_hash: Option<String>,
+    /// How far the walk through the people of a tag is: JSON.
+    pub walk: Option<String>,
     /// Rows dealt with so far.
     pub cursor: i64,
     pub total: i64,
@@ -106,10 +108,10 @@ static FIRED: Statement = Statement::new(
 static UPDATE_FIRINGS: Statement = Statement::new(
     "update firing set state = r.state, reason = r.reason, audience_hash = r.audience_hash, cursor_row = r.cursor_row,
         total_rows = r.total_rows, started = r.started, refused = r.refused, duplicates = r.duplicates,
-        bad = r.bad, bad_rows = r.bad_rows
+        bad = r.bad, bad_rows = r.bad_rows, walk = r.walk
      from {rows: id text, was bigint, node text, state text, reason text, audience_hash text, cursor_row bigint,
         total_rows bigint, started bigint, refused bigint, duplicates bigint, bad bigint,
-        bad_rows text} r
+        bad_rows text, walk text} r
      where firing.id = r.id and firing.cursor_row = r.was and firing.state = 'running' and firing.node = r.node",
 );
 
@@ -122,7 +124,7 @@ macro_rules! firing_columns {
     () => {
         "f.id, f.workflow, f.trigger_name, f.scheduled_at_ms, f.fired_at_ms, f.state, f.reason, f.definition, f.audience,
          f.audience_hash, f.cursor_row, f.total_rows, f.started, f.refused, f.duplicates, f.bad,
-         f.bad_rows, f.node"
+         f.bad_rows, f.node, f.walk"
     };
 }
 
@@ -233,6 +235,7 @@ impl Tx<'_> {
             row.counts.duplicates.into(),
             row.counts.bad.into(),
             Cell::Text(&serde_json::to_string(&row.bad_rows)?),
+            row.walk.as_deref().into(),
         ]);
         let written = self.write(&UPDATE_FIRINGS, rows).await?;
         anyhow::ensure!(written == 1, super::Moved);
@@ -313,5 +316,6 @@ fn read_firing(row: &AnyRow) -> anyhow::Result<FiringRow> {
         },
         bad_rows: serde_json::from_str(&bad_rows)?,
         node: row.try_get(17)?,
+        walk: row.try_get(18)?,
     })
 }

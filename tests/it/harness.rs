@@ -616,10 +616,17 @@ impl World {
 
     /// Turns a switch of the fake vendor.
     pub(crate) async fn turn(&self, switch: &str, body: Value) {
+        self.turn_often(switch, [body]).await;
+    }
+
+    /// As [`World::turn`], many times.
+    pub(crate) async fn turn_often(&self, switch: &str, bodies: impl IntoIterator<Item = Value>) {
         let url = format!("{}/sandbox/{switch}", self.vendor.trim_end_matches("/v1"));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let answer = client.post(url).json(&body).send().await.unwrap();
-        assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+        for body in bodies {
+            let answer = client.post(&url).json(&body).send().await.unwrap();
+            assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+        }
     }
 
     // --- what came of it ------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ mod crash;
 mod database;
 mod engine_account;
 mod engine_campaigns;
+mod engine_gate;
 mod engine_messages;
 mod engine_nodes;
 mod engine_observing;

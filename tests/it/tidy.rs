@@ -8,13 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may import whom, from the bottom to the top. `nouns` stands for all of them.
-const NOUNS: &[&str] = &["attachment", "contact", "message", "delivery", "relay", "run", "event", "clock"];
+const NOUNS: &[&str] = &["attachment", "contact", "message", "delivery", "relay", "rules", "run", "event", "clock"];
 const LAYERS: &[(&str, &[&str])] = &[
     ("attachment", &["nouns"]),
     ("contact", &["nouns"]),
     ("message", &["nouns"]),
     ("delivery", &["nouns"]),
     ("relay", &["nouns"]),
+    ("rules", &[]),
     ("run", &["nouns"]),
     ("event", &["nouns"]),
     ("clock", &[]),
@@ -63,6 +64,7 @@ const PURE: &[&str] = &[
     "message.rs",
     "delivery.rs",
     "relay.rs",
+    "rules.rs",
     "run.rs",
     "event.rs",
     "condition.rs",

@@ -8,6 +8,7 @@ use crate::contact::Phone;
 use crate::delivery::{Attempt, OutsideWindow, Purpose};
 use crate::engine::{Engine, Outside, Setup};
 use crate::message::{Form, Message};
+use crate::rules::Rules;
 use crate::store::Store;
 use crate::store::contacts::ContactRow;
 use crate::store::deliveries::DeliveryRow;
@@ -75,6 +76,8 @@ fn delivery(id: &str, own: &str) -> Delivery {
         probable: None,
         possible_duplicate: false,
         duplicate_confirmed: false,
+        rules: Rules::default(),
+        handed_at_ms: None,
     }
 }
 

@@ -12,6 +12,7 @@ mod runs;
 use super::deployed::{Deployed, Pinned};
 use super::evaluate::Arrival;
 use super::hand_on::Late;
+use super::limits::Reached;
 use super::outbound::Outbound;
 use super::submit::Desk;
 use crate::action::send_message::Planned;
@@ -99,6 +100,10 @@ pub(super) struct Unit<'a> {
     pub(super) cancelled: Vec<(String, String)>,
     pub(super) opened: Vec<(String, String)>,
     pub(super) outbound: Outbound,
+    /// Runs that reached their contacts, where a workflow asks.
+    pub(super) reached: Reached,
+    /// Runs that had ended when their first message was handed over, with the instant.
+    pub(super) reached_late: Vec<(String, i64)>,
     /// Messages of the gateway.
     pub(super) desk: Desk,
     /// Results of the relay's posts.
@@ -137,6 +142,8 @@ impl<'a> Unit<'a> {
             cancelled: Vec::new(),
             opened: Vec::new(),
             outbound: Outbound::default(),
+            reached: Reached::default(),
+            reached_late: Vec::new(),
             desk: Desk::default(),
             relayed: Vec::new(),
             attached: Vec::new(),

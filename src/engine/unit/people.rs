@@ -29,6 +29,11 @@ impl Unit<'_> {
         self.contacts.get(id).map(|known| &known.row.contact)
     }
 
+    /// Whether the person was known before this group.
+    pub(in crate::engine) fn is_stored(&self, id: &str) -> bool {
+        self.contacts.get(id).is_some_and(|known| known.origin == Origin::Stored)
+    }
+
     pub(in crate::engine) fn contact_by(&self, keys: &[ContactKey]) -> Option<&Contact> {
         keys.iter().find_map(|key| self.by_key.get(key)).and_then(|id| self.contact(id))
     }

@@ -2,14 +2,18 @@
 
 use super::{PlannedDelivery, Unit};
 use crate::action::send_message::Recipient;
+use crate::config::Pace;
 use crate::contact::{Consent, Contact, Phone};
 use crate::delivery::{Delivery, DeliveryState};
 use crate::engine::advance::Input;
 use crate::engine::deployed::{Definition, opted_in, opted_out};
+use crate::engine::limits;
 use crate::outbox::window;
+use crate::rules::{Quiet, Rate, Rules};
 use crate::run::Run;
 use crate::store::contacts::ContactKey;
 use crate::store::deliveries::DeliveryRow;
+use crate::workflow::{QuietHours, Workflow};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -122,7 +126,9 @@ impl Unit<'_> {
 
     fn delivery(&self, planned: PlannedDelivery, contact: String, channel: String) -> Option<Delivery> {
         let run = &self.runs.get(&planned.run)?.row.run;
-        let purpose = self.definition_of(run).map(|definition| definition.workflow.purpose)?;
+        let workflow = &self.definition_of(run)?.workflow;
+        let rules = rules(workflow, run, &planned.planned.to);
+        let reason = if rules.pace.is_some() { "pace" } else { "" };
         Some(Delivery {
             id: self.clock.new_id(),
             run: planned.run,
@@ -130,11 +136,12 @@ impl Unit<'_> {
             step: planned.step,
             contact,
             channel,
-            purpose,
+            purpose: workflow.purpose,
             outside_window: planned.planned.outside_window,
             message: planned.planned.message,
             state: DeliveryState::Queued,
-            reason: String::new(),
+            // It stands in nobody's way until it is its workflow's turn.
+            reason: reason.to_owned(),
             form: None,
             due_at_ms: self.now_ms,
             expires_at_ms: planned.expires_at_ms,
@@ -151,6 +158,8 @@ impl Unit<'_> {
             probable: None,
             possible_duplicate: false,
             duplicate_confirmed: false,
+            rules,
+            handed_at_ms: None,
         })
     }
 
@@ -161,9 +170,30 @@ impl Unit<'_> {
 
     /// Changes a known delivery; it is written with the group.
     pub(in crate::engine) fn change_delivery(&mut self, id: &str, change: impl FnOnce(&mut DeliveryRow)) {
-        if let Some(row) = self.deliveries.get_mut(id) {
-            change(row);
-            self.moved.insert(id.to_owned());
+        let Some(row) = self.deliveries.get_mut(id) else { return };
+        change(row);
+        self.moved.insert(id.to_owned());
+        if matches!(row.delivery.state, DeliveryState::Accepted | DeliveryState::Uncertain) {
+            row.delivery.hand_over(self.now_ms);
+            let run = row.delivery.run.clone();
+            self.reach(&run);
         }
+    }
+}
+
+/// What the settings of the workflow ask of the gate for a message of this run.
+fn rules(workflow: &Workflow, run: &Run, to: &Recipient) -> Rules {
+    let settings = &workflow.settings;
+    let own = matches!(to, Recipient::Contact);
+    let given = || run.progress.contact.get("timezone").and_then(Value::as_str).map(str::to_owned);
+    let (quiet, limit) = (settings.quiet_hours, limits::planned(&settings.limit));
+    let asks = quiet.is_some() || !limit.is_empty();
+    Rules {
+        quiet: quiet.map(|QuietHours { from, to }| Quiet { from, to }),
+        limit,
+        pace: settings.pace.map(|Pace { count, per_ms }| Rate { count, per_ms }),
+        zone: if asks { settings.timezone.iana_name().unwrap_or("UTC").to_owned() } else { String::new() },
+        given_zone: if own && quiet.is_some() { given() } else { None },
+        colleague: matches!(to, Recipient::Phone { colleague: true, .. }),
     }
 }

@@ -146,6 +146,19 @@ impl Unit<'_> {
         self.note_end(id);
     }
 
+    /// A message of this run was handed over: from its first one on it counts against the limit of its workflow.
+    pub(super) fn reach(&mut self, id: &str) {
+        let now_ms = self.now_ms;
+        let Some(known) = self.runs.get_mut(id).filter(|known| known.row.run.reached_at_ms.is_none()) else { return };
+        let run = &mut known.row.run;
+        run.reached_at_ms = Some(now_ms);
+        self.reached.note(&run.workflow, &run.contact, id, now_ms);
+        match run.ended_at_ms {
+            None => known.dirty = true,
+            Some(_) => self.reached_late.push((id.to_owned(), now_ms)),
+        }
+    }
+
     /// Why the run of a delivery was stopped, if it was.
     pub(in crate::engine) fn stopped_reason(&self, delivery: &str) -> Option<String> {
         let run = &self.runs.get(&self.deliveries.get(delivery)?.delivery.run)?.row.run;

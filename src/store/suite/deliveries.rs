@@ -28,9 +28,12 @@ on_both_databases!(
     of_one_person_on_one_line_one_message_is_on_its_way,
     the_next_due_instant_is_the_earliest_that_time_alone_brings,
     what_waited_for_an_answer_of_the_account_keeps_its_place,
-    every_channel_that_anything_waits_for_is_found,
+    every_lane_that_anything_waits_in_is_found,
     what_evidence_has_proven_stays_proven,
 );
+
+/// What is counted against a person: since when, and how many.
+const COUNTED: (i64, usize) = (NOON - 1000, 2);
 
 async fn rig(database: Database) -> Rig {
     let mut rig = Rig::with_run(database).await;
@@ -52,7 +55,7 @@ async fn store(rig: &mut Rig, deliveries: &[Delivery]) {
 
 async fn claim(rig: &mut Rig, most: usize) -> Vec<String> {
     let mut tx = rig.begin().await;
-    let due = tx.claim_due_deliveries("main", most).await.unwrap();
+    let due = tx.claim_due_deliveries("main", most, COUNTED).await.unwrap();
     tx.rollback().await.unwrap();
     due.into_iter().map(|due| due.delivery.id).collect()
 }
@@ -150,7 +153,7 @@ async fn due_heads_are_claimed_oldest_first_with_the_facts_of_the_gate(database:
     let mut tx = rig.begin().await;
     let lines = [("c2".to_owned(), "main".to_owned(), line), ("c1".to_owned(), "other".to_owned(), line)];
     tx.upsert_lines(&lines).await.unwrap();
-    let due = tx.claim_due_deliveries("main", 10).await.unwrap();
+    let due = tx.claim_due_deliveries("main", 10, COUNTED).await.unwrap();
     tx.commit().await.unwrap();
     let facts: Vec<_> = due.iter().map(|due| (due.delivery.id.as_str(), due.contact.id.as_str(), due.line)).collect();
     assert_eq!(facts, [("d2", "c2", line), ("d1", "c1", Line::default())]);
@@ -158,7 +161,7 @@ async fn due_heads_are_claimed_oldest_first_with_the_facts_of_the_gate(database:
     rig.clock.move_to(NOON + 1);
     assert_eq!(claim(&mut rig, 10).await, ["d2", "d1", "d3"]);
     let mut tx = rig.begin().await;
-    assert!(tx.claim_due_deliveries("nowhere", 10).await.unwrap().is_empty());
+    assert!(tx.claim_due_deliveries("nowhere", 10, COUNTED).await.unwrap().is_empty());
 }
 
 async fn a_line_has_one_head(database: Database) {
@@ -504,10 +507,10 @@ async fn what_waited_for_an_answer_of_the_account_keeps_its_place(database: Data
     assert_eq!(line_at, NOON);
 }
 
-async fn every_channel_that_anything_waits_for_is_found(database: Database) {
+async fn every_lane_that_anything_waits_in_is_found(database: Database) {
     let mut rig = rig(database).await;
     let mut tx = rig.begin().await;
-    assert!(tx.waiting_channels(10).await.unwrap().is_empty());
+    assert!(tx.waiting_lanes(10).await.unwrap().is_empty());
     tx.rollback().await.unwrap();
     let on = |channel: &str, delivery: Delivery| Delivery { channel: channel.into(), ..delivery };
     let sent = on("sent", in_state("d5", "c1", DeliveryState::Accepted, "", NOON));
@@ -518,8 +521,8 @@ async fn every_channel_that_anything_waits_for_is_found(database: Database) {
     )
     .await;
     let mut tx = rig.begin().await;
-    assert_eq!(tx.waiting_channels(10).await.unwrap(), ["a", "b", "c"]);
-    assert_eq!(tx.waiting_channels(2).await.unwrap(), ["a", "b"]);
+    assert_eq!(tx.waiting_lanes(10).await.unwrap(), ["a", "b", "c"]);
+    assert_eq!(tx.waiting_lanes(2).await.unwrap(), ["a", "b"]);
 }
 
 async fn what_evidence_has_proven_stays_proven(database: Database) {

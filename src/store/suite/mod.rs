@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::contact::Contact;
 use crate::delivery::{Delivery, DeliveryState, OutsideWindow, Purpose};
 use crate::message::{Message, Plain};
+use crate::rules::Rules;
 use crate::run::{Progress, Run, RunState};
 use contacts::contact;
 use database::{Database, on_both_databases};
@@ -129,6 +130,8 @@ fn delivery(id: &str, contact: &str) -> Delivery {
         probable: None,
         possible_duplicate: false,
         duplicate_confirmed: false,
+        rules: Rules::default(),
+        handed_at_ms: None,
     }
 }
 

@@ -131,8 +131,8 @@ mod postgres_only {
         let ours: Vec<String> = tx.due_runs(2).await.unwrap().into_iter().map(|row| row.run.id).collect();
         let rest: Vec<String> = theirs.due_runs(10).await.unwrap().into_iter().map(|row| row.run.id).collect();
         assert_eq!((ours, rest), (vec!["r1".to_owned(), "r2".to_owned()], vec!["r3".to_owned()]));
-        assert_eq!(tx.claim_due_deliveries("main", 1).await.unwrap().len(), 1);
-        let rest = theirs.claim_due_deliveries("main", 10).await.unwrap();
+        assert_eq!(tx.claim_due_deliveries("main", 1, (0, 1)).await.unwrap().len(), 1);
+        let rest = theirs.claim_due_deliveries("main", 10, (0, 1)).await.unwrap();
         assert_eq!(rest.iter().map(|due| due.delivery.id.as_str()).collect::<Vec<_>>(), ["d2"]);
     }
 

@@ -25,6 +25,7 @@ pub(super) fn firing(id: &str, state: &str, definition: &str) -> FiringRow {
         definition: definition.into(),
         audience: None,
         audience_hash: None,
+        walk: None,
         cursor: 0,
         total: 0,
         counts: FiringCounts::default(),

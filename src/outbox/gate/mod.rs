@@ -1,17 +1,25 @@
 //! Gate: the last look before a call. Judges one delivery with the facts of this instant; pure.
 //!
 //! The rows of `semantics.md` §7.2 in their order: the first skip or hold wins, then the form is chosen.
-//! Order in the person's line is kept by the claim (row 7), rates are granted after the gate (row 15).
+//! Order in the person's line is kept by the claim (row 7), rates and the workflow's pace are granted after the gate (row 15).
 
-use super::window;
+use super::{quiet, window, zones};
 use crate::config::{Channel, ChannelKind, LockedTemplate};
 use crate::contact::{Contact, Line, WithdrawalScope};
 use crate::delivery::{Delivery, OutsideWindow, Purpose};
 use crate::message::{Category, Form, Template};
 
+#[cfg(test)]
+mod tests;
+
 const HOUR_MS: i64 = 3_600_000;
 /// How long the account has to tell what it knows of a person.
 pub const ASK_MS: i64 = 10_000;
+/// After a message of the person, what is useful may come at any hour: the two are talking.
+pub const TALKING_MS: i64 = 10 * 60_000;
+/// Messages of runs that one person gets in a moving day: who gets more is caught in a loop.
+pub const PER_DAY: usize = 20;
+pub const DAY_MS: i64 = 24 * HOUR_MS;
 /// Characters of a filled template's body at most.
 const BODY_CHARS: usize = 1024;
 
@@ -36,6 +44,10 @@ pub struct Facts<'a> {
     pub stopped: Option<Stop>,
     /// Why nothing leaves by the message's template now.
     pub template_stopped: Option<Stop>,
+    /// It is the first message of its run, and as many other runs reached the person as its workflow allows.
+    pub limit_reached: bool,
+    /// When the person may get a message of a run again: so many were handed over in the day before.
+    pub capped_until_ms: Option<i64>,
 }
 
 /// Something that stands in the way of more than one message.
@@ -78,17 +90,56 @@ pub fn gate(delivery: &Delivery, facts: &Facts) -> Decision {
     if unwanted && !unknown_consent(facts) {
         return skip("no_consent");
     }
+    let form = choose_form(delivery, facts);
+    if delivery.purpose == Purpose::Marketing && form == Ok(Form::Template) && is_american(facts) {
+        return skip("country");
+    }
     if let Some(stop) = facts.stopped {
         return hold_for(delivery, facts, stop);
     }
     if unwanted {
         return ask(delivery, facts);
     }
-    match choose_form(delivery, facts) {
-        Ok(Form::Template) => judge_template(delivery, facts),
-        Ok(Form::Text) => Decision::Send(Form::Text),
+    if let Some(until_ms) = quiet_until(delivery, facts) {
+        return hold_until(delivery, "quiet_hours", until_ms);
+    }
+    match form {
+        Ok(Form::Template) => {
+            judge_template(delivery, facts).unwrap_or_else(|| judge_limits(delivery, facts, Form::Template))
+        }
+        Ok(Form::Text) => judge_limits(delivery, facts, Form::Text),
         Err(decision) => decision,
     }
+}
+
+/// Until when the recipient is not to be disturbed by a message of this purpose. A service is what the person waits for.
+fn quiet_until(delivery: &Delivery, facts: &Facts) -> Option<i64> {
+    let hours = delivery.rules.quiet?;
+    let talking = facts.line.last_inbound_ms.is_some_and(|at_ms| facts.now_ms < at_ms + TALKING_MS);
+    let held = match delivery.purpose {
+        Purpose::Marketing => true,
+        Purpose::Utility => !talking,
+        Purpose::Service => false,
+    };
+    let zones = || zones::of_recipient(&delivery.rules, facts.contact, facts.now_ms);
+    held.then(|| quiet::quiet_until(hours, &zones(), facts.now_ms)).flatten()
+}
+
+/// What one person gets of one workflow, and of all of them in a day.
+fn judge_limits(delivery: &Delivery, facts: &Facts, form: Form) -> Decision {
+    if facts.limit_reached {
+        return skip("limit");
+    }
+    let counted = !delivery.run.is_empty() && !delivery.rules.colleague;
+    match facts.capped_until_ms.filter(|until_ms| counted && facts.now_ms < *until_ms) {
+        Some(until_ms) => hold_until(delivery, "cap", until_ms),
+        None => Decision::Send(form),
+    }
+}
+
+/// The platform delivers no marketing templates to these numbers.
+fn is_american(facts: &Facts) -> bool {
+    facts.contact.phone.as_ref().is_some_and(|phone| phone.digits().starts_with('1'))
 }
 
 /// Who wants nothing any more still gets answers, while the window is open.
@@ -136,29 +187,21 @@ fn choose_form(delivery: &Delivery, facts: &Facts) -> Result<Form, Decision> {
     }
 }
 
-fn judge_template(delivery: &Delivery, facts: &Facts) -> Decision {
-    let Some(template) = &delivery.message.template else { return skip("template_unavailable") };
+/// What stands against the template; `None` = nothing.
+fn judge_template(delivery: &Delivery, facts: &Facts) -> Option<Decision> {
+    let Some(template) = &delivery.message.template else { return Some(skip("template_unavailable")) };
     // The fallback of an answer that the platform refused.
     if facts.contact.opted_out(WithdrawalScope::All) {
-        return skip("opted_out");
+        return Some(skip("opted_out"));
     }
     if !facts.opted_in {
-        return if unknown_consent(facts) { ask(delivery, facts) } else { skip("no_consent") };
-    }
-    let american = facts.contact.phone.as_ref().is_some_and(|phone| phone.digits().starts_with('1'));
-    if delivery.purpose == Purpose::Marketing && american {
-        return skip("country");
+        return Some(if unknown_consent(facts) { ask(delivery, facts) } else { skip("no_consent") });
     }
     if let Some(stop) = facts.template_stopped {
-        return hold_for(delivery, facts, stop);
+        return Some(hold_for(delivery, facts, stop));
     }
-    if let Some(refused) = facts.template.and_then(|locked| judge_approval(delivery, facts, locked)) {
-        return refused;
-    }
-    match values_fit(template, facts.template) {
-        true => Decision::Send(Form::Template),
-        false => skip("invalid_values"),
-    }
+    let refused = facts.template.and_then(|locked| judge_approval(delivery, facts, locked));
+    refused.or_else(|| (!values_fit(template, facts.template)).then(|| skip("invalid_values")))
 }
 
 fn judge_approval(delivery: &Delivery, facts: &Facts, locked: &LockedTemplate) -> Option<Decision> {
@@ -247,123 +290,6 @@ fn hold_until(delivery: &Delivery, reason: &'static str, until_ms: i64) -> Decis
 pub fn steps_aside(reason: &str) -> bool {
     matches!(
         reason,
-        "window_closed" | "template_paused" | "template_category" | "template_changed" | "quiet_hours" | "cap"
+        "window_closed" | "template_paused" | "template_category" | "template_changed" | "quiet_hours" | "cap" | "pace"
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::samples::{NOON, delivery};
-    use super::*;
-    use crate::config::{CallbellSettings, Pace};
-    use crate::contact::{Phone, Withdrawal};
-
-    fn person(withdrawn: Option<WithdrawalScope>) -> Contact {
-        let withdrawal = withdrawn.map(|scope| Withdrawal { scope, source: "code".into(), at_ms: NOON });
-        let phone = Phone::from_vendor("33600000001").ok();
-        Contact { phone, withdrawal, ..Contact::default() }
-    }
-
-    fn channel() -> Channel {
-        let pace: Pace = CallbellSettings::default().pace;
-        Channel {
-            name: "main".into(),
-            uuid: None,
-            title: None,
-            default: true,
-            kind: ChannelKind::Official,
-            pace,
-            listed: true,
-        }
-    }
-
-    fn facts<'a>(contact: &'a Contact, channel: &'a Channel, open: bool) -> Facts<'a> {
-        let told = Line { last_inbound_ms: open.then_some(NOON - 1), asked_at_ms: Some(NOON), ..Line::default() };
-        Facts {
-            now_ms: NOON,
-            contact,
-            opted_in: true,
-            may_consent: false,
-            can_ask: false,
-            line: told,
-            channel,
-            template: None,
-            checked: None,
-            stopped: None,
-            template_stopped: None,
-        }
-    }
-
-    #[test]
-    fn who_opted_out_gets_what_the_purpose_leaves() {
-        use Purpose::{Marketing, Service, Utility};
-        use WithdrawalScope::All;
-        let (text, template) = (Decision::Send(Form::Text), Decision::Send(Form::Template));
-        let no = skip("opted_out");
-        let channel = channel();
-        // Purpose, what was withdrawn, what goes in the open window and in the closed one.
-        let table = [
-            (Marketing, None, text, template),
-            (Marketing, Some(WithdrawalScope::Marketing), no, no),
-            (Marketing, Some(All), no, no),
-            (Utility, Some(WithdrawalScope::Marketing), text, template),
-            (Utility, Some(All), no, no),
-            (Service, Some(WithdrawalScope::Marketing), text, template),
-            (Service, Some(All), text, no),
-        ];
-        for (purpose, withdrawn, open, closed) in table {
-            let (delivery, contact) = (Delivery { purpose, ..delivery() }, person(withdrawn));
-            assert_eq!(gate(&delivery, &facts(&contact, &channel, true)), open, "{purpose:?} {withdrawn:?} open");
-            assert_eq!(gate(&delivery, &facts(&contact, &channel, false)), closed, "{purpose:?} {withdrawn:?} closed");
-        }
-    }
-
-    #[test]
-    fn nobody_is_refused_for_what_the_account_may_still_tell() {
-        let (contact, channel) = (person(None), channel());
-        let unknown = Facts { line: Line::default(), can_ask: true, ..facts(&contact, &channel, false) };
-        let ask = Decision::Hold { reason: "contact_unknown", until_ms: NOON + ASK_MS };
-        assert_eq!(gate(&delivery(), &unknown), ask, "the window");
-        let mut only_template = delivery();
-        only_template.message.plain = None;
-        assert_eq!(gate(&only_template, &unknown), Decision::Send(Form::Template), "no window is needed");
-        let by_tag = Facts { opted_in: false, may_consent: true, ..unknown };
-        assert_eq!(gate(&only_template, &by_tag), ask, "consent");
-        let marketing = Delivery { purpose: Purpose::Marketing, ..only_template.clone() };
-        assert_eq!(gate(&marketing, &by_tag), ask);
-        let paused = Stop { reason: "channel_paused", until_ms: None };
-        let stopped = Facts { stopped: Some(paused), ..by_tag };
-        let held = Decision::Hold { reason: "channel_paused", until_ms: NOON + HOUR_MS };
-        assert_eq!(gate(&marketing, &stopped), held, "an account that stands still is not asked");
-        let asked = Facts { can_ask: false, ..by_tag };
-        assert_eq!(gate(&marketing, &asked), skip("no_consent"));
-        assert_eq!(gate(&only_template, &asked), skip("no_consent"));
-        let told = Facts { line: Line { refused_at_ms: Some(1), ..Line::default() }, ..unknown };
-        assert_eq!(gate(&delivery(), &told), Decision::Send(Form::Template), "the platform refused once: known");
-    }
-
-    #[test]
-    fn a_pause_holds_until_it_ends_and_never_beyond_the_expiry() {
-        let (contact, channel) = (person(None), channel());
-        for (until_ms, held_until_ms) in [
-            (None, NOON + HOUR_MS),
-            (Some(NOON + 60_000), NOON + 60_000),
-            (Some(NOON + 3 * HOUR_MS), NOON + HOUR_MS),
-            (Some(NOON), NOON + 1),
-        ] {
-            let stop = Stop { reason: "template_paused", until_ms };
-            let held = Facts { template_stopped: Some(stop), ..facts(&contact, &channel, false) };
-            let expected = Decision::Hold { reason: "template_paused", until_ms: held_until_ms };
-            assert_eq!(gate(&delivery(), &held), expected);
-            let open = Facts { template_stopped: Some(stop), ..facts(&contact, &channel, true) };
-            assert_eq!(gate(&delivery(), &open), Decision::Send(Form::Text), "plain text needs no template");
-        }
-        let short = Delivery { expires_at_ms: NOON + 5, ..delivery() };
-        let stop = Some(Stop { reason: "channel_paused", until_ms: None });
-        let held = Facts { stopped: stop, ..facts(&contact, &channel, false) };
-        assert_eq!(gate(&short, &held), Decision::Hold { reason: "channel_paused", until_ms: NOON + 5 });
-        assert_eq!(gate(&short, &Facts { now_ms: NOON + 5, ..held }), skip("expired"));
-        let gone = Contact { gone: true, ..person(None) };
-        assert_eq!(gate(&delivery(), &facts(&gone, &channel, true)), skip("contact_gone"));
-    }
 }

@@ -1,0 +1,70 @@
+//! Limits: which runs reached whom, for workflows that ask how often they may.
+
+use super::dialect::Statement;
+use super::{Rows, Tx};
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+/// A run that reached its contact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    pub workflow: String,
+    pub contact: String,
+    pub run: String,
+    /// When its first message was handed over, Unix milliseconds; [`i64::MAX`] while that is on its way.
+    pub at_ms: i64,
+}
+
+/// The contacts stay locked until the commit: who counts for one of them waits for whoever counted before.
+static FIRST: Statement = Statement::new(
+    "select u.id, u.contact from {rows: run text} r join run u on u.id = r.run join contact c on c.id = u.contact
+     where u.reached_at_ms is null order by c.id {lock c}",
+);
+
+/// Calls under way are few, whatever the number of runs.
+static REACHED: Statement = Statement::new(
+    "select r.workflow, r.contact, u.id, u.reached_at_ms from {rows: workflow text, contact text, since_ms bigint} r
+     join run u on u.contact = r.contact and u.workflow = r.workflow and u.reached_at_ms > r.since_ms
+     union all
+     select o.workflow, o.contact, o.id, 9223372036854775807 from delivery s join run o on o.id = s.run
+     where s.state = 'sending' and o.reached_at_ms is null
+        and exists (select 1 from {rows: workflow text, contact text, since_ms bigint} q
+            where q.workflow = o.workflow and q.contact = o.contact)",
+);
+
+static REACH: Statement = Statement::new(
+    "update run set reached_at_ms = r.at_ms from {rows: run text, at_ms bigint} r
+     where run.id = r.run and run.reached_at_ms is null",
+);
+
+impl Tx<'_> {
+    /// Of these runs those that reached nobody yet: (run, contact).
+    pub(crate) async fn first_messages(&mut self, runs: &[&str]) -> anyhow::Result<Vec<(String, String)>> {
+        let mut rows = Rows::default();
+        runs.iter().for_each(|run| rows.push(&[(*run).into()]));
+        let first = |row: &AnyRow| -> anyhow::Result<_> { Ok((row.try_get(0)?, row.try_get(1)?)) };
+        self.fetch(&FIRST, rows).await?.iter().map(first).collect()
+    }
+
+    /// Runs that reached their contact after an instant, or are about to: (workflow, contact, since when).
+    pub(crate) async fn reached(&mut self, asked: &[(String, String, i64)]) -> anyhow::Result<Vec<Counted>> {
+        let mut rows = Rows::default();
+        asked.iter().for_each(|(workflow, contact, ms)| rows.push(&[workflow.into(), contact.into(), (*ms).into()]));
+        let counted = |row: &AnyRow| -> anyhow::Result<Counted> {
+            Ok(Counted {
+                workflow: row.try_get(0)?,
+                contact: row.try_get(1)?,
+                run: row.try_get(2)?,
+                at_ms: row.try_get(3)?,
+            })
+        };
+        self.fetch(&REACHED, rows).await?.iter().map(counted).collect()
+    }
+
+    /// Notes when runs, ended or not, reached their contacts, unless that is known.
+    pub(crate) async fn reach_runs(&mut self, runs: &[(String, i64)]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        runs.iter().for_each(|(run, at_ms)| rows.push(&[run.into(), (*at_ms).into()]));
+        self.write(&REACH, rows).await.map(drop)
+    }
+}
