@@ -3,11 +3,12 @@
 //! It settles what was in doubt, and moves the status shown forward. Invariant: evidence is kept with its attempt whatever
 //! the delivery's state; two attempts of one delivery that were taken, neither proven to have failed, are flagged.
 
+use super::group::{CallResult, message_uuid};
 use super::outbound::Alert;
 use super::unit::Unit;
-use crate::delivery::{DeliveryState, VendorStatus};
+use crate::delivery::{DeliveryState, Outcome, VendorStatus};
 use crate::outbox::settle;
-use crate::store::attempts::AttemptRow;
+use crate::store::attempts::{AttemptEnd, AttemptRow};
 
 const TAKEN: &str = "accepted";
 
@@ -99,4 +100,24 @@ pub(super) fn apply_status(attempt_id: &str, status: &str, code: Option<i64>, un
         }
     });
     unit.follow(&delivery, started_ms, consequences);
+}
+
+/// How a call ended, for its attempt.
+pub(super) fn attempt_end(call: &CallResult, now_ms: i64) -> AttemptEnd {
+    let (http_status, code, error) = match &call.outcome {
+        Outcome::NotSent { error, status, .. } | Outcome::Uncertain { error, status } => {
+            (status.map(i64::from), None, Some(error.clone()))
+        }
+        Outcome::Refused { status, code, error } => (Some(i64::from(*status)), *code, Some(error.clone())),
+        Outcome::Accepted { status, .. } => (Some(i64::from(*status)), None, None),
+    };
+    AttemptEnd {
+        id: call.attempt.clone(),
+        ended_at_ms: now_ms,
+        outcome: call.outcome.as_str(),
+        http_status,
+        code,
+        error,
+        message_uuid: message_uuid(&call.outcome).map(str::to_owned),
+    }
 }

@@ -23,7 +23,7 @@ use super::lookup::LookUp;
 use super::outbound::{self, Alert};
 use super::scopes::Breakers;
 use super::unit::Unit;
-use super::{Outside, porter, routing, stops, turns};
+use super::{Outside, porter, routing, stops, tagged, turns};
 use crate::clock::Clock;
 use crate::connector::webhook::ContactFacts;
 use crate::delivery::{DeliveryState, Outcome};
@@ -31,7 +31,6 @@ use crate::event::{Dedupe, Evaluation};
 use crate::message::Form;
 use crate::outbox::settle;
 use crate::run::Run;
-use crate::store::attempts::AttemptEnd;
 use crate::store::contacts::ContactKey;
 use crate::store::deliveries::DeliveryRow;
 use crate::store::events::EventRow;
@@ -218,7 +217,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
         done.changed.push(change::apply(tx, &mut unit, change, context).await?);
     }
     arrivals.extend(told.iter().filter_map(|told| inbound::apply(told, &mut unit)));
-    learn_listed(&mut unit, work, &fresh);
+    tagged::learn(&mut unit, &work.arrivals, &fresh);
     arrivals.iter_mut().for_each(|arrival| evaluate::judge(arrival, &unit));
     load_identities(tx, &mut unit, &arrivals).await?;
     stops::load(tx, &mut unit, &mut arrivals).await?;
@@ -331,12 +330,6 @@ fn new_arrivals(work: &Work, fresh: &HashSet<String>, context: &Context) -> Vec<
     work.arrivals.iter().filter(is_new).map(arrival).collect()
 }
 
-/// Whom the account listed is judged by what it told just now.
-fn learn_listed(unit: &mut Unit<'_>, work: &Work, fresh: &HashSet<String>) {
-    let new = work.arrivals.iter().filter(|new| fresh.contains(&new.id));
-    new.filter_map(|new| new.target.as_ref()?.told.as_ref()).for_each(|facts| drop(inbound::learn(facts, unit)));
-}
-
 fn first_of<'a>(new: &NewArrival, known: &'a KnownKeys) -> Option<&'a String> {
     known.get(&(new.event.source.clone(), new.event.dedupe.key.clone()))
 }
@@ -356,7 +349,7 @@ async fn settle_calls(tx: &mut Tx<'_>, unit: &mut Unit<'_>, work: &Work, context
 }
 
 fn settle_call(unit: &mut Unit<'_>, call: &CallResult) {
-    unit.ends.push(attempt_end(call, unit.now_ms));
+    unit.ends.push(evidence::attempt_end(call, unit.now_ms));
     let now_ms = unit.now_ms;
     let mut consequences = settle::Consequences::default();
     if let Some(attempt) = unit.attempts.get_mut(&call.attempt) {
@@ -420,25 +413,6 @@ pub(super) fn message_uuid(outcome: &Outcome) -> Option<&str> {
     match outcome {
         Outcome::Accepted { message_uuid, .. } => message_uuid.as_deref(),
         _ => None,
-    }
-}
-
-fn attempt_end(call: &CallResult, now_ms: i64) -> AttemptEnd {
-    let (http_status, code, error) = match &call.outcome {
-        Outcome::NotSent { error, status, .. } | Outcome::Uncertain { error, status } => {
-            (status.map(i64::from), None, Some(error.clone()))
-        }
-        Outcome::Refused { status, code, error } => (Some(i64::from(*status)), *code, Some(error.clone())),
-        Outcome::Accepted { status, .. } => (Some(i64::from(*status)), None, None),
-    };
-    AttemptEnd {
-        id: call.attempt.clone(),
-        ended_at_ms: now_ms,
-        outcome: call.outcome.as_str(),
-        http_status,
-        code,
-        error,
-        message_uuid: message_uuid(&call.outcome).map(str::to_owned),
     }
 }
 

@@ -15,13 +15,15 @@ use super::deployed::Definition;
 use super::evaluate::{self, Person};
 use super::fire::{scheduled_at, scheduled_event};
 use super::group::NewArrival;
-use super::{Item, Shared};
+use super::unit::Unit;
+use super::{Item, Shared, inbound};
 use crate::connector::account::Next;
 use crate::connector::webhook::ContactFacts;
 use crate::connector::{Callbell, Refused};
 use crate::store::schedules::FiringRow;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -189,6 +191,12 @@ async fn collect(
         }
     }
     Ok(Paused::Everybody)
+}
+
+/// Within the group: whom the account listed is judged by what it told just now.
+pub(super) fn learn(unit: &mut Unit<'_>, arrivals: &[NewArrival], fresh: &HashSet<String>) {
+    let new = arrivals.iter().filter(|new| fresh.contains(&new.id));
+    new.filter_map(|new| new.target.as_ref()?.told.as_ref()).for_each(|facts| drop(inbound::learn(facts, unit)));
 }
 
 /// The account refuses the mark that it gave.

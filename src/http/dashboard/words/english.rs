@@ -117,6 +117,10 @@ pub(super) static ENGLISH: Words = Words {
         ("rate_account", "the account's pace is reached"),
         ("rate_line", "the line's pace is reached"),
         ("rate_person", "one message after the other"),
+        ("quiet_hours", "quiet hours where the person is: it goes in the morning"),
+        ("limit", "the person was reached as often as the workflow may"),
+        ("pace", "waits for the pace of its workflow"),
+        ("cap", "the person got enough for one day"),
         ("uncertain", "nobody can tell whether it was taken"),
     ],
 };

@@ -117,6 +117,10 @@ pub(super) static FRENCH: Words = Words {
         ("rate_account", "le débit du compte est atteint"),
         ("rate_line", "le débit de la ligne est atteint"),
         ("rate_person", "un message après l'autre"),
+        ("quiet_hours", "heures calmes chez la personne : il partira le matin"),
+        ("limit", "la personne a été atteinte aussi souvent que le workflow le peut"),
+        ("pace", "attend le rythme de son workflow"),
+        ("cap", "la personne a reçu assez de messages pour une journée"),
         ("uncertain", "personne ne sait s'il a été pris"),
     ],
 };
