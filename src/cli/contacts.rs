@@ -9,10 +9,12 @@ use super::{Exit, Global, project};
 use crate::engine::audience::Audience;
 use crate::engine::import::ImportRow;
 use crate::expr::nearest;
+use crate::store::contacts::ContactKey;
 use crate::workflow;
 use anyhow::Context as _;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -125,13 +127,19 @@ async fn import(global: &Global, server: &Server, file: &Path) -> anyhow::Result
             };
             match ImportRow::read(line, &columns, region.as_deref()) {
                 Err(reason) => tally.bad(line, reason.to_owned()),
-                Ok(read) if !read.keys().into_iter().all(|key| seen.insert(key)) => tally.count("duplicate"),
+                Ok(read) if !read.keys().iter().all(|key| seen.insert(fingerprint(key))) => tally.count("duplicate"),
                 Ok(_) => good.push(written(line, columns)),
             }
         }
         hand_over(server, &source, good, &mut tally).await?;
     }
     tell(global, &tally)
+}
+
+/// What is remembered of a key: the lists are long, and two people have never the same.
+fn fingerprint(key: &ContactKey) -> [u8; 16] {
+    let digest = Sha256::digest(format!("{key:?}"));
+    std::array::from_fn(|at| digest[at])
 }
 
 /// `emial (did you mean email?)`.

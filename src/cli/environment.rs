@@ -3,22 +3,35 @@
 use anyhow::Context as _;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// A variable; else, for secrets kept in files (systemd credentials, mounted secrets), the content of the file that
-/// `<name>_FILE` names. Empty counts as unset.
+/// A variable; else the content of a file, for secrets that are kept in one: the file that `<name>_FILE` names (mounted
+/// secrets), or the systemd credential `<name>`; `relance_<name>` is what systemd calls the files of a folder that is
+/// loaded as `relance`. Empty counts as unset.
 pub fn lookup(name: &str) -> Option<String> {
-    let value = std::env::var(name).ok().or_else(|| {
-        let path = std::env::var(format!("{name}_FILE")).ok()?;
-        match fs::read_to_string(&path) {
-            Ok(content) => Some(content.trim_end_matches(['\r', '\n']).to_owned()),
-            Err(error) => {
-                tracing::error!(variable = name, %error, "the file named by `{name}_FILE` cannot be read");
-                None
-            }
-        }
-    });
+    find(name, &|name| std::env::var(name).ok())
+}
+
+fn find(name: &str, variable: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let value = variable(name).or_else(|| read_secret(&secret_file(name, variable)?));
     value.filter(|value| !value.trim().is_empty())
+}
+
+/// Where a secret lies that no variable holds.
+fn secret_file(name: &str, variable: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    if let Some(named) = variable(&format!("{name}_FILE")) {
+        return Some(named.into());
+    }
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let folder = PathBuf::from(variable("CREDENTIALS_DIRECTORY").filter(|_| is_name)?);
+    [name.to_owned(), format!("relance_{name}")].map(|id| folder.join(id)).into_iter().find(|path| path.is_file())
+}
+
+fn read_secret(path: &Path) -> Option<String> {
+    let read = fs::read_to_string(path);
+    // Its path may be told, its content never.
+    let read = read.inspect_err(|error| tracing::error!(file = %path.display(), %error, "a secret cannot be read"));
+    read.ok().map(|content| content.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// The `.env` of a project: `dev` reads it, `serve` never does.
@@ -50,7 +63,33 @@ impl DotEnv {
 
 #[cfg(test)]
 mod tests {
-    use super::DotEnv;
+    use super::*;
+
+    #[test]
+    fn a_secret_comes_from_its_variable_else_from_a_file_named_for_it_else_from_the_credentials() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        std::fs::write(at("mounted"), "from a file\r\n").unwrap();
+        std::fs::write(at("TILL_TOKEN"), "a credential\n").unwrap();
+        std::fs::write(at("relance_CRM_TOKEN"), "of a folder").unwrap();
+        std::fs::write(at("EMPTY"), "\n").unwrap();
+        let pairs = [
+            ("PLAIN", "a variable".to_owned()),
+            ("PLAIN_FILE", at("mounted")),
+            ("MOUNTED_FILE", at("mounted")),
+            ("GONE_FILE", at("nothing")),
+            ("CREDENTIALS_DIRECTORY", at("")),
+        ];
+        let variable = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
+        let found = |name: &str| find(name, &variable);
+        assert_eq!(found("PLAIN").as_deref(), Some("a variable"));
+        assert_eq!(found("MOUNTED").as_deref(), Some("from a file"));
+        assert_eq!(found("TILL_TOKEN").as_deref(), Some("a credential"));
+        assert_eq!(found("CRM_TOKEN").as_deref(), Some("of a folder"));
+        for name in ["GONE", "EMPTY", "NOWHERE", "../mounted", "", "."] {
+            assert_eq!(found(name), None, "{name}");
+        }
+    }
 
     #[test]
     fn a_dot_env_fills_what_the_environment_leaves_unset_and_its_mistakes_show_no_secret() {

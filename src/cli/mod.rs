@@ -12,6 +12,7 @@ pub mod dev;
 pub mod doctor;
 pub mod environment;
 pub mod exit;
+mod process;
 pub mod project;
 pub mod runs;
 pub mod sandbox;

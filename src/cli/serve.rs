@@ -5,13 +5,13 @@
 //! a start that fails must not cut its first calls off.
 
 use super::exit::{Exit, Failure};
-use super::{Global, check, environment, project, state, token};
+use super::{Global, check, environment, process, project, state, token};
 use crate::clock::Clock;
 use crate::config::{Environment, Files, Project, Secret};
 use crate::connector::{self, Callbell};
 use crate::engine::care::Care;
 use crate::engine::{Engine, Outside, Setup};
-use crate::http;
+use crate::http::{self, limits::Limits};
 use crate::store::Store;
 use crate::workflow;
 use crate::workflow::diagnostic::Severity;
@@ -60,7 +60,7 @@ pub(super) async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     }
     let care = tokio::spawn(Care::new(engine.clone(), callbell, address).run());
     let app = http::App::new(engine.clone(), Arc::new(environment), admin, Arc::new(lookup_secret), http::Mode::Serve);
-    for warning in http::warnings(&app) {
+    for warning in http::warnings(&app).into_iter().chain(process::warnings()) {
         tracing::warn!("{warning}");
     }
     eprintln!("relance: {} workflows, listening on http://{}", project.workflows.len(), listener.local_addr()?);
@@ -189,7 +189,13 @@ async fn serve_until_told(
     let shutdown = async {
         let _ = stopped.await;
     };
-    let mut server = tokio::spawn(http::serve(listener, http::router(app.clone()), shutdown));
+    let mut server = tokio::spawn(http::serve_behind(
+        listener,
+        http::router(app.clone()),
+        app.proxies(),
+        Limits::default(),
+        shutdown,
+    ));
     loop {
         tokio::select! {
             ended = &mut server => return ended?,

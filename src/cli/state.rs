@@ -1,5 +1,7 @@
-//! The folder `.relance/` of a project: database and admin token. Nobody but its owner may look into it.
+//! The folder `.relance/` of a project, or wherever `RELANCE_STATE` puts it: database, admin token, files of customers.
+//! Nobody but its owner may look into it.
 
+use super::environment;
 use anyhow::Context as _;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use std::fs::DirBuilder;
@@ -9,12 +11,17 @@ use std::path::{Path, PathBuf};
 /// What means something in an address of a database.
 const SPECIAL: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#');
 
+/// Where the folder is, or will be. A project that is only read, as of a hardened unit, keeps its state elsewhere.
+pub fn place(project: &Path) -> PathBuf {
+    environment::lookup("RELANCE_STATE").map_or_else(|| project.join(".relance"), PathBuf::from)
+}
+
 /// The folder; made when it is not there.
 ///
 /// # Errors
 /// When it cannot be made.
 pub fn folder(project: &Path) -> anyhow::Result<PathBuf> {
-    let folder = project.join(".relance");
+    let folder = place(project);
     let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
     made.with_context(|| format!("cannot make the folder {}", folder.display()))?;
     Ok(folder)

@@ -3,6 +3,7 @@
 //! Without it, whoever reaches the port would read every customer's data. Invariant: the file is readable by its owner
 //! only, from the instant it exists, and is never there half written.
 
+use super::state;
 use crate::clock;
 use crate::config::Secret;
 use anyhow::{Context as _, bail};
@@ -41,7 +42,7 @@ pub fn read(project: &Path) -> Option<String> {
 }
 
 fn file(project: &Path) -> PathBuf {
-    project.join(".relance/token")
+    state::place(project).join("token")
 }
 
 /// Written beside and linked into place: of two processes that start at once, one wins and both read its token.

@@ -1,5 +1,6 @@
 //! Environment: what its variables say, and secrets that cannot be printed.
 
+use super::proxies::Proxies;
 use std::fmt;
 
 /// A secret value: never printed, never serialised.
@@ -43,6 +44,8 @@ pub struct Environment {
     pub listen: String,
     /// `RELANCE_PUBLIC_URL`: how the outside reaches this server, without a final `/`.
     pub public_url: Option<String>,
+    /// `RELANCE_PROXIES`: the load balancers in front.
+    pub proxies: Proxies,
     /// `RELANCE_DATABASE_URL`.
     pub database_url: Option<String>,
     /// `RELANCE_CLOCK_OFFSET`, milliseconds.
@@ -70,6 +73,7 @@ impl Environment {
         let offset_ms = read(lookup, "RELANCE_CLOCK_OFFSET", &mut mistakes, read_offset);
         let callbell_token = read(lookup, "CALLBELL_TOKEN", &mut mistakes, |text| read_token(without_bearer(text)));
         let token = read(lookup, "RELANCE_TOKEN", &mut mistakes, read_token);
+        let proxies = read(lookup, "RELANCE_PROXIES", &mut mistakes, Proxies::read);
         let webhook_secret = read(lookup, "CALLBELL_WEBHOOK_SECRET", &mut mistakes, read_url_secret);
         let environment = Self {
             callbell_token,
@@ -79,6 +83,7 @@ impl Environment {
             token,
             listen: listen.unwrap_or_else(|| "127.0.0.1:4000".into()),
             public_url,
+            proxies: proxies.unwrap_or_default(),
             database_url: lookup("RELANCE_DATABASE_URL"),
             clock_offset_ms: offset_ms.unwrap_or(0),
         };
@@ -208,6 +213,7 @@ mod tests {
             ("CALLBELL_WEBHOOK_SECRET", "s3cret/part"),
             ("RELANCE_CLOCK_OFFSET", "soon"),
             ("RELANCE_LISTEN", "4000"),
+            ("RELANCE_PROXIES", "balancer"),
             ("RELANCE_TOKEN", "s3crét"),
         ];
         let mut mistakes = read(&wrong).unwrap_err();

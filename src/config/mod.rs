@@ -4,9 +4,11 @@
 //! Reading and checking the files is `workflow::check`'s work; here is what comes out.
 
 mod environment;
+mod proxies;
 
 pub(crate) use environment::read_url;
 pub use environment::{Environment, Lookup, Secret};
+pub use proxies::Proxies;
 
 use crate::message::{Category, MediaKind, TemplateKind};
 use crate::workflow::diagnostic::Diagnostic;

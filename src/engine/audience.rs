@@ -44,6 +44,19 @@ pub struct Audience {
 pub type Row = Result<(u64, Map<String, Value>), BadRow>;
 
 impl Audience {
+    /// As [`Audience::open`], for a list of the project: a file below `workflows/` of the folder, whatever became of it
+    /// since it was checked.
+    ///
+    /// # Errors
+    /// As [`Audience::open`]; when a link leads out of the folder.
+    pub fn of_project(root: &Path, name: &str, skip: i64) -> anyhow::Result<Self> {
+        let root = root.canonicalize()?;
+        let path = root.join("workflows").join(name);
+        let path = path.canonicalize().with_context(|| format!("`{name}` cannot be opened"))?;
+        anyhow::ensure!(path.starts_with(&root), "`{name}` is a link that leads out of the project");
+        Self::open(&path, skip)
+    }
+
     /// Reads the file once for its hash and its number of rows, and stands behind the first `skip` rows.
     ///
     /// # Errors

@@ -123,11 +123,8 @@ async fn feed_one(
     mut firing: FiringRow,
     queue: &mpsc::Sender<Item>,
 ) -> anyhow::Result<()> {
-    let path = root.join("workflows").join(firing.audience.as_deref().unwrap_or_default());
-    let opened = {
-        let (path, skip) = (path.clone(), firing.cursor);
-        tokio::task::spawn_blocking(move || Audience::open(&path, skip)).await?
-    };
+    let (name, skip) = (firing.audience.clone().unwrap_or_default(), firing.cursor);
+    let opened = tokio::task::spawn_blocking(move || Audience::of_project(&root, &name, skip)).await?;
     let mut audience = match opened {
         Ok(audience) => audience,
         Err(error) => return stop(firing, &format!("the audience cannot be read: {error:#}"), queue).await,

@@ -21,6 +21,7 @@ use super::limits;
 use super::load::{load_calls, load_due, load_identities, load_people};
 use super::lookup::LookUp;
 use super::outbound::{self, Alert};
+use super::overdue::LATE_MS;
 use super::scopes::Breakers;
 use super::unit::Unit;
 use super::{Outside, porter, routing, stops, tagged, turns};
@@ -67,6 +68,8 @@ pub(super) struct Context<'a> {
     pub(super) outside: &'a Outside,
     /// Whether timers are to be looked at.
     pub(super) tick: bool,
+    /// How many long overdue timers may go on.
+    pub(super) overdue: usize,
     /// Whether status events wait for the answers that tell whose they are.
     pub(super) early: bool,
     /// Whether a call is open whose answer may tell that. Else a status of an unknown message is of somebody else's:
@@ -178,7 +181,9 @@ pub(super) struct Done {
     pub(super) alerts: Vec<Alert>,
     /// Status events are kept that came before their answer.
     pub(super) early: bool,
-    /// When a timer, a delivery or a token is due next; `None` = nothing known.
+    /// Long overdue timers are left.
+    pub(super) overdue: bool,
+    /// When a timer, a delivery or a token is due next, but for those; `None` = nothing known.
     pub(super) next_due_ms: Option<i64>,
     pub(super) now_ms: i64,
     pub(super) counted: Counted,
@@ -208,7 +213,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     let stop_ms = if context.tick { stops::go_on(tx, &mut unit, context).await? } else { None };
     // What a stop under way may still concern does not go on meanwhile.
     let wakes = context.tick && stop_ms.is_none();
-    let (due, look_ups) = if wakes { load_due(tx, &mut unit).await? } else { Default::default() };
+    let (due, look_ups) = if wakes { load_due(tx, &mut unit, context.overdue).await? } else { Default::default() };
     done.look_ups = look_ups;
 
     settle_calls(tx, &mut unit, work, context).await?;
@@ -254,7 +259,8 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     if context.tick {
         let others: BTreeSet<String> = context.others.union(&tx.planned_by).cloned().collect();
         let lanes = lane_names(context.deployed, &others);
-        let next_ms = tx.next_due_ms(&lanes).await?;
+        let (next_ms, overdue_ms) = tx.next_due_ms(&lanes, now_ms - LATE_MS).await?;
+        done.overdue = overdue_ms.is_some();
         // What is due and was not there to be taken is in another node's hands until its commit.
         let elsewhere = context.shared && due.is_empty();
         let next_ms = next_ms.map(|at_ms| if elsewhere { at_ms.max(now_ms + ELSEWHERE_MS) } else { at_ms });

@@ -6,6 +6,7 @@ use super::evaluate::{self, Arrival};
 use super::group::{CallResult, Work, contact_uuid, message_uuid};
 use super::inbound::{self, Told};
 use super::lookup::LookUp;
+use super::overdue::LATE_MS;
 use super::unit::Unit;
 use crate::delivery::{DeliveryState, Outcome};
 use crate::outbox::settle;
@@ -17,7 +18,7 @@ use crate::store::runs::RunRow;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-/// Runs woken by their timers in one group.
+/// Runs woken in one group by timers that are due now.
 const DUE_RUNS: usize = 256;
 
 pub(super) async fn load_people(
@@ -119,8 +120,17 @@ fn people_of_calls(unit: &Unit<'_>, work: &Work) -> BTreeSet<String> {
 }
 
 /// Runs whose timers are due come back by their ids, and uncertain deliveries are looked for: what to ask the account.
-pub(super) async fn load_due(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<(Vec<String>, Vec<LookUp>)> {
-    let rows = tx.due_runs(DUE_RUNS).await?;
+/// `overdue`: how many long overdue timers go on as well.
+pub(super) async fn load_due(
+    tx: &mut Tx<'_>,
+    unit: &mut Unit<'_>,
+    overdue: usize,
+) -> anyhow::Result<(Vec<String>, Vec<LookUp>)> {
+    let late_ms = unit.now_ms - LATE_MS;
+    let mut rows = tx.due_runs(late_ms, unit.now_ms, DUE_RUNS).await?;
+    if overdue > 0 {
+        rows.extend(tx.due_runs(i64::MIN, late_ms, overdue).await?);
+    }
     let ids: Vec<String> = rows.iter().map(|row| row.run.id.clone()).collect();
     let people = know_runs(unit, rows)?;
     load_contacts(tx, unit, people).await?;

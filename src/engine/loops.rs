@@ -16,6 +16,7 @@ use super::load::Unread;
 use super::lookup::Looking;
 use super::node::Node;
 use super::outbound::Alert;
+use super::overdue::Overdue;
 use super::porter::Porter;
 use super::redo::{apart, is_conflict, is_refusal};
 use super::scopes::Breakers;
@@ -65,6 +66,7 @@ pub(super) struct Loop {
     /// Lanes that deliveries wait in, beside those of the project's channels.
     pub(super) others: BTreeSet<String>,
     pub(super) alerted: HashSet<Alert>,
+    overdue: Overdue,
     /// Status events may wait for the answers that tell whose they are.
     early: bool,
     pub(super) due_ms: i64,
@@ -124,6 +126,7 @@ impl Loop {
             turn: 0,
             others: BTreeSet::new(),
             alerted: HashSet::new(),
+            overdue: Overdue::UNKNOWN,
             early: false,
             due_ms: 0,
             schedule_ms: 0,
@@ -313,11 +316,13 @@ impl Loop {
             looks_waiting: self.looking.wanted(),
             looks_room: self.looking.room(),
             tick,
+            overdue: if tick { self.overdue.room(self.now_ms()) } else { 0 },
             early: self.early,
             calling: !self.open.is_empty(),
             shared: self.node.shared,
             sweep,
         };
+        let overdue = context.overdue;
         let fenced = self.node.shared && context.free > 0;
         let mut tx = self.writer.begin().await?;
         if fenced {
@@ -359,7 +364,10 @@ impl Loop {
             self.feed_again |= fired.campaigns;
         }
         self.due_ms = match (tick, done.next_due_ms) {
-            (true, next) => next.unwrap_or(i64::MAX),
+            (true, next) => {
+                let overdue_ms = self.overdue.seen(overdue, done.overdue, done.now_ms);
+                next.into_iter().chain(overdue_ms).min().unwrap_or(i64::MAX)
+            }
             (false, next) => self.due_ms.min(next.unwrap_or(i64::MAX)),
         };
         Ok(done)

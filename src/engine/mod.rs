@@ -43,6 +43,7 @@ mod node;
 mod observe;
 mod operator;
 mod outbound;
+mod overdue;
 mod porter;
 mod redo;
 mod routing;
@@ -77,9 +78,10 @@ use std::sync::{Arc, RwLock};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
-/// Events that may wait for a commit at most, in number and in bytes of their bodies.
+/// Events that may wait for a commit at most, in number and in bytes of their bodies. A body takes several times its size
+/// while it is evaluated and written: as a value, as a text, as a parameter of a statement.
 const QUEUE: usize = 1024;
-const QUEUE_BYTES: usize = 32 * 1024 * 1024;
+const QUEUE_BYTES: usize = 8 * 1024 * 1024;
 
 /// A handle on the running engine. Cloning shares it.
 #[derive(Debug, Clone)]

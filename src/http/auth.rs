@@ -7,7 +7,7 @@
 use super::error::Refusal;
 use super::front::Caller;
 use super::{App, hooks};
-use crate::config::{Scope, Secret};
+use crate::config::{Proxies, Scope, Secret};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use sha2::{Digest as _, Sha256};
@@ -30,6 +30,7 @@ pub(super) const ADMIN: &str = "RELANCE_TOKEN";
 #[derive(Debug)]
 pub(super) struct Gatekeeper {
     token: [u8; 32],
+    proxies: Proxies,
     failures: Mutex<HashMap<IpAddr, Failures>>,
 }
 
@@ -140,8 +141,8 @@ fn without_bearer(value: &[u8]) -> &[u8] {
 }
 
 impl Gatekeeper {
-    pub(super) fn new(token: &Secret) -> Self {
-        Self { token: hash(token.expose().as_bytes()), failures: Mutex::default() }
+    pub(super) fn new(token: &Secret, proxies: Proxies) -> Self {
+        Self { token: hash(token.expose().as_bytes()), proxies, failures: Mutex::default() }
     }
 
     fn admin(&self) -> Bearer {
@@ -159,9 +160,9 @@ impl Gatekeeper {
         let hint = "send `Authorization: Bearer <token>`: RELANCE_TOKEN, or the content of `.relance/token`";
         let found = given.map(|given| self.fitting(hash(given), keys));
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        // Behind a proxy everybody has one address: there a guesser locks out wrong tokens only.
+        let passes = self.proxies.stand_at(peer) && matches!(found, Some(Some(_)));
         let peer = network(peer);
-        // Behind a proxy on this machine everybody has one address: there a guesser locks out wrong tokens only.
-        let passes = peer.is_loopback() && matches!(found, Some(Some(_)));
         if let Some(wait_s) = locked_for_s(&failures, peer, now_ms).filter(|_| !passes) {
             let error = "too many wrong tokens came from this address";
             return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, error, hint).retry_after(wait_s));
@@ -219,6 +220,7 @@ fn note_failure(failures: &mut HashMap<IpAddr, Failures>, peer: IpAddr, now_ms: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Environment;
 
     fn peer(last: u8) -> IpAddr {
         IpAddr::V4(Ipv4Addr::new(192, 0, 2, last))
@@ -230,7 +232,7 @@ mod tests {
 
     #[test]
     fn an_address_that_guesses_is_locked_out_for_a_minute_and_others_are_not() {
-        let keeper = Gatekeeper::new(&Secret::new("right"));
+        let keeper = Gatekeeper::new(&Secret::new("right"), Proxies::default());
         for _ in 0..MOST_FAILURES {
             assert_eq!(status(&keeper, peer(1), b"wrong", 0), 401);
         }
@@ -242,9 +244,11 @@ mod tests {
     }
 
     #[test]
-    fn a_guesser_behind_a_proxy_on_this_machine_locks_out_no_right_token() {
-        for proxy in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
-            let keeper = Gatekeeper::new(&Secret::new("right"));
+    fn a_guesser_behind_a_proxy_locks_out_no_right_token() {
+        let listed = |name: &str| (name == "RELANCE_PROXIES").then(|| "192.0.2.0/29".to_owned());
+        let proxies = Environment::read(&listed).unwrap().proxies;
+        for proxy in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST), peer(1)] {
+            let keeper = Gatekeeper::new(&Secret::new("right"), proxies.clone());
             for _ in 0..MOST_FAILURES {
                 assert_eq!(status(&keeper, proxy, b"wrong", 0), 401);
             }
@@ -255,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_token_of_the_project_is_known_by_its_name_however_often_bearer_was_pasted() {
-        let keeper = Gatekeeper::new(&Secret::new("right"));
+        let keeper = Gatekeeper::new(&Secret::new("right"), Proxies::default());
         let keys = [Key::new("till", &Secret::new("Bearer one"), &BTreeSet::from([Scope::Send]))];
         let name =
             |token: &[u8]| keeper.check(peer(1), Some(token), &keys, 0).map(|key| key.map(|key| key.name.as_str()));
@@ -266,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_missing_token_is_no_guess_and_the_right_one_forgives() {
-        let keeper = Gatekeeper::new(&Secret::new("right"));
+        let keeper = Gatekeeper::new(&Secret::new("right"), Proxies::default());
         for _ in 0..100 {
             assert_eq!(keeper.check(peer(1), None, &[], 0).unwrap_err().status.as_u16(), 401);
         }
@@ -278,7 +282,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_of_guesses_is_bounded_and_a_network_counts_as_one() {
-        let keeper = Gatekeeper::new(&Secret::new("right"));
+        let keeper = Gatekeeper::new(&Secret::new("right"), Proxies::default());
         for n in 0..5_000u32 {
             let _ = keeper.check(IpAddr::V4(Ipv4Addr::from_bits(n)), Some(b"wrong"), &[], i64::from(n));
         }

@@ -23,7 +23,7 @@ pub(super) async fn take(State(app): State<App>, request: Request) -> Result<Res
         Method::POST => {}
         _ => return Err(Refusal::method_not_allowed()),
     }
-    let body = limits::read_body(&parts, body, &app.0.limits).await?;
+    let body = limits::read_body(&parts, body, &app.0).await?;
     if webhook::is_check(body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&body)) {
         return Ok(check(&app, &parts));
     }

@@ -71,7 +71,7 @@ async fn take_from_source(
     let (Some(source), Some(secrets)) = (sources.settings.sources.get(name), sources.secrets.get(name)) else {
         return Err(webhook::Refusal::unknown_source(name).into());
     };
-    let body = limits::read_body(parts, body, &app.0.limits).await?;
+    let body = limits::read_body(parts, body, &app.0).await?;
     let request = webhook::Request { headers: &parts.headers, address, body: &body };
     let event = authenticate(app, name, source, secrets, &request)?;
     let now_ms = app.engine().clock().now_ms();
@@ -96,7 +96,7 @@ async fn take_local(app: &App, parts: &Parts, body: axum::body::Body, address: &
     if let Some(caller) = parts.extensions.get::<Caller>() {
         caller.check_names(&parts.method, &parts.headers)?;
     }
-    let body = limits::read_body(parts, body, &app.0.limits).await?;
+    let body = limits::read_body(parts, body, &app.0).await?;
     let event = webhook::event_in_address(address);
     let now_ms = app.engine().clock().now_ms();
     Ok(webhook::read_event(LOCAL, &NO_SECRETS, &parts.headers, event, &body, now_ms)?)

@@ -3,16 +3,20 @@
 //! Invariant: no request holds more memory than [`webhook::MOST_BODY_BYTES`], nor a connection longer than it may.
 
 use super::error::Refusal;
+use super::{Inner, hooks};
 use crate::trigger::webhook;
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::StreamExt as _;
 use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Of a body that is too large, so much is still read and thrown away, that the sender gets to read the answer.
 const MOST_DISCARDED: usize = 8 * 1024 * 1024;
 const MOST_DISCARDING: Duration = Duration::from_secs(2);
+/// Larger ones need room.
+const SMALL_BODY: usize = 64 * 1024;
 
 /// What the server bears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +29,7 @@ pub struct Limits {
     pub drain: Duration,
     /// Connections at the same time; further ones wait to be accepted.
     pub connections: usize,
-    /// Connections at the same time from one address, loopback excepted: a proxy may stand there.
+    /// Connections at the same time from one address, but for loopback and the load balancers.
     pub connections_per_address: usize,
 }
 
@@ -41,11 +45,35 @@ impl Default for Limits {
     }
 }
 
-/// Reads a body whole, when headers and size allow.
+/// Room for the large bodies that are being read, in KiB. A thousand senders of a MiB each wait for no commit yet, and
+/// would fill the memory before any of them is known.
+#[derive(Debug)]
+pub(super) struct Room(Semaphore);
+
+impl Room {
+    const KIB: usize = 16 * 1024;
+
+    pub(super) fn new() -> Self {
+        Self(Semaphore::new(Self::KIB))
+    }
+
+    /// Room for a body of that length, given back when dropped. Small ones need none: connections are bounded.
+    fn take(&self, bytes: usize) -> Result<Option<SemaphorePermit<'_>>, Refusal> {
+        let kib = bytes.min(webhook::MOST_BODY_BYTES).div_ceil(1024);
+        if bytes <= SMALL_BODY {
+            return Ok(None);
+        }
+        let room = self.0.try_acquire_many(u32::try_from(kib).unwrap_or(u32::MAX));
+        room.map(Some).map_err(|_| Refusal::busy(hooks::some_seconds()))
+    }
+}
+
+/// Reads a body whole, when headers, size and room allow.
 ///
 /// # Errors
-/// 413, 415, 408; 400 when the sender broke off.
-pub(super) async fn read_body(parts: &Parts, body: Body, limits: &Limits) -> Result<Bytes, Refusal> {
+/// 413, 415, 408, 503; 400 when the sender broke off.
+pub(super) async fn read_body(parts: &Parts, body: Body, app: &Inner) -> Result<Bytes, Refusal> {
+    let limits = &app.limits;
     check_headers(&parts.headers)?;
     let mut stream = body.into_data_stream();
     if announced(&parts.headers).is_some_and(|length| length > webhook::MOST_BODY_BYTES) {
@@ -55,6 +83,13 @@ pub(super) async fn read_body(parts: &Parts, body: Body, limits: &Limits) -> Res
         }
         return Err(too_large());
     }
+    let _room = match app.room.take(announced(&parts.headers).unwrap_or(webhook::MOST_BODY_BYTES)) {
+        Ok(room) => room,
+        Err(refusal) => {
+            discard(&mut stream).await;
+            return Err(refusal);
+        }
+    };
     match tokio::time::timeout(limits.body_read, collect(&mut stream)).await {
         Ok(Ok(Some(body))) => Ok(body),
         Ok(Ok(None)) => {

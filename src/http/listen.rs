@@ -10,6 +10,7 @@
 use super::auth::network;
 use super::front::{self, Caller};
 use super::limits::{self, Limits};
+use crate::config::Proxies;
 use crate::trigger::webhook::MOST_HEADER_BYTES;
 use axum::Router;
 use axum::body::Body;
@@ -46,22 +47,23 @@ pub async fn serve(
     router: Router,
     shutdown: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
-    serve_with(listener, router, Limits::default(), shutdown).await
+    serve_behind(listener, router, Proxies::default(), Limits::default(), shutdown).await
 }
 
-/// As [`serve`], with limits of one's own.
+/// As [`serve`], behind load balancers and with limits of one's own.
 ///
 /// # Errors
 /// As [`serve`].
-pub async fn serve_with(
+pub async fn serve_behind(
     listener: TcpListener,
     router: Router,
+    proxies: Proxies,
     limits: Limits,
     shutdown: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
     let listen = listener.local_addr()?;
     let (stop, stopping) = watch::channel(false);
-    let places = Places::new(&limits);
+    let places = Places::new(&limits, proxies);
     let service = TowerToHyperService::new(router);
     let mut open = JoinSet::new();
     tokio::pin!(shutdown);
@@ -168,6 +170,7 @@ struct Places {
     free: Arc<Semaphore>,
     by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
     most_per_address: usize,
+    proxies: Proxies,
 }
 
 /// One connection's place, given back when dropped.
@@ -178,11 +181,12 @@ struct Place {
 }
 
 impl Places {
-    fn new(limits: &Limits) -> Self {
+    fn new(limits: &Limits, proxies: Proxies) -> Self {
         Self {
             free: Arc::new(Semaphore::new(limits.connections)),
             by_address: Arc::default(),
             most_per_address: limits.connections_per_address,
+            proxies,
         }
     }
 
@@ -190,7 +194,7 @@ impl Places {
     fn take(&self, peer: std::net::SocketAddr, permit: OwnedSemaphorePermit) -> Option<Place> {
         let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let count = by_address.entry(network(peer.ip())).or_insert(0);
-        if *count >= self.most_per_address && !peer.ip().to_canonical().is_loopback() {
+        if *count >= self.most_per_address && !self.proxies.stand_at(peer.ip()) {
             return None;
         }
         *count += 1;
@@ -207,5 +211,35 @@ impl Drop for Place {
                 by_address.remove(&network(self.peer.ip()));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+
+    #[tokio::test]
+    async fn an_address_has_so_many_connections_and_no_more_and_gets_their_places_back() {
+        let limits = Limits { connections: 8, connections_per_address: 2, ..Limits::default() };
+        let places = Places::new(&limits, Proxies::default());
+        let take = |peer: &str| {
+            let permit = places.free.clone().try_acquire_owned().ok()?;
+            places.take(SocketAddr::new(peer.parse().unwrap(), 1), permit)
+        };
+        let first = take("192.0.2.1").unwrap();
+        let second = take("192.0.2.1").unwrap();
+        assert!(take("192.0.2.1").is_none() && take("::ffff:192.0.2.1").is_none(), "however it is written");
+        let other = take("192.0.2.2").unwrap();
+        let in_one_network = [take("2001:db8::1").unwrap(), take("2001:db8::2").unwrap()];
+        assert!(take("2001:db8::3").is_none(), "who owns an IPv6 address owns its /64");
+        drop(second);
+        let again = take("192.0.2.1").unwrap();
+        // A proxy on this machine speaks for everybody; the number of all connections is bounded all the same.
+        let of_proxy: Vec<Place> = std::iter::from_fn(|| take("127.0.0.1")).collect();
+        assert_eq!(of_proxy.len(), 3);
+        drop((first, other, in_one_network, again, of_proxy));
+        assert!(places.by_address.lock().unwrap().is_empty(), "nobody who left is remembered");
+        assert_eq!(places.free.available_permits(), 8);
     }
 }

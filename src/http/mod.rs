@@ -21,10 +21,10 @@ mod listen;
 mod mask;
 
 pub use crate::engine::SecretLookup;
-pub use listen::{serve, serve_with};
+pub use listen::{serve, serve_behind};
 
 use crate::clock::Clock;
-use crate::config::{Environment, ProjectSettings, Secret, Token};
+use crate::config::{Environment, ProjectSettings, Proxies, Secret, Token};
 use crate::engine::Engine;
 use crate::trigger::webhook::SourceSecrets;
 use auth::{Gatekeeper, Key};
@@ -63,6 +63,7 @@ struct Inner {
     lookup: SecretLookup,
     mode: Mode,
     limits: Limits,
+    room: limits::Room,
     sources: RwLock<Option<Arc<Sources>>>,
     draining: watch::Sender<bool>,
     /// Ages of signatures and lock-outs are real, even when the engine's time is moved.
@@ -93,11 +94,12 @@ impl App {
     ) -> Self {
         Self(Arc::new(Inner {
             engine,
+            gatekeeper: Gatekeeper::new(&token, environment.proxies.clone()),
             environment,
-            gatekeeper: Gatekeeper::new(&token),
             lookup,
             mode,
             limits,
+            room: limits::Room::new(),
             sources: RwLock::new(None),
             draining: watch::Sender::new(false),
             wall: Clock::machine(0),
@@ -111,6 +113,11 @@ impl App {
     /// The machine's time, even when the engine's is moved. Unix milliseconds.
     fn wall_ms(&self) -> i64 {
         self.0.wall.now_ms()
+    }
+
+    /// The load balancers in front.
+    pub fn proxies(&self) -> Proxies {
+        self.0.environment.proxies.clone()
     }
 
     pub fn mode(&self) -> Mode {

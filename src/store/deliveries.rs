@@ -52,7 +52,7 @@ macro_rules! aside {
 
 /// A line has one head: the oldest delivery that is neither finished nor stepped aside. A call under way, or an
 /// uncertain one before its deadline, blocks all of them.
-static CLAIM: Statement = Statement::new(concat!(
+pub(super) static CLAIM: Statement = Statement::new(concat!(
     "select ",
     delivery_columns!(),
     ", c.data, l.last_inbound_ms, l.refused_at_ms, l.asked_at_ms, l.tat_us,
@@ -155,7 +155,7 @@ static RELEASE_UNKNOWN: Statement = Statement::new(concat!(
 ));
 
 /// From one lane to the next, by the index: as many steps as there are lanes, however many deliveries wait.
-static LANES: Statement = Statement::new(
+pub(super) static LANES: Statement = Statement::new(
     "with recursive found (lane) as (
         select min(d.lane) from delivery d where d.state in ('queued', 'held')
         union all
@@ -169,22 +169,27 @@ static LANE_WAITS: Statement = Statement::new(
      where exists (select 1 from delivery d where d.lane = r.lane and d.state in ('queued', 'held'))",
 );
 
-static UNFINISHED: Statement = Statement::new(concat!(
+/// Sorted by what is no column: SQLite would rather walk all deliveries by their ids than sort the few that are under way.
+pub(super) static UNFINISHED: Statement = Statement::new(concat!(
     "select ",
     delivery_columns!(),
     " from delivery d, {rows: node text, most bigint} r
      where d.state = 'sending' and not exists (select 1 from attempt a join node n on n.id = a.node
         where a.delivery = d.id and a.n = d.attempts and a.node <> r.node)
-     order by d.id limit (select most from {rows: node text, most bigint} q) {skip locked d}"
+     order by d.id || '' limit (select most from {rows: node text, most bigint} q) {skip locked d}"
 ));
 
-static NEXT_DUE: Statement = Statement::new(
-    "select min(at_ms) from (
-        select min(wake_at_ms) as at_ms from run where wake_at_ms is not null
-        union all select min(due_at_ms) from delivery where state = 'uncertain' and due_at_ms > 0
+/// Beside what is due next, whether timers were due long ago: they go on at a rate of their own.
+pub(super) static NEXT_DUE: Statement = Statement::new(
+    "select min(at_ms), min(overdue_ms) from (
+        select min(wake_at_ms) as at_ms, null as overdue_ms from run
+            where wake_at_ms > (select min(late_ms) from {rows: lane text, now_ms bigint, late_ms bigint} q)
+        union all select null, min(wake_at_ms) from run
+            where wake_at_ms <= (select min(late_ms) from {rows: lane text, now_ms bigint, late_ms bigint} q)
+        union all select min(due_at_ms), null from delivery where state = 'uncertain' and due_at_ms > 0
         union all select (select min(d.due_at_ms) from delivery d
-            where d.lane = r.lane and d.state in ('queued', 'held') and d.due_at_ms > r.now_ms)
-        from {rows: lane text, now_ms bigint} r
+            where d.lane = r.lane and d.state in ('queued', 'held') and d.due_at_ms > r.now_ms), null
+        from {rows: lane text, now_ms bigint, late_ms bigint} r
      ) due",
 );
 
@@ -361,14 +366,22 @@ impl Tx<'_> {
     }
 
     /// The earliest instant at which a run is due, or a delivery of these lanes will be; `None` when there is none.
-    /// Deliveries due already wait for a slot, a token or their line, none of which time alone brings.
-    pub(crate) async fn next_due_ms(&mut self, lanes: &[&str]) -> anyhow::Result<Option<i64>> {
+    /// Deliveries due already wait for a slot, a token or their line, none of which time alone brings. Apart from it: the
+    /// oldest run that was due at `late_ms` or before.
+    pub(crate) async fn next_due_ms(
+        &mut self,
+        lanes: &[&str],
+        late_ms: i64,
+    ) -> anyhow::Result<(Option<i64>, Option<i64>)> {
         let mut rows = Rows::default();
-        lanes.iter().for_each(|lane| rows.push(&[(*lane).into(), self.now_ms.into()]));
+        lanes.iter().for_each(|lane| rows.push(&[(*lane).into(), self.now_ms.into(), late_ms.into()]));
         // Many lanes are asked for in parts, each with an answer.
         let found = self.fetch(&NEXT_DUE, rows).await?;
-        let found: Vec<Option<i64>> = found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-        Ok(found.into_iter().flatten().min())
+        let column = |n: usize| -> anyhow::Result<Option<i64>> {
+            let found: Vec<Option<i64>> = found.iter().map(|row| row.try_get(n)).collect::<Result<_, _>>()?;
+            Ok(found.into_iter().flatten().min())
+        };
+        Ok((column(0)?, column(1)?))
     }
 }
 

@@ -8,7 +8,7 @@ use sqlx::Row as _;
 /// Runs in line that one question brings at most.
 pub(crate) const IN_LINE: usize = 1000;
 
-static ASKING: Statement = Statement::new(concat!(
+pub(super) static ASKING: Statement = Statement::new(concat!(
     "select ",
     run_columns!(),
     ", e.data from {rows: contact text} r

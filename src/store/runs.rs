@@ -34,11 +34,11 @@ macro_rules! run_columns {
 
 pub(super) use run_columns;
 
-static DUE: Statement = Statement::new(concat!(
+pub(super) static DUE: Statement = Statement::new(concat!(
     "select ",
     run_columns!(),
     ", e.data from run u join event e on e.id = u.event
-     where u.wake_at_ms <= $1 order by u.wake_at_ms, u.id limit $2 {skip locked u}"
+     where u.wake_at_ms > $3 and u.wake_at_ms <= $1 order by u.wake_at_ms, u.id limit $2 {skip locked u}"
 ));
 
 static BY_IDS: Statement = Statement::new(concat!(
@@ -136,10 +136,12 @@ pub struct DefinitionRow {
 }
 
 impl Tx<'_> {
-    /// Runs whose wait is over, oldest first, without those that another node is moving at this moment.
-    pub(crate) async fn due_runs(&mut self, most: usize) -> anyhow::Result<Vec<RunRow>> {
-        let now_ms = self.now_ms;
-        self.due(&DUE, now_ms, most).await?.iter().map(read_run).collect()
+    /// Runs whose wait ended after `after_ms` and until `until_ms`, oldest first, without those that another node is
+    /// moving at this moment.
+    pub(crate) async fn due_runs(&mut self, after_ms: i64, until_ms: i64, most: usize) -> anyhow::Result<Vec<RunRow>> {
+        self.counted.statements += 1;
+        let query = sqlx::query(DUE.sql(self.dialect, 0)).bind(until_ms).bind(i64::try_from(most)?).bind(after_ms);
+        query.fetch_all(&mut *self.tx).await?.iter().map(read_run).collect()
     }
 
     pub(crate) async fn runs(&mut self, ids: &[&str]) -> anyhow::Result<Vec<RunRow>> {

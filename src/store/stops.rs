@@ -62,7 +62,7 @@ pub(crate) struct OpenStop {
     pub(crate) data: String,
 }
 
-static OF_CONTACTS: Statement = Statement::new(concat!(
+pub(super) static OF_CONTACTS: Statement = Statement::new(concat!(
     "select ",
     run_columns!(),
     ", '', r.n from {rows: n bigint, contact text, workflow text, definition text} r
@@ -70,7 +70,7 @@ static OF_CONTACTS: Statement = Statement::new(concat!(
      where u.ended_at_ms is null order by r.n, u.id limit 500"
 ));
 
-static OF_HASHES: Statement = Statement::new(concat!(
+pub(super) static OF_HASHES: Statement = Statement::new(concat!(
     "select ",
     run_columns!(),
     ", '', r.n from {rows: n bigint, hash text} r

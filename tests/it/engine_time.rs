@@ -1,7 +1,7 @@
 //! Time: waits, steps between them, and schedules, over restarts, downtime and the changes of the clock.
 
 use crate::database::{Database, on_both_databases};
-use crate::harness::{ANA, Plan, World, hours, minutes, ms, unindent};
+use crate::harness::{ANA, Plan, World, hours, minutes, ms, seconds, unindent};
 use serde_json::json;
 
 on_both_databases!(
@@ -11,6 +11,7 @@ on_both_databases!(
     branches_variables_and_conditions_lead_the_run,
     a_hole_in_a_text_sends_nothing_and_asks_for_a_person,
     overdue_timers_go_on_after_downtime_each_once,
+    after_downtime_overdue_timers_go_on_at_their_rate_and_delay_nothing_that_is_due,
     a_schedule_fires_once_at_each_of_its_instants,
     fixed_times_fire_once_at_the_changes_of_the_clock,
     in_spring_a_time_that_does_not_exist_fires_at_the_change,
@@ -166,6 +167,30 @@ async fn overdue_timers_go_on_after_downtime_each_once(database: Database) {
     phones.sort();
     phones.dedup();
     assert_eq!((phones.len(), world.messages().len()), (20, 20));
+}
+
+async fn after_downtime_overdue_timers_go_on_at_their_rate_and_delay_nothing_that_is_due(database: Database) {
+    let punctual = waiting("10801s").replace("visit.booked", "visit.moved");
+    let desk = at_desk(database).workflow("a", &waiting("1h")).workflow("b", &punctual);
+    let mut world = desk.start().await;
+    let person = |n: i64| json!({"phone": format!("+3361234{n:04}")});
+    world.events("visit.booked", (0..600).map(person)).await;
+    world.event("visit.moved", person(9_999)).await;
+    world.crash().await;
+    world.clock.move_to(world.clock.now_ms() + 3 * 3_600_000);
+    world.start_again().await;
+    world.advance(seconds(1)).await;
+    let reached = async |workflow: &str| {
+        world.execute(&format!("update delivery set seed = seed where workflow = '{workflow}'")).await
+    };
+    let first = reached("a").await;
+    assert!((200..=250).contains(&first), "{first} within the first second");
+    assert_eq!(reached("b").await, 1, "what is due now passes what is overdue");
+    world.advance(seconds(1)).await;
+    let both = reached("a").await;
+    assert!((400..=450).contains(&both), "{both} within two");
+    world.advance(seconds(60)).await;
+    assert_eq!((reached("a").await, world.messages().len()), (600, 601));
 }
 
 // --- schedules -------------------------------------------------------------------------------------------------------

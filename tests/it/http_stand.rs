@@ -1,7 +1,7 @@
 //! A server under test: real HTTP on loopback, a real SQLite file, time that stands still, a sandbox as the account.
 
 use relance::clock::Clock;
-use relance::config::{Environment, Files, Secret};
+use relance::config::{Environment, Files, Proxies, Secret};
 use relance::connector::sandbox::{Sandbox, SandboxConfig};
 use relance::connector::{Callbell, install_crypto};
 use relance::engine::{Engine, Outside, Setup};
@@ -141,7 +141,13 @@ impl Stand {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async { stopped.await.unwrap_or_default() };
-        let server = tokio::spawn(http::serve_with(listener, http::router(app.clone()), wanted.limits, shutdown));
+        let server = tokio::spawn(http::serve_behind(
+            listener,
+            http::router(app.clone()),
+            Proxies::default(),
+            wanted.limits,
+            shutdown,
+        ));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { address, engine, app, client, stop: Some(stop), server, _project: folder }
     }
@@ -236,6 +242,7 @@ fn environment(wanted: &Wanted) -> Environment {
         listen: String::new(),
         database_url: None,
         public_url: None,
+        proxies: Proxies::default(),
         clock_offset_ms: 0,
     }
 }

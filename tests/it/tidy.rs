@@ -354,7 +354,7 @@ fn the_example_projects_have_no_mistakes() {
 
 /// Every text that is handed on with the project.
 fn everything() -> BTreeMap<String, String> {
-    let folders = ["src", "tests", "workflows", "migrations", "benches"];
+    let folders = ["src", "tests", "workflows", "migrations", "benches", "deploy", "docs"];
     let mut all: BTreeMap<String, String> =
         folders.iter().filter(|folder| root().join(folder).is_dir()).flat_map(|folder| files(folder)).collect();
     for entry in fs::read_dir(root()).unwrap() {

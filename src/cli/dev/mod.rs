@@ -20,7 +20,7 @@ mod watch;
 use super::exit::Failure;
 use super::{Exit, Global, check, environment, project, state};
 use crate::clock::{self, Clock};
-use crate::config::{Environment, Files, Loaded, Project, Secret};
+use crate::config::{Environment, Files, Loaded, Project, Proxies, Secret};
 use crate::connector::Callbell;
 use crate::connector::sandbox::{Sandbox, SandboxConfig, Timing};
 use crate::engine::account::AccountFacts;
@@ -206,6 +206,7 @@ fn own_environment(address: SocketAddr, webhook_secret: String) -> Environment {
         token: None,
         listen: address.to_string(),
         public_url: None,
+        proxies: Proxies::default(),
         database_url: None,
         clock_offset_ms: 0,
     }
@@ -254,6 +255,11 @@ async fn serve(listener: TcpListener, page: Router, parts: Parts, mut tasks: Joi
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn only_this_machine_reaches_it() {
+        assert!(listen(0).await.unwrap().local_addr().unwrap().ip().is_loopback());
+    }
 
     #[test]
     fn the_start_is_a_clock_time_of_the_projects_zone_or_has_an_offset() {

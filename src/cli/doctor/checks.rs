@@ -3,7 +3,7 @@
 use super::super::account::{Account, read_environment};
 use super::super::ask::Server;
 use super::super::webhooks::{beginning, client, shown_time};
-use super::super::{Global, check, environment, project, serve};
+use super::super::{Global, check, environment, project, serve, state};
 use super::Line;
 use crate::clock::Clock;
 use crate::config::{Environment, LockedTemplate};
@@ -96,7 +96,7 @@ async fn database(global: &Global, environment: &Environment) -> Line {
     let hint = "check RELANCE_DATABASE_URL, and that the database runs";
     let url = match &environment.database_url {
         Some(url) => url.clone(),
-        None if !global.project.join(".relance/relance.db").exists() => {
+        None if !state::place(&global.project).join("relance.db").exists() => {
             return Line::fine("database", "SQLite in `.relance/`, made at the first start");
         }
         None => match serve::database_url(environment, &global.project) {

@@ -72,7 +72,7 @@ async fn post_event(
     request: Request,
 ) -> Result<Json<Value>, Refusal> {
     let (parts, body) = request.into_parts();
-    let body = limits::read_body(&parts, body, &app.0.limits).await?;
+    let body = limits::read_body(&parts, body, &app.0).await?;
     let clock = app.engine().clock();
     let mut event = webhook::read_event(API, &NO_SECRETS, &parts.headers, Some(&name), &body, clock.now_ms())?;
     if !parts.headers.contains_key(ID_HEADER) {

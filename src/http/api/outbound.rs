@@ -103,6 +103,6 @@ pub(super) async fn read_json<T: DeserializeOwned>(
         let error = "the body does not say that it is JSON";
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error, "send `Content-Type: application/json`"));
     }
-    let body = limits::read_body(&parts, body, &app.0.limits).await?;
+    let body = limits::read_body(&parts, body, &app.0).await?;
     serde_json::from_slice(&body).map_err(|_| Refusal::unreadable("the body cannot be read", hint))
 }

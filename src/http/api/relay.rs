@@ -33,7 +33,7 @@ pub(super) async fn redrive(
     request: Request,
 ) -> Result<Json<Value>, Refusal> {
     let (parts, body) = request.into_parts();
-    let body = limits::read_body(&parts, body, &app.0.limits).await?;
+    let body = limits::read_body(&parts, body, &app.0).await?;
     let wanted: Wanted = serde_json::from_slice(&body).map_err(|error| {
         let hint = "send `{\"ids\": [\"…\"]}`, or `{\"target\": \"…\"}` for everything that a target did not take";
         Refusal::unreadable(format!("the body cannot be read: {error}"), hint)

@@ -69,7 +69,7 @@ async fn serve(app: App, endpoint: &'static Endpoint, request: Request) -> Respo
     let (parts, body) = request.into_parts();
     let answer = async {
         let caller = admit(&app, &parts, endpoint.scope)?;
-        let body = limits::read_body(&parts, body, &app.0.limits).await?;
+        let body = limits::read_body(&parts, body, &app.0).await?;
         let path = path_of(parts.uri.path()).ok_or_else(Answer::not_found)?;
         let query = query_of(&parts)?;
         answer(Asked { app, endpoint, caller, parts, body, path, query }).await

@@ -463,7 +463,7 @@ async fn of_one_person_on_one_line_one_message_is_on_its_way(database: Database)
 
 async fn next_due(rig: &mut Rig, channels: &[&str]) -> Option<i64> {
     let mut tx = rig.begin().await;
-    let next = tx.next_due_ms(channels).await.unwrap();
+    let (next, _) = tx.next_due_ms(channels, NOON - 60_000).await.unwrap();
     tx.rollback().await.unwrap();
     next.map(|at_ms| at_ms - NOON)
 }

@@ -20,6 +20,7 @@ mod rows;
 mod runs;
 mod schedules;
 mod scopes;
+mod waiting;
 
 use super::{Moved, Store, Tx, Writer};
 use crate::clock::Clock;

@@ -128,8 +128,9 @@ mod postgres_only {
         tx.commit().await.unwrap();
         let mut other = two(&rig).await;
         let (mut tx, mut theirs) = (rig.begin().await, other.begin().await.unwrap());
-        let ours: Vec<String> = tx.due_runs(2).await.unwrap().into_iter().map(|row| row.run.id).collect();
-        let rest: Vec<String> = theirs.due_runs(10).await.unwrap().into_iter().map(|row| row.run.id).collect();
+        let ours: Vec<String> = tx.due_runs(0, NOON + 1, 2).await.unwrap().into_iter().map(|row| row.run.id).collect();
+        let rest: Vec<String> =
+            theirs.due_runs(0, NOON + 1, 10).await.unwrap().into_iter().map(|row| row.run.id).collect();
         assert_eq!((ours, rest), (vec!["r1".to_owned(), "r2".to_owned()], vec!["r3".to_owned()]));
         assert_eq!(tx.claim_due_deliveries("main", 1, (0, 1)).await.unwrap().len(), 1);
         let rest = theirs.claim_due_deliveries("main", 10, (0, 1)).await.unwrap();

@@ -92,12 +92,16 @@ async fn due_runs_come_oldest_first(database: Database) {
     tx.commit().await.unwrap();
     let mut tx = rig.begin().await;
     let ids = |rows: Vec<crate::store::runs::RunRow>| rows.into_iter().map(|row| row.run.id).collect::<Vec<_>>();
-    assert_eq!(ids(tx.due_runs(10).await.unwrap()), ["r4", "r1"]);
-    assert_eq!(ids(tx.due_runs(1).await.unwrap()), ["r4"]);
+    assert_eq!(ids(tx.due_runs(0, NOON, 10).await.unwrap()), ["r4", "r1"]);
+    assert_eq!(ids(tx.due_runs(0, NOON, 1).await.unwrap()), ["r4"]);
+    assert_eq!(ids(tx.due_runs(NOON - 1, NOON, 10).await.unwrap()), ["r1"], "those that are later than that");
+    assert_eq!(ids(tx.due_runs(i64::MIN, NOON - 1, 10).await.unwrap()), ["r4"], "those that are not");
+    assert_eq!(tx.next_due_ms(&["main"], NOON - 1).await.unwrap(), (Some(NOON), Some(NOON - 1)), "each for itself");
+    assert_eq!(tx.next_due_ms(&["main"], NOON - 2).await.unwrap(), (Some(NOON - 1), None));
+    assert_eq!(tx.next_due_ms(&["main", "other"], NOON + 1).await.unwrap(), (None, Some(NOON - 1)));
     tx.rollback().await.unwrap();
-    rig.clock.move_to(NOON + 1);
     let mut tx = rig.begin().await;
-    assert_eq!(ids(tx.due_runs(10).await.unwrap()), ["r4", "r1", "r2"]);
+    assert_eq!(ids(tx.due_runs(0, NOON + 1, 10).await.unwrap()), ["r4", "r1", "r2"]);
     tx.rollback().await.unwrap();
 }
 

@@ -157,7 +157,7 @@ async fn login(State(app): State<App>, asked: Asked, request: Request) -> Respon
 
 /// Reads a form, as bounded in size and time as any other body.
 async fn read_form<T: DeserializeOwned>(app: &App, parts: &Parts, body: Body) -> Result<T, Refusal> {
-    let body = limits::read_body(parts, body, &app.0.limits).await?;
+    let body = limits::read_body(parts, body, &app.0).await?;
     let request = Request::from_parts(parts.clone(), Body::from(body));
     let read = Form::<T>::from_request(request, &()).await;
     read.map(|Form(form)| form).map_err(|_| Refusal::unreadable("the form cannot be read", "reload the page"))
