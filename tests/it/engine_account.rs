@@ -57,6 +57,11 @@ fn care(world: &World) -> Care {
     Care::new(world.engine().clone(), world.callbell(), Some(Secret::new(world.webhook_address())))
 }
 
+/// The account is asked for its lines, teams and templates, as it is after a start.
+pub(crate) async fn know_the_account(world: &World) {
+    pass(world, &mut care(world), Duration::ZERO).await;
+}
+
 /// Time passes, and the account is cared for whenever that is due.
 async fn pass(world: &World, care: &mut Care, time: Duration) {
     let end_ms = world.clock.now_ms() + i64::try_from(time.as_millis()).unwrap();
