@@ -35,6 +35,7 @@
 
 // Nouns.
 pub mod attachment;
+pub mod call;
 pub mod clock;
 pub mod config;
 pub mod contact;
