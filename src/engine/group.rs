@@ -9,6 +9,7 @@
 
 use super::advance::Input;
 use super::change::{self, Change, Changed};
+use super::calls;
 use super::claim::{claim, earliest};
 use super::deployed::{Definition, Deployed, Pinned};
 use super::early;
@@ -55,6 +56,8 @@ pub(super) struct Context<'a> {
     pub(super) node: &'a str,
     /// Send slots that are free.
     pub(super) free: usize,
+    /// Slots for steps that call out.
+    pub(super) room: calls::Room,
     /// Which channel begins.
     pub(super) turn: usize,
     /// Lanes that deliveries wait in, beside those of the project's channels.
@@ -87,6 +90,8 @@ pub(super) struct Work {
     pub(super) arrivals: Vec<NewArrival>,
     pub(super) told: Vec<Told>,
     pub(super) calls: Vec<CallResult>,
+    /// Steps' calls that ended.
+    pub(super) called: Vec<calls::Ended>,
     pub(super) changes: Vec<Change>,
 }
 
@@ -96,13 +101,15 @@ impl Work {
     }
 
     pub(super) fn items(&self) -> usize {
-        self.arrivals.len() + self.told.len() + self.calls.len() + self.changes.len()
+        self.arrivals.len() + self.told.len() + self.calls.len() + self.called.len() + self.changes.len()
     }
 
     /// The same, and these events behind its own.
     pub(super) fn with(&self, more: &[NewArrival]) -> Self {
         let arrivals = self.arrivals.iter().chain(more).cloned().collect();
-        Self { arrivals, told: self.told.clone(), calls: self.calls.clone(), changes: self.changes.clone() }
+        let Self { told, calls, called, changes, .. } = self;
+        let (told, calls) = (told.clone(), calls.clone());
+        Self { arrivals, told, calls, called: called.clone(), changes: changes.clone() }
     }
 }
 
@@ -165,6 +172,8 @@ pub(super) struct Done {
     /// Per change, in order.
     pub(super) changed: Vec<Changed>,
     pub(super) calls: Vec<Call>,
+    /// Steps' calls to be made after the commit.
+    pub(super) errands: Vec<calls::Errand>,
     /// Keys of the relay's targets that get something.
     pub(super) relayed: Vec<String>,
     /// Files wait to be fetched.
@@ -210,6 +219,8 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     load_calls(tx, &mut unit, work, &told).await?;
     routing::load(tx, &mut unit, &told, context.shared).await?;
     change::load(tx, &mut unit, &work.changes).await?;
+    calls::load(tx, &mut unit, &work.called).await?;
+    calls::load_own(tx, &mut unit, &told).await?;
     let stop_ms = if context.tick { stops::go_on(tx, &mut unit, context).await? } else { None };
     // What a stop under way may still concern does not go on meanwhile.
     let wakes = context.tick && stop_ms.is_none();
@@ -217,6 +228,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     done.look_ups = look_ups;
 
     settle_calls(tx, &mut unit, work, context).await?;
+    work.called.iter().for_each(|ended| calls::settle(ended, &mut unit));
     arrivals.append(&mut unit.late_arrivals);
     for change in &work.changes {
         done.changed.push(change::apply(tx, &mut unit, change, context).await?);
@@ -244,6 +256,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     if context.free > 0 {
         claim(tx, context, &mut done).await?;
     }
+    calls::claim(tx, &unit, !work.called.is_empty(), context, &mut done).await?;
     hand_on(tx, &unit, &told, context, &mut done).await?;
     if context.outside.media.is_some() {
         let files: Vec<_> = told.iter().flat_map(|told| porter::files(told, now_ms)).collect();
@@ -495,5 +508,6 @@ pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Resul
     stops::write(tx, unit).await?;
     tx.reach_runs(&std::mem::take(&mut unit.reached_late)).await?;
     tx.insert_deliveries(&planned).await?;
+    calls::write(tx, unit).await?;
     tx.release_window_holds(&unit.opened).await
 }

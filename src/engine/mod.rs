@@ -16,6 +16,7 @@ pub mod audience;
 mod beside;
 mod board;
 pub mod calendar;
+mod calls;
 mod campaign;
 pub mod care;
 mod change;
@@ -204,6 +205,8 @@ enum Item {
         reply: oneshot::Sender<Result<(), Busy>>,
     },
     Call(CallResult),
+    /// A step's call ended.
+    Called(calls::Ended),
     Change {
         change: Box<change::Change>,
         reply: oneshot::Sender<Result<change::Changed, Busy>>,
