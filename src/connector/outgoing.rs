@@ -10,7 +10,7 @@ use super::fetch::words;
 use super::guard::{REFUSED, is_public};
 use super::{install_crypto, wire};
 use crate::call::{Body, HttpCall, Outcome};
-use crate::config::Secret;
+use crate::config::{Secret, is_listed};
 use anyhow::Context as _;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -35,7 +35,6 @@ const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     http: Client,
-    /// As listed, without brackets.
     hosts: Arc<[String]>,
 }
 
@@ -44,8 +43,8 @@ impl Outgoing {
     /// When TLS cannot be set up.
     pub fn new(allow_hosts: &[String]) -> anyhow::Result<Self> {
         install_crypto();
-        let hosts: Arc<[String]> = allow_hosts.iter().map(|host| plain(host)).collect();
-        let listed: Arc<[IpAddr]> = hosts.iter().filter_map(|host| host.parse().ok()).collect();
+        let address = |host: &String| host.trim_start_matches('[').trim_end_matches(']').parse().ok();
+        let listed: Arc<[IpAddr]> = allow_hosts.iter().filter_map(address).collect();
         let http = Client::builder()
             .user_agent(concat!("relance/", env!("CARGO_PKG_VERSION")))
             .http1_only()
@@ -57,12 +56,12 @@ impl Outgoing {
             .connect_timeout(CONNECT_TIMEOUT)
             .build()
             .context("cannot set up the HTTP client of `http_request`")?;
-        Ok(Self { http, hosts })
+        Ok(Self { http, hosts: allow_hosts.into() })
     }
 
     /// Whether it was made for this list.
     pub fn is_for(&self, allow_hosts: &[String]) -> bool {
-        self.hosts.len() == allow_hosts.len() && self.hosts.iter().zip(allow_hosts).all(|(own, host)| *own == plain(host))
+        *self.hosts == *allow_hosts
     }
 
     /// One call, never made again by itself. `call` is filled with its `secrets`, whose values are taken out of whatever
@@ -93,8 +92,8 @@ impl Outgoing {
         if !matches!(url.scheme(), "https" | "http") {
             return Err("only http and https addresses are called".into());
         }
-        let host = plain(url.host_str().unwrap_or_default());
-        if !self.hosts.iter().any(|listed| covers(listed, &host)) {
+        let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+        if !is_listed(&self.hosts, host) {
             return Err(format!("R602: the host `{host}` is not in `allow_hosts`"));
         }
         if !call.query.is_empty() {
@@ -132,19 +131,6 @@ fn form(pairs: &[(String, String)]) -> Result<String, String> {
     let mut url = Url::parse("http://form/").map_err(|error| error.to_string())?;
     url.query_pairs_mut().extend_pairs(pairs);
     Ok(url.query().unwrap_or_default().to_owned())
-}
-
-/// A host as the list and an address may both write it.
-fn plain(host: &str) -> String {
-    host.trim().trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase()
-}
-
-/// `*.example.com` covers every name below, not the name itself.
-fn covers(listed: &str, host: &str) -> bool {
-    match listed.strip_prefix("*.") {
-        Some(parent) => host.strip_suffix(parent).is_some_and(|below| below.len() > 1 && below.ends_with('.')),
-        None => !host.is_empty() && listed == host,
-    }
 }
 
 /// No answer: what the network says, or that the address may not be dialled, which will not change.

@@ -12,7 +12,7 @@
 use crate::database::Database;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -51,6 +51,8 @@ pub(crate) const BOB: &str = "+33612340002";
 /// Secrets of two targets of the relay, of either kind.
 pub(crate) const CRM_SECRET: &str = "whsec_crm";
 pub(crate) const TOOL_SECRET: &str = "whsec_dG9vbC1zZWNyZXQ=";
+/// Secret of a system that workflows call.
+pub(crate) const BOOKING_SECRET: &str = "canary-of-the-booking-system";
 /// Instants and posts that one move of the clock may pass.
 const MOST_TURNS: usize = 50_000;
 /// Real time after which a world that does not come to rest is broken.
@@ -253,11 +255,12 @@ fn read(files: &Files) -> Project {
     loaded.project.unwrap()
 }
 
-/// What the environment of the engine holds: `CRM_SECRET`, `TOOL_SECRET`.
+/// What the environment of the engine holds: `CRM_SECRET`, `TOOL_SECRET`, `BOOKING_SECRET`.
 fn secret(name: &str) -> Option<Secret> {
     match name {
         "CRM_SECRET" => Some(Secret::new(CRM_SECRET)),
         "TOOL_SECRET" => Some(Secret::new(TOOL_SECRET)),
+        "BOOKING_SECRET" => Some(Secret::new(BOOKING_SECRET)),
         _ => None,
     }
 }
@@ -829,9 +832,9 @@ impl Gate {
 }
 
 async fn hold(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    let is_send = request.uri().path().ends_with("/messages/send");
+    let changes = request.method() != Method::GET && request.uri().path().starts_with("/v1/");
     let response = next.run(request).await;
-    if is_send && gate.0.borrow().closed {
+    if changes && gate.0.borrow().closed {
         gate.0.send_modify(|held| held.waiting += 1);
         let _ = gate.0.subscribe().wait_for(|held| !held.closed).await;
     }
