@@ -280,11 +280,13 @@ fn tags(contact: &Value, call: &ContactCall) -> Option<Vec<String>> {
     (tags != now).then_some(tags)
 }
 
-/// A field as its type wants it: checkboxes take a list. An empty text empties it.
+/// A field as its type wants it: checkboxes take a list, written as one, or with commas where the account tells the type. An
+/// empty text empties it.
 fn field(contact: &Value, name: &str, text: &str) -> (String, Value) {
     let list = || text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect::<Vec<_>>();
     let value = match contact["customFieldsMetadata"][name]["type"].as_str() {
         _ if text.is_empty() => Value::Null,
+        _ if text.starts_with('[') && let Ok(items) = serde_json::from_str::<Vec<String>>(text) => json!(items),
         Some("checkbox") => json!(list()),
         _ => text.into(),
     };

@@ -11,6 +11,7 @@ on_both_databases!(
     a_call_is_made_once_with_everything_filled_in_and_its_answer_is_there_for_the_next_steps,
     what_may_go_better_later_is_called_again_under_the_same_key_as_late_as_the_other_side_asks,
     other_refusals_fail_the_step_at_once_and_say_so,
+    a_host_that_is_listed_no_more_is_not_called_by_runs_that_began_before,
     a_secret_reaches_the_wire_and_nothing_else,
     a_call_that_a_kill_cut_off_is_made_again_under_the_same_key,
     a_step_that_kills_its_process_again_and_again_is_put_aside,
@@ -55,25 +56,21 @@ async fn a_call_is_made_once_with_everything_filled_in_and_its_answer_is_there_f
             json: { name: '{{event.name}}', n: [1, true], phone: '{{contact.phone}}' } }";
     let form = "{ url: HOST/form, method: PUT, form: { a: '{{event.name}}', b: 'c&d' }, expect: [404] }";
     let world = shop(database)
-        .workflow("call", &calls(&system, step, "{{steps.call.status}} {{steps.call.headers.x-trace}} {{steps.call.body.id}}"))
-        .workflow("form", &calls(&system, form, "{{steps.call.status}} {{steps.call.body}}"))
+        .workflow("call", &calls(&system, step, "{{steps.call.status}} {{steps.call.headers.x_trace}} {{steps.call.body.id}}"))
+        .workflow("form", &calls(&system, form, "{{steps.call.status}} {{steps.call.body}}").replace("order.paid", "order.seen"))
         .start()
         .await;
     system.will([Answer::Says(201, vec![("x-trace", "t1".into())], r#"{"id": 42}"#.into()), says(404, "none")]);
     world.event("order.paid", order(ANA, 7)).await;
-    let asked = system.asked();
-    let asked = |path: &str| asked.iter().find(|one| one.path.starts_with(path)).unwrap().clone();
-    let (first, second) = (asked("/orders"), asked("/form"));
+    world.event("order.seen", order(ANA, 7)).await;
+    let [first, second] = &system.asked()[..] else { panic!("{:?}", system.asked()) };
     assert_eq!(first.path, "/orders/O%27Neil%20%22x%22?q=O%27Neil+%22x%22");
     assert_eq!((first.method.as_str(), first.header("x-order")), ("POST", "7"));
     assert_eq!(first.header("content-type"), "application/json");
     let body: Value = serde_json::from_str(&first.body).unwrap();
     assert_eq!(body, json!({"name": "O'Neil \"x\"", "n": [1, true], "phone": ANA}));
     assert_eq!((second.method.as_str(), second.body.as_str()), ("PUT", "a=O%27Neil+%22x%22&b=c%26d"));
-    let mut states = world.run_states().await;
-    states.sort();
-    assert!(states.contains(&"stopped: 404 none".to_owned()) || states.contains(&"stopped: 201 t1 42".to_owned()), "{states:?}");
-    assert_eq!(system.asked().len(), 2);
+    assert_eq!(world.run_states().await, ["stopped: 201 t1 42", "stopped: 404 none"]);
     let run = world.runs().await.remove(0);
     let made = world.store(|store| async move { store.calls_of_run(&run.id).await }).await;
     assert_eq!((made.len(), made[0].state, made[0].claims), (1, CallState::Done, 1));
@@ -112,7 +109,7 @@ async fn other_refusals_fail_the_step_at_once_and_say_so(database: Database) {
         .workflow("bad", &calls(&system, "{ url: HOST/bad }", WHAT))
         .workflow("secret", &calls(&system, "{ url: HOST/x, headers: { A: '{{secret.NOT_SET}}' } }", WHAT))
         .workflow("split", &calls(&system, "{ url: HOST/x, headers: { A: '{{event.evil}}' } }", WHAT));
-    let mut world = plan.start().await;
+    let world = plan.start().await;
     system.will([says(422, "no such order")]);
     let event = json!({"phone": ANA, "evil": "a\r\nX-Admin: 1"});
     world.event("order.paid", event).await;
@@ -128,11 +125,20 @@ async fn other_refusals_fail_the_step_at_once_and_say_so(database: Database) {
     let runs = world.runs().await;
     let bad = runs.iter().find(|run| run.workflow == "bad").unwrap();
     assert_eq!(bad.progress.steps["call"]["body"], "no such order");
+}
+
+async fn a_host_that_is_listed_no_more_is_not_called_by_runs_that_began_before(database: Database) {
+    let system = OtherSystem::start().await;
+    let late = calls(&system, "{ url: HOST/x }", WHAT).replace("do:\n", "do:\n  - wait: 1h\n");
+    let mut world = shop(database).workflow("late", &late).start().await;
+    world.event("order.paid", order(ANA, 1)).await;
     world.edit("relance.yaml", "[127.0.0.1]", "[127.0.0.2]");
-    world.deploy_unchecked().await;
-    world.remove("secret");
-    world.remove("split");
-    world.may_leave_work();
+    world.remove("late");
+    world.deploy().await;
+    world.advance(hours(1)).await;
+    let states = world.run_states().await;
+    assert_eq!(states, ["needs_attention: R602: the host `127.0.0.1` is not in `allow_hosts`"]);
+    assert!(system.asked().is_empty());
 }
 
 async fn a_secret_reaches_the_wire_and_nothing_else(database: Database) {
@@ -213,11 +219,8 @@ async fn answers_that_never_end_or_lead_elsewhere_have_a_stated_result(database:
     let to = format!("http://127.0.0.1:{}/elsewhere", system.port);
     system.will([Answer::Says(302, vec![("location", to.clone())], String::new())]);
     world.event("order.moved", order(ANA, 3)).await;
-    let states = world.run_states().await;
-    let expected = ["needs_attention: no whole answer within 1 s", "stopped: xxx", "needs_attention: answered 302"];
-    assert_eq!(states[0], expected[0]);
-    assert!(states[1].starts_with(expected[1]), "{states:?}");
-    assert_eq!(states[2], expected[2]);
+    let expected = ["needs_attention: no whole answer within 1 s", "stopped: xx…", "needs_attention: answered 302"];
+    assert_eq!(world.run_states().await, expected);
     assert!(system.asked().iter().all(|one| one.path != "/elsewhere"));
     let kept = world.runs().await[1].progress.steps["call"]["body"].as_str().unwrap().len();
     assert_eq!(kept, 256 * 1024, "of 1 MiB that was read");

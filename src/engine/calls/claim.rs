@@ -51,6 +51,7 @@ pub(in crate::engine) async fn claim(
     let mut taking = Taking { taken: Vec::new(), put_off: Vec::new(), passed_over: found >= room.free };
     taking.choose(tx, context, due).await?;
     taking.write(tx, context, done).await?;
+    done.next_due_ms = earliest(done.next_due_ms, unit.calls.due_ms.filter(|due_ms| *due_ms > tx.now_ms));
     if context.tick {
         done.next_due_ms = earliest(done.next_due_ms, tx.next_call_due_ms().await?);
     }

@@ -18,6 +18,7 @@ pub(super) use claim::{Room, claim};
 pub(super) use own::{Own, load_own};
 
 use super::advance::Input;
+use super::claim::earliest;
 use super::load::{load_contacts, load_runs};
 use super::lookup;
 use super::unit::Unit;
@@ -66,6 +67,8 @@ pub(super) struct Desk {
     pub(super) planned: Vec<StepCall>,
     /// Whether this group planned any: they may begin with it.
     was_planned: bool,
+    /// When the first of those that this group put off is due.
+    due_ms: Option<i64>,
     settled: Vec<StepCall>,
     /// What relance lately changed of people in the account.
     pub(super) own: Own,
@@ -115,6 +118,9 @@ pub(super) fn settle(ended: &Ended, unit: &mut Unit<'_>) {
         // It was stopped while the call was open: what is done is done, and nothing more is begun.
         _ if call.ended_at_ms.is_none() => (call.state, call.ended_at_ms) = (CallState::Cancelled, Some(now_ms)),
         _ => {}
+    }
+    if call.state == CallState::Queued {
+        unit.calls.due_ms = earliest(unit.calls.due_ms, Some(call.due_at_ms));
     }
     unit.calls.known.insert(key, call.clone());
     unit.calls.settled.push(call);
