@@ -221,10 +221,17 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Called {
     Done(Value),
-    Failed { reason: String, left: Value },
+    Failed {
+        reason: String,
+        left: Value,
+    },
     /// It is called again later.
-    Again { reason: String },
-    Uncertain { reason: String },
+    Again {
+        reason: String,
+    },
+    Uncertain {
+        reason: String,
+    },
     /// It waits to be taken again.
     Released,
 }
@@ -372,7 +379,8 @@ mod tests {
     }
 
     fn contact(parts_done: &[Part]) -> StepCall {
-        let call = ContactCall { add_tags: vec!["vip".into()], note: Some("n".into()), close: true, ..ContactCall::default() };
+        let call =
+            ContactCall { add_tags: vec!["vip".into()], note: Some("n".into()), close: true, ..ContactCall::default() };
         StepCall { ask: Ask::UpdateContact(call), parts_done: parts_done.to_vec(), ..http() }
     }
 

@@ -135,7 +135,8 @@ impl Callbell {
     }
 
     async fn make(&self, call: &ContactCall, whom: &Whom, changes: &Map<String, Value>) -> Result<Value, No> {
-        let nobody = || No::Failed("the account does not know this person, and a contact is made by number only".into());
+        let nobody =
+            || No::Failed("the account does not know this person, and a contact is made by number only".into());
         let phone = whom.phone.as_ref().ok_or_else(nobody)?.e164();
         let mut body = changes.clone();
         body.remove("unassign_user");
@@ -160,7 +161,11 @@ impl Callbell {
 enum No {
     Failed(String),
     /// Whoever asks is refused for now.
-    Refuses { reason: String, status: u16, wait_ms: Option<i64> },
+    Refuses {
+        reason: String,
+        status: u16,
+        wait_ms: Option<i64>,
+    },
     /// It was surely not taken, and may be later.
     Passing(String),
     /// Nobody can tell whether it was taken.
@@ -286,7 +291,11 @@ fn field(contact: &Value, name: &str, text: &str) -> (String, Value) {
     let list = || text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect::<Vec<_>>();
     let value = match contact["customFieldsMetadata"][name]["type"].as_str() {
         _ if text.is_empty() => Value::Null,
-        _ if text.starts_with('[') && let Ok(items) = serde_json::from_str::<Vec<String>>(text) => json!(items),
+        _ if text.starts_with('[')
+            && let Ok(items) = serde_json::from_str::<Vec<String>>(text) =>
+        {
+            json!(items)
+        }
         Some("checkbox") => json!(list()),
         _ => text.into(),
     };

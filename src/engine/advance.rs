@@ -72,9 +72,7 @@ pub fn advance(run: Run, input: &Input, facts: &Facts) -> (Run, Vec<Effect>) {
         {
             moving.settle(settlement);
         }
-        Input::Called { step, called }
-            if moving.waits_for(WaitingFor::Call) && moving.run.progress.cursor == *step =>
-        {
+        Input::Called { step, called } if moving.waits_for(WaitingFor::Call) && moving.run.progress.cursor == *step => {
             moving.called(called);
         }
         _ => {}
@@ -269,7 +267,9 @@ impl Moving<'_> {
                 return;
             }
             Called::Uncertain { reason } => {
-                self.trace(&format!("nobody can tell whether it was done, and it is not done again by itself: {reason}"));
+                self.trace(&format!(
+                    "nobody can tell whether it was done, and it is not done again by itself: {reason}"
+                ));
                 (self.run.state, self.run.reason) = (RunState::NeedsAttention, "uncertain".into());
                 return;
             }

@@ -8,13 +8,12 @@
 //! rests on something another writer has changed; the guards of the statements are the net on PostgreSQL.
 
 use super::advance::Input;
-use super::change::{self, Change, Changed};
 use super::calls;
+use super::change::{self, Change, Changed};
 use super::claim::{claim, earliest};
 use super::deployed::{Definition, Deployed, Pinned};
 use super::early;
 use super::evaluate::{self, Arrival};
-use super::evidence;
 use super::hand_on::hand_on;
 use super::inbound::{self, Told};
 use super::lanes::lane_names;
@@ -24,17 +23,16 @@ use super::lookup::LookUp;
 use super::outbound::{self, Alert};
 use super::overdue::LATE_MS;
 use super::scopes::Breakers;
+use super::sent::settle_calls;
 use super::unit::Unit;
 use super::{Outside, porter, routing, stops, tagged, turns};
 use crate::clock::Clock;
 use crate::connector::webhook::ContactFacts;
-use crate::delivery::{DeliveryState, Outcome};
+use crate::delivery::Outcome;
 use crate::event::{Dedupe, Evaluation};
 use crate::message::Form;
-use crate::outbox::settle;
 use crate::run::Run;
 use crate::store::contacts::ContactKey;
-use crate::store::deliveries::DeliveryRow;
 use crate::store::events::EventRow;
 use crate::store::{Counted, Tx};
 use std::collections::hash_map::Entry;
@@ -256,7 +254,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     if context.free > 0 {
         claim(tx, context, &mut done).await?;
     }
-    calls::claim(tx, &unit, !work.called.is_empty(), context, &mut done).await?;
+    calls::claim(tx, &unit, work, context, &mut done).await?;
     hand_on(tx, &unit, &told, context, &mut done).await?;
     if context.outside.media.is_some() {
         let files: Vec<_> = told.iter().flat_map(|told| porter::files(told, now_ms)).collect();
@@ -359,79 +357,6 @@ fn wake(run: &str, unit: &mut Unit) {
     match unit.run(run).is_some_and(Run::is_in_line) {
         true => turns::look_at(run, unit),
         false => unit.move_run(run, &Input::TimerDue),
-    }
-}
-
-async fn settle_calls(tx: &mut Tx<'_>, unit: &mut Unit<'_>, work: &Work, context: &Context<'_>) -> anyhow::Result<()> {
-    work.calls.iter().for_each(|call| settle_call(unit, call));
-    early::settle(tx, unit, work, context).await
-}
-
-fn settle_call(unit: &mut Unit<'_>, call: &CallResult) {
-    unit.ends.push(evidence::attempt_end(call, unit.now_ms));
-    let now_ms = unit.now_ms;
-    let mut consequences = settle::Consequences::default();
-    if let Some(attempt) = unit.attempts.get_mut(&call.attempt) {
-        if let Some(uuid) = message_uuid(&call.outcome) {
-            attempt.message_uuid = Some(uuid.to_owned());
-        }
-        if attempt.outcome.as_deref() != Some("accepted") {
-            attempt.outcome = Some(call.outcome.as_str().to_owned());
-        }
-        evidence::flag_duplicate(&call.delivery, unit);
-    }
-    // Another node took the delivery over while the call was open: the answer is evidence that it arrived, or nothing.
-    let proven = matches!(call.outcome, Outcome::Accepted { .. });
-    let waits = |row: &DeliveryRow| match row.delivery.state {
-        DeliveryState::Sending => row.delivery.attempts == call.n,
-        DeliveryState::Uncertain => row.delivery.attempts == call.n && proven,
-        // A person sends it again, and that has not begun.
-        DeliveryState::Queued | DeliveryState::Held => {
-            row.delivery.attempts == call.n && proven && row.delivery.possible_duplicate
-        }
-        _ => false,
-    };
-    if !unit.deliveries.get(&call.delivery).is_some_and(waits) {
-        // Evidence came first, and perhaps another attempt since: the answer is kept with its own and moves nothing.
-        return;
-    }
-    let stopped = unit.stopped_reason(&call.delivery);
-    unit.change_delivery(&call.delivery, |row| {
-        consequences = settle::settle_call(&mut row.delivery, call.form, &call.outcome, now_ms);
-        if row.delivery.state == DeliveryState::Accepted {
-            row.status = Some(crate::delivery::VendorStatus::Enqueued);
-        }
-        if let (DeliveryState::Held, Some(reason)) = (row.delivery.state, stopped) {
-            // Its run was stopped while the call was open: what was not taken is not called for again.
-            (row.delivery.state, row.delivery.reason) = (DeliveryState::Cancelled, reason);
-        }
-    });
-    learn_uuid(unit, call);
-    unit.follow(&call.delivery, call.started_at_ms, consequences);
-}
-
-/// The answer of a send names the person at Callbell, when it was asked.
-fn learn_uuid(unit: &mut Unit<'_>, call: &CallResult) {
-    let Some(uuid) = contact_uuid(&call.outcome) else { return };
-    let person = unit.deliveries.get(&call.delivery).and_then(|row| unit.contact(&row.delivery.contact)).cloned();
-    let free = unit.contact_by(&[ContactKey::Uuid(uuid.to_owned())]).is_none();
-    if let Some(mut contact) = person.filter(|contact| contact.uuid.is_none() && free) {
-        contact.uuid = Some(uuid.to_owned());
-        unit.put_contact(contact);
-    }
-}
-
-pub(super) fn contact_uuid(outcome: &Outcome) -> Option<&str> {
-    match outcome {
-        Outcome::Accepted { contact_uuid, .. } => contact_uuid.as_deref(),
-        _ => None,
-    }
-}
-
-pub(super) fn message_uuid(outcome: &Outcome) -> Option<&str> {
-    match outcome {
-        Outcome::Accepted { message_uuid, .. } => message_uuid.as_deref(),
-        _ => None,
     }
 }
 

@@ -49,6 +49,7 @@ mod porter;
 mod redo;
 mod routing;
 mod scopes;
+mod sent;
 mod stops;
 mod submit;
 mod tagged;

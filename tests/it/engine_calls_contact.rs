@@ -60,14 +60,23 @@ const ALL: &str = "{ name: '{{event.name}}', add_tags: [VIP], remove_tags: [Nobo
 async fn everything_of_a_person_is_changed_in_the_account_and_known_here(database: Database) {
     let plan = World::on(database).workflow("change", &change(ALL));
     let world = knowing(plan).await;
-    world.turn("account", json!({"tags": ["vip", "Nobody"], "custom_fields": [
-        {"name": "City"}, {"name": "Days", "type": "checkbox", "options": ["Monday", "Friday"]}]})).await;
+    world
+        .turn(
+            "account",
+            json!({"tags": ["vip", "Nobody"], "custom_fields": [
+        {"name": "City"}, {"name": "Days", "type": "checkbox", "options": ["Monday", "Friday"]}]}),
+        )
+        .await;
     world.event("order.paid", order()).await;
     assert_eq!(world.run_states().await, ["stopped: done vip"]);
     let person = ana(&world);
     assert_eq!((person.name.as_deref(), person.tags, person.closed), (Some("Ana María"), vec!["vip".to_owned()], true));
     assert_eq!(person.assigned_user.as_deref(), Some("marc@example.org"));
-    let parts = ["PATCH /v1/contacts/ID 200", "POST /v1/contacts/ID/conversation/note 200", "POST /v1/contacts/ID/conversation/close 200"];
+    let parts = [
+        "PATCH /v1/contacts/ID 200",
+        "POST /v1/contacts/ID/conversation/note 200",
+        "POST /v1/contacts/ID/conversation/close 200",
+    ];
     assert_eq!(asked(&world), parts);
     let run = world.runs().await.remove(0);
     let contact = run.contact.clone();
@@ -159,7 +168,9 @@ async fn a_kill_between_the_parts_repeats_only_what_may_be_repeated(database: Da
 
 async fn what_relance_changes_starts_no_workflow_before_nor_after_the_answer(database: Database) {
     let loops = "name: Loop\npurpose: utility\nwhen: [{ contact: updated }, { contact: tagged }]\ndo:\n  - update_contact: { name: '{{event.after.name}}!' }\n  - stop: heard\n";
-    let plan = World::on(database).workflow("change", &change("{ add_tags: [vip], name: Ana, assign_to: lea@example.org }")).workflow("loop", loops);
+    let plan = World::on(database)
+        .workflow("change", &change("{ add_tags: [vip], name: Ana, assign_to: lea@example.org }"))
+        .workflow("loop", loops);
     let world = knowing(plan).await;
     world.turn("account", json!({"tags": ["vip", "paid"]})).await;
     // The account tells of the change while its answer is kept back.
@@ -185,7 +196,11 @@ async fn what_relance_changes_starts_no_workflow_before_nor_after_the_answer(dat
 }
 
 async fn an_account_that_wants_silence_or_another_token_gets_it(database: Database) {
-    let world = knowing(World::on(database).workflow("change", &change("{ name: Ana }").replace("update_contact:", "retry: 0\n    update_contact:"))).await;
+    let world = knowing(
+        World::on(database)
+            .workflow("change", &change("{ name: Ana }").replace("update_contact:", "retry: 0\n    update_contact:")),
+    )
+    .await;
     world.turn("faults", json!({"scope": "/", "429": 1, "retry_after": 30})).await;
     world.event("order.paid", order()).await;
     assert_eq!(world.run_states().await, ["waiting: backoff"]);

@@ -26,7 +26,7 @@ use relance::connector::webhook;
 use relance::delivery::DeliveryState;
 use relance::engine::{Accepted, Engine, Outside, Setup};
 use relance::event::{Dedupe, Evaluation, NewEvent};
-use relance::run::Run;
+use relance::run::{Run, RunState};
 use relance::store::Store;
 use relance::store::attempts::AttemptRow;
 use relance::store::deliveries::{DeliveryFilter, DeliveryRow};
@@ -722,8 +722,11 @@ impl Drop for World {
     }
 }
 
-/// Deliveries that are under way, or due although nothing happens any more.
+/// Deliveries and steps that are under way, or due although nothing happens any more.
 async fn left_over(store: &Store, now_ms: i64) -> Vec<String> {
+    let calling = RunFilter { state: Some(RunState::Running), limit: 10_000, ..RunFilter::default() };
+    let calling = store.list_runs(&calling).await.unwrap_or_default();
+    let calling = calling.iter().map(|run| format!("{} calls out", run.progress.cursor));
     let filter = DeliveryFilter { limit: 10_000, ..DeliveryFilter::default() };
     let rows = store.list_deliveries(&filter).await.unwrap_or_default();
     let left = |row: &&DeliveryRow| match row.delivery.state {
@@ -734,7 +737,7 @@ async fn left_over(store: &Store, now_ms: i64) -> Vec<String> {
     let words = |row: &DeliveryRow| {
         format!("{} {}", row.delivery.step, with_reason(row.delivery.state.as_str(), &row.delivery.reason))
     };
-    rows.iter().filter(left).map(words).collect()
+    rows.iter().filter(left).map(words).chain(calling).collect()
 }
 
 // --- words -----------------------------------------------------------------------------------------------------------

@@ -122,7 +122,8 @@ impl Loop {
         };
         tx.rollback().await?;
         let more = found.len() >= most;
-        let left: Vec<StepCall> = found.into_iter().filter(|call| !self.errands.open.contains_key(&key(call))).collect();
+        let left: Vec<StepCall> =
+            found.into_iter().filter(|call| !self.errands.open.contains_key(&key(call))).collect();
         if !left.is_empty() {
             tracing::warn!(calls = left.len(), "steps were calling out when the process ended");
             self.errands.carried.extend(left.iter().map(|call| Ended::of(call, Outcome::Abandoned)));

@@ -8,7 +8,7 @@ use crate::call::{Ask, CallState, ContactCall, Part, StepCall};
 use crate::connector::person::Whom;
 use crate::engine::advance::Input;
 use crate::engine::claim::earliest;
-use crate::engine::group::{Context, Done, flush};
+use crate::engine::group::{Context, Done, Work, flush};
 use crate::engine::load::{load_contacts, load_runs};
 use crate::engine::scopes::Scopes;
 use crate::engine::unit::Unit;
@@ -34,12 +34,14 @@ pub(in crate::engine) struct Room {
 pub(in crate::engine) async fn claim(
     tx: &mut Tx<'_>,
     unit: &Unit<'_>,
-    ended: bool,
+    work: &Work,
     context: &Context<'_>,
     done: &mut Done,
 ) -> anyhow::Result<()> {
     let room = &context.room;
-    if room.free == 0 || !(context.tick || ended || unit.calls.was_planned) {
+    // A slot is free again, or a person has let a run go on.
+    let may_be_due = context.tick || unit.calls.was_planned || !(work.called.is_empty() && work.changes.is_empty());
+    if room.free == 0 || !may_be_due {
         return Ok(());
     }
     let full = room.lanes.iter().filter(|(_, open)| **open >= MOST_OF_A_LANE);
@@ -102,8 +104,12 @@ impl Taking {
     async fn write(self, tx: &mut Tx<'_>, context: &Context<'_>, done: &mut Done) -> anyhow::Result<()> {
         tx.start_calls(&self.taken.iter().collect::<Vec<_>>(), context.node).await?;
         tx.put_off_calls(&self.put_off.iter().collect::<Vec<_>>()).await?;
-        let people: Vec<ContactKey> = self.taken.iter().filter(|call| matches!(call.ask, Ask::UpdateContact(_)))
-            .map(|call| ContactKey::Id(call.contact.clone())).collect();
+        let people: Vec<ContactKey> = self
+            .taken
+            .iter()
+            .filter(|call| matches!(call.ask, Ask::UpdateContact(_)))
+            .map(|call| ContactKey::Id(call.contact.clone()))
+            .collect();
         let people = tx.contacts_by_keys(&people).await?;
         let next_ms = self.put_off.iter().map(|call| call.due_at_ms).min();
         done.next_due_ms = earliest(done.next_due_ms, next_ms);

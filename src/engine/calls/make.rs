@@ -28,9 +28,10 @@ impl Means {
         let mut ended = Ended::of(call, Outcome::NotBegun);
         match &call.ask {
             Ask::HttpRequest(http) => {
-                if let Some(outgoing) = &self.outgoing {
-                    ended.outcome = self.call_out(outgoing, http, &call.id).await;
-                }
+                ended.outcome = match &self.outgoing {
+                    Some(outgoing) => self.call_out(outgoing, http, &call.id).await,
+                    None => Outcome::Failed { reason: "this server cannot make HTTP calls".into(), left: Value::Null },
+                };
             }
             Ask::UpdateContact(change) => {
                 if let (Some(callbell), Some(part)) = (&self.callbell, call.part()) {
@@ -97,7 +98,8 @@ impl Filling<'_> {
 
     fn secret(&mut self, name: &str) -> String {
         if OWN.iter().any(|own| name.to_ascii_uppercase().starts_with(own)) {
-            self.missing.get_or_insert_with(|| format!("the secret `{name}` is relance's own, and goes to nobody else"));
+            self.missing
+                .get_or_insert_with(|| format!("the secret `{name}` is relance's own, and goes to nobody else"));
             return String::new();
         }
         let Some(secret) = (self.lookup)(name) else {

@@ -80,7 +80,10 @@ async fn a_call_is_taken_once_and_its_result_is_written_over_that_taking_only(da
     tx.rollback().await.unwrap();
     let mut tx = rig.begin().await;
     tx.start_calls(&[&taken], "n1").await.unwrap();
-    assert_eq!((tx.due_calls(&[], 9).await.unwrap(), tx.step_calls(&[("r1", "0"), ("r1", "1")]).await.unwrap()), (vec![], vec![taken.clone()]));
+    assert_eq!(
+        (tx.due_calls(&[], 9).await.unwrap(), tx.step_calls(&[("r1", "0"), ("r1", "1")]).await.unwrap()),
+        (vec![], vec![taken.clone()])
+    );
     tx.commit().await.unwrap();
     let stored = rig.store.run("r1").await.unwrap().unwrap().run;
     assert_eq!((stored.state, stored.fence), (RunState::Running, 1));
@@ -152,8 +155,7 @@ async fn what_a_person_has_done_again_keeps_what_is_done_of_the_same(database: D
         tx.commit().await.unwrap();
         plan(&mut rig, std::slice::from_ref(replanned)).await;
         let after = rig.store.calls_of_run("r1").await.unwrap().remove(0);
-        let expected =
-            StepCall { id: id.into(), parts_done: parts, claims: before.claims + 1, ..replanned.clone() };
+        let expected = StepCall { id: id.into(), parts_done: parts, claims: before.claims + 1, ..replanned.clone() };
         assert_eq!(after, expected, "{state:?}");
     }
 }
