@@ -110,7 +110,7 @@ impl Outgoing {
         if let Some(body) = body {
             request = request.body(body);
         }
-        request.build().map_err(|error| words(error))
+        request.build().map_err(words)
     }
 }
 

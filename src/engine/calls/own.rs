@@ -99,7 +99,7 @@ fn shows(value: &Value, text: &str) -> bool {
         Value::Array(_) if serde_json::from_str::<Value>(text).is_ok_and(|list| list == *value) => true,
         Value::Array(items) => plain(text) == items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
         Value::Null => text.is_empty(),
-        other => other.to_string() == text,
+        other => serde_json::from_str(text).is_ok_and(|written: Value| written == *other),
     }
 }
 

@@ -73,7 +73,7 @@ async fn a_call_is_taken_once_and_its_result_is_written_over_that_taking_only(da
     plan(&mut rig, std::slice::from_ref(&call)).await;
     let mut tx = rig.begin().await;
     assert!(tx.has_open_calls().await.unwrap());
-    assert_eq!(tx.due_calls(&[], 9).await.unwrap(), [call.clone()]);
+    assert_eq!(tx.due_calls(&[], 9).await.unwrap(), std::slice::from_ref(&call));
     let taken = taken(&call);
     tx.start_calls(&[&taken], "n1").await.unwrap();
     assert!(is_refused(&tx.start_calls(&[&taken], "n2").await));
@@ -142,7 +142,7 @@ async fn what_a_person_has_done_again_keeps_what_is_done_of_the_same(database: D
     };
     let again = StepCall { id: "second".into(), ..call.clone() };
     plan(&mut rig, std::slice::from_ref(&again)).await;
-    assert_eq!(rig.store.calls_of_run("r1").await.unwrap(), [call.clone()], "it is under way");
+    assert_eq!(rig.store.calls_of_run("r1").await.unwrap(), std::slice::from_ref(&call), "it is under way");
     for (state, replanned, id, parts) in [
         (CallState::Uncertain, &again, "call r1", vec![Part::Set]),
         (CallState::Failed, &again, "second", vec![Part::Set]),
