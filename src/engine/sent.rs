@@ -12,7 +12,12 @@ use crate::store::Tx;
 use crate::store::contacts::ContactKey;
 use crate::store::deliveries::DeliveryRow;
 
-pub(super) async fn settle_calls(tx: &mut Tx<'_>, unit: &mut Unit<'_>, work: &Work, context: &Context<'_>) -> anyhow::Result<()> {
+pub(super) async fn settle_calls(
+    tx: &mut Tx<'_>,
+    unit: &mut Unit<'_>,
+    work: &Work,
+    context: &Context<'_>,
+) -> anyhow::Result<()> {
     work.calls.iter().for_each(|call| settle_call(unit, call));
     early::settle(tx, unit, work, context).await
 }
