@@ -45,10 +45,18 @@ create table call (
     run text not null,
     step text not null,
     id text not null,
+    contact text not null,
     kind text not null,
+    -- Whom it calls: one that does not answer holds up no other.
+    lane text not null,
     state text not null,
     input text not null,
+    parts_done text not null,
+    -- How often it was taken; attempts of the part at hand; takings by processes that died.
+    claims bigint not null,
     attempts bigint not null,
+    crashes bigint not null,
+    retry_limit bigint not null,
     due_at_ms bigint not null,
     node text,
     result text,
@@ -56,7 +64,9 @@ create table call (
     ended_at_ms bigint,
     primary key (run, step)
 );
-create index call_open on call (due_at_ms, id) where state in ('queued', 'started');
+create index call_queued on call (due_at_ms, id) where state = 'queued';
+create index call_started on call (id) where state = 'started';
+create index call_contact on call (contact, planned_at_ms) where kind = 'update_contact';
 
 -- Who allowed messages, who wanted no more, when, said by whom, with what proof. Append-only; `person` is a keyed hash
 -- of the number, so that a withdrawal outlives the contact.

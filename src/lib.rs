@@ -18,6 +18,9 @@
 //! 5. [`connector`] makes the call; its outcome is data, an item of a later group ([`outbox::settle`]). A call in doubt
 //!    is `uncertain`, never made again by itself.
 //!
+//! A step that calls out (`http_request`, `update_contact`) plans a [`call`] instead, which is taken, committed, made and
+//! settled the same way (`engine::calls`).
+//!
 //! # Layers
 //!
 //! Arrows point one way: `cli → http → engine → outbox → connector`; `engine → workflow → trigger, condition, action →
@@ -35,6 +38,7 @@
 
 // Nouns.
 pub mod attachment;
+pub mod call;
 pub mod clock;
 pub mod config;
 pub mod contact;

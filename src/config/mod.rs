@@ -260,14 +260,19 @@ pub struct LockedTemplate {
     pub placeholders: usize,
 }
 
+/// Whether a host stands in such a list as `allow_hosts`, by name or address.
+pub fn is_listed(hosts: &[String], host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    hosts.iter().any(|listed| match listed.strip_prefix('*') {
+        Some(domain) => host.len() > domain.len() && host.ends_with(domain),
+        None => host == *listed,
+    })
+}
+
 impl ProjectSettings {
     /// Whether `http_request` may call a host, by name or address.
     pub fn allows_host(&self, host: &str) -> bool {
-        let host = host.to_ascii_lowercase();
-        self.allow_hosts.iter().any(|allowed| match allowed.strip_prefix('*') {
-            Some(domain) => host.len() > domain.len() && host.ends_with(domain),
-            None => host == *allowed,
-        })
+        is_listed(&self.allow_hosts, host)
     }
 
     /// The channel of that name.

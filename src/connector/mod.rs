@@ -1,6 +1,7 @@
 //! Connector: the Callbell client. A Message goes in, an Outcome comes out.
 //!
-//! `fetch` asks addresses that others named, past the `guard`; `relay` hands events on through it.
+//! `fetch` asks addresses that others named, past the `guard`; `relay` hands events on through it; `outgoing` makes the calls
+//! of `http_request`, `person` those of `update_contact`.
 //! `wire` knows the JSON and what an answer proves, `account` asks what the account holds, `webhook` reads what it tells
 //! us, `verdicts` judges the platform's codes; `request` reads a send as the vendor's server does, for the gateway and for
 //! `sandbox`, a fake Callbell that shares nothing with this client.
@@ -10,6 +11,8 @@
 pub mod account;
 pub mod fetch;
 pub mod guard;
+pub mod outgoing;
+pub mod person;
 pub mod relay;
 pub(crate) mod request;
 pub mod sandbox;
@@ -101,7 +104,8 @@ impl Callbell {
     /// Never called again by itself.
     ///
     /// # Errors
-    /// When no whole answer came; what the account answers, a refusal included, is a [`Reply`].
+    /// When no whole answer came, [`Unreached`] when nothing was asked; what the account answers, a refusal included, is a
+    /// [`Reply`].
     pub async fn ask(
         &self,
         method: Method,
@@ -118,7 +122,10 @@ impl Callbell {
         if let Some(body) = body {
             request = request.body(body.to_string());
         }
-        let response = request.send().await.map_err(|error| anyhow::anyhow!(describe(error)))?;
+        let response = request.send().await.map_err(|error| match error.is_connect() || error.is_builder() {
+            true => anyhow::Error::new(Unreached(describe(error))),
+            false => anyhow::anyhow!(describe(error)),
+        })?;
         let status = response.status().as_u16();
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (retry_after, date) = (header(RETRY_AFTER), header(DATE));
@@ -143,6 +150,18 @@ pub struct Reply {
     /// At most 4 MiB.
     pub body: Vec<u8>,
 }
+
+/// No connection took the request: it was surely not received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreached(String);
+
+impl std::fmt::Display for Unreached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unreached {}
 
 /// The account said no: the status, and its words.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,9 +6,11 @@
 use super::asking::Reply;
 use super::calendar;
 use crate::action::send_message::{self, Planned};
+use crate::action::{http_request, update_contact};
+use crate::call::{Ask, Called};
 use crate::config::ProjectSettings;
 use crate::delivery::Settlement;
-use crate::expr::{Question, Scope};
+use crate::expr::{Hole, Question, Scope};
 use crate::message::Form;
 use crate::run::{Run, RunState, Said, TraceEntry, WaitingFor};
 use crate::workflow::{self, Action, IfPast, Shift, Step, Wait, Workflow};
@@ -17,6 +19,8 @@ use serde_json::{Map, Value, json};
 
 /// Messages that one run asks for at most: one that wants more is caught in a loop, and a person has to look at it.
 pub const SENDS: u32 = 50;
+/// Bytes that the results of a run's steps may have together.
+const MOST_RESULTS: usize = 1024 * 1024;
 
 /// What is true while the run moves.
 #[derive(Debug, Clone, Copy)]
@@ -41,12 +45,18 @@ pub enum Input {
     },
     /// The person answered the question that the run stands at.
     Replied(Reply),
+    /// What came of the call of this step.
+    Called {
+        step: String,
+        called: Called,
+    },
 }
 
 /// What is to be done in the transaction that stores the run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     Deliver { step: String, expires_at_ms: i64, retry_limit: u32, planned: Box<Planned> },
+    Call { step: String, retry_limit: u32, ask: Box<Ask> },
 }
 
 /// Moves the run on. Terminal runs, and inputs they do not wait for, change nothing.
@@ -61,6 +71,9 @@ pub fn advance(run: Run, input: &Input, facts: &Facts) -> (Run, Vec<Effect>) {
             if moving.waits_for(WaitingFor::Delivery) && moving.run.progress.cursor == *step =>
         {
             moving.settle(settlement);
+        }
+        Input::Called { step, called } if moving.waits_for(WaitingFor::Call) && moving.run.progress.cursor == *step => {
+            moving.called(called);
         }
         _ => {}
     }
@@ -177,9 +190,15 @@ impl Moving<'_> {
             Action::Wait(wait) => self.wait(wait),
             Action::WaitForReply(question) => self.ask(question),
             Action::Branch { cases, otherwise } => self.branch(cases, otherwise),
-            // The checks refuse them until they are built.
-            Action::HttpRequest(_) => Flow::End(RunState::NeedsAttention, "not built".into()),
-            Action::UpdateContact(_) => Flow::End(RunState::NeedsAttention, "not built".into()),
+            Action::HttpRequest(request) => {
+                let planned = self.with_scope(|scope| http_request::plan(request, scope).map(Ask::HttpRequest));
+                self.call_out(step, planned)
+            }
+            Action::UpdateContact(change) => {
+                let channel = self.run.progress.channel.as_deref();
+                let planned = self.with_scope(|scope| update_contact::plan(change, scope, channel));
+                self.call_out(step, planned.map(Ask::UpdateContact))
+            }
             Action::Set(values) => match self.assign(values) {
                 Ok(()) => Flow::Next,
                 Err(reason) => Flow::End(RunState::NeedsAttention, reason),
@@ -213,6 +232,65 @@ impl Moving<'_> {
         });
         self.pause(WaitingFor::Delivery, None);
         Flow::Pause
+    }
+
+    fn call_out(&mut self, step: &Step, planned: Result<Ask, Hole>) -> Flow {
+        let ask = match planned {
+            Ok(Ask::UpdateContact(change)) if change.parts().is_empty() => {
+                self.leave_result(json!({"outcome": "done"}));
+                return Flow::Next;
+            }
+            Ok(ask) => ask,
+            Err(hole) => {
+                self.leave_result(json!({"outcome": "failed", "reason": hole.0}));
+                return Flow::End(RunState::NeedsAttention, hole.0);
+            }
+        };
+        let retry_limit = step.retry.unwrap_or(self.facts.workflow.settings.retry);
+        self.effects.push(Effect::Call { step: step.path.clone(), retry_limit, ask: Box::new(ask) });
+        self.pause(WaitingFor::Call, None);
+        self.run.state = RunState::Queued;
+        Flow::Pause
+    }
+
+    fn called(&mut self, called: &Called) {
+        let (left, failed) = match called {
+            Called::Done(left) => (left, None),
+            Called::Failed { reason, left } => (left, Some(reason)),
+            Called::Again { reason } => {
+                self.trace(&format!("{reason}; it is tried again"));
+                (self.run.state, self.run.reason) = (RunState::Waiting, "backoff".into());
+                return;
+            }
+            Called::Released => {
+                (self.run.state, self.run.reason) = (RunState::Queued, String::new());
+                return;
+            }
+            Called::Uncertain { reason } => {
+                self.trace(&format!(
+                    "nobody can tell whether it was done, and it is not done again by itself: {reason}"
+                ));
+                (self.run.state, self.run.reason) = (RunState::NeedsAttention, "uncertain".into());
+                return;
+            }
+        };
+        self.leave_pause();
+        self.leave_result(left.clone());
+        match (failed, left["status"].as_u64()) {
+            (Some(reason), _) => self.trace(&format!("the call failed: {reason}")),
+            (None, Some(status)) => self.trace(&format!("answered {status}")),
+            (None, None) => self.trace("the contact is changed"),
+        }
+        if serde_json::to_string(&self.run.progress.steps).is_ok_and(|steps| steps.len() > MOST_RESULTS) {
+            return self.end(RunState::NeedsAttention, "the results of its steps are too large to be kept".into());
+        }
+        match failed {
+            Some(reason) => self.end(RunState::NeedsAttention, reason.clone()),
+            None => {
+                let next = self.next();
+                self.go(next);
+            }
+        }
     }
 
     fn wait(&mut self, wait: &Wait) -> Flow {

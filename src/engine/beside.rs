@@ -100,7 +100,7 @@ impl Loop {
         let Some(beside_ms) = self.shared.board.rests_until_ms() else { return };
         let feed_ms = self.feed_rest.at_ms.unwrap_or(i64::MAX);
         let due_ms = self.due_ms.min(self.schedule_ms).min(feed_ms).min(beside_ms);
-        let calling = !self.open.is_empty() || !self.looking.is_idle();
+        let calling = !self.open.is_empty() || !self.errands.is_idle() || !self.looking.is_idle();
         let busy = calling || self.feeding || self.feed_again || !self.carried.is_empty();
         if busy || due_ms <= self.now_ms() {
             return;
@@ -112,7 +112,8 @@ impl Loop {
     }
 
     pub(super) async fn answer_drains(&mut self) {
-        if !self.drains.is_empty() && self.open.is_empty() && self.looking.is_idle() && self.carried.is_empty() {
+        let calling = !self.open.is_empty() || !self.errands.is_idle() || !self.looking.is_idle();
+        if !self.drains.is_empty() && !calling && self.carried.is_empty() {
             self.leave().await;
             for reply in self.drains.drain(..) {
                 let _ = reply.send(());

@@ -25,6 +25,8 @@ pub struct Definition {
     pub asks_window: bool,
     /// Whether it asks people something: their messages may be answers.
     pub asks: bool,
+    /// Whether a step of it may call out.
+    pub calls_out: bool,
 }
 
 /// The project that serves.
@@ -37,6 +39,8 @@ pub struct Deployed {
     /// What the account holds, as it last told.
     pub account: Arc<Account>,
     pub catalogue: Catalogue,
+    /// Whether a step of any workflow may call out.
+    pub calls_out: bool,
     /// By workflow id.
     pub definitions: BTreeMap<String, Arc<Definition>>,
     /// Event name → who listens: workflow id and index of the trigger, by id.
@@ -72,6 +76,11 @@ impl Pinned {
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Definition>> {
         self.definitions.values()
+    }
+
+    /// Whether a step of any of them may call out.
+    pub fn calls_out(&self) -> bool {
+        self.definitions.values().any(|definition| definition.calls_out)
     }
 
     /// Whether it was asked for: it is here, or nowhere.
@@ -113,7 +122,8 @@ impl Deployed {
         }
         let (written, account) = (settings.clone(), Arc::default());
         let catalogue = project.catalogue.clone();
-        Self { settings, written, account, catalogue, definitions, webhooks, messages, statuses, contacts }
+        let calls_out = definitions.values().any(|definition| definition.calls_out);
+        Self { calls_out, settings, written, account, catalogue, definitions, webhooks, messages, statuses, contacts }
     }
 
     /// The same project over what the account holds.
@@ -177,6 +187,7 @@ impl Definition {
             hash: hex::encode(Sha256::digest(files.as_bytes())),
             asks_window: files.contains("window_open") || files.contains("last_message_at"),
             asks: asks(&workflow.steps),
+            calls_out: files.contains("http_request") || files.contains("update_contact"),
             workflow: workflow.clone(),
             settings: settings.clone(),
             files,

@@ -3,8 +3,9 @@
 //! It settles what was in doubt, and moves the status shown forward. Invariant: evidence is kept with its attempt whatever
 //! the delivery's state; two attempts of one delivery that were taken, neither proven to have failed, are flagged.
 
-use super::group::{CallResult, message_uuid};
+use super::group::CallResult;
 use super::outbound::Alert;
+use super::sent::message_uuid;
 use super::unit::Unit;
 use crate::delivery::{DeliveryState, Outcome, VendorStatus};
 use crate::outbox::settle;

@@ -8,12 +8,12 @@
 //! rests on something another writer has changed; the guards of the statements are the net on PostgreSQL.
 
 use super::advance::Input;
+use super::calls;
 use super::change::{self, Change, Changed};
 use super::claim::{claim, earliest};
 use super::deployed::{Definition, Deployed, Pinned};
 use super::early;
 use super::evaluate::{self, Arrival};
-use super::evidence;
 use super::hand_on::hand_on;
 use super::inbound::{self, Told};
 use super::lanes::lane_names;
@@ -23,17 +23,16 @@ use super::lookup::LookUp;
 use super::outbound::{self, Alert};
 use super::overdue::LATE_MS;
 use super::scopes::Breakers;
+use super::sent::settle_calls;
 use super::unit::Unit;
 use super::{Outside, porter, routing, stops, tagged, turns};
 use crate::clock::Clock;
 use crate::connector::webhook::ContactFacts;
-use crate::delivery::{DeliveryState, Outcome};
+use crate::delivery::Outcome;
 use crate::event::{Dedupe, Evaluation};
 use crate::message::Form;
-use crate::outbox::settle;
 use crate::run::Run;
 use crate::store::contacts::ContactKey;
-use crate::store::deliveries::DeliveryRow;
 use crate::store::events::EventRow;
 use crate::store::{Counted, Tx};
 use std::collections::hash_map::Entry;
@@ -55,6 +54,8 @@ pub(super) struct Context<'a> {
     pub(super) node: &'a str,
     /// Send slots that are free.
     pub(super) free: usize,
+    /// Slots for steps that call out.
+    pub(super) room: calls::Room,
     /// Which channel begins.
     pub(super) turn: usize,
     /// Lanes that deliveries wait in, beside those of the project's channels.
@@ -87,6 +88,8 @@ pub(super) struct Work {
     pub(super) arrivals: Vec<NewArrival>,
     pub(super) told: Vec<Told>,
     pub(super) calls: Vec<CallResult>,
+    /// Steps' calls that ended.
+    pub(super) called: Vec<calls::Ended>,
     pub(super) changes: Vec<Change>,
 }
 
@@ -96,13 +99,15 @@ impl Work {
     }
 
     pub(super) fn items(&self) -> usize {
-        self.arrivals.len() + self.told.len() + self.calls.len() + self.changes.len()
+        self.arrivals.len() + self.told.len() + self.calls.len() + self.called.len() + self.changes.len()
     }
 
     /// The same, and these events behind its own.
     pub(super) fn with(&self, more: &[NewArrival]) -> Self {
         let arrivals = self.arrivals.iter().chain(more).cloned().collect();
-        Self { arrivals, told: self.told.clone(), calls: self.calls.clone(), changes: self.changes.clone() }
+        let Self { told, calls, called, changes, .. } = self;
+        let (told, calls) = (told.clone(), calls.clone());
+        Self { arrivals, told, calls, called: called.clone(), changes: changes.clone() }
     }
 }
 
@@ -165,6 +170,8 @@ pub(super) struct Done {
     /// Per change, in order.
     pub(super) changed: Vec<Changed>,
     pub(super) calls: Vec<Call>,
+    /// Steps' calls to be made after the commit.
+    pub(super) errands: Vec<calls::Errand>,
     /// Keys of the relay's targets that get something.
     pub(super) relayed: Vec<String>,
     /// Files wait to be fetched.
@@ -210,6 +217,8 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     load_calls(tx, &mut unit, work, &told).await?;
     routing::load(tx, &mut unit, &told, context.shared).await?;
     change::load(tx, &mut unit, &work.changes).await?;
+    calls::load(tx, &mut unit, &work.called).await?;
+    calls::load_own(tx, &mut unit, &told).await?;
     let stop_ms = if context.tick { stops::go_on(tx, &mut unit, context).await? } else { None };
     // What a stop under way may still concern does not go on meanwhile.
     let wakes = context.tick && stop_ms.is_none();
@@ -217,6 +226,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     done.look_ups = look_ups;
 
     settle_calls(tx, &mut unit, work, context).await?;
+    work.called.iter().for_each(|ended| calls::settle(ended, &mut unit));
     arrivals.append(&mut unit.late_arrivals);
     for change in &work.changes {
         done.changed.push(change::apply(tx, &mut unit, change, context).await?);
@@ -244,6 +254,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     if context.free > 0 {
         claim(tx, context, &mut done).await?;
     }
+    calls::claim(tx, &unit, work, context, &mut done).await?;
     hand_on(tx, &unit, &told, context, &mut done).await?;
     if context.outside.media.is_some() {
         let files: Vec<_> = told.iter().flat_map(|told| porter::files(told, now_ms)).collect();
@@ -349,79 +360,6 @@ fn wake(run: &str, unit: &mut Unit) {
     }
 }
 
-async fn settle_calls(tx: &mut Tx<'_>, unit: &mut Unit<'_>, work: &Work, context: &Context<'_>) -> anyhow::Result<()> {
-    work.calls.iter().for_each(|call| settle_call(unit, call));
-    early::settle(tx, unit, work, context).await
-}
-
-fn settle_call(unit: &mut Unit<'_>, call: &CallResult) {
-    unit.ends.push(evidence::attempt_end(call, unit.now_ms));
-    let now_ms = unit.now_ms;
-    let mut consequences = settle::Consequences::default();
-    if let Some(attempt) = unit.attempts.get_mut(&call.attempt) {
-        if let Some(uuid) = message_uuid(&call.outcome) {
-            attempt.message_uuid = Some(uuid.to_owned());
-        }
-        if attempt.outcome.as_deref() != Some("accepted") {
-            attempt.outcome = Some(call.outcome.as_str().to_owned());
-        }
-        evidence::flag_duplicate(&call.delivery, unit);
-    }
-    // Another node took the delivery over while the call was open: the answer is evidence that it arrived, or nothing.
-    let proven = matches!(call.outcome, Outcome::Accepted { .. });
-    let waits = |row: &DeliveryRow| match row.delivery.state {
-        DeliveryState::Sending => row.delivery.attempts == call.n,
-        DeliveryState::Uncertain => row.delivery.attempts == call.n && proven,
-        // A person sends it again, and that has not begun.
-        DeliveryState::Queued | DeliveryState::Held => {
-            row.delivery.attempts == call.n && proven && row.delivery.possible_duplicate
-        }
-        _ => false,
-    };
-    if !unit.deliveries.get(&call.delivery).is_some_and(waits) {
-        // Evidence came first, and perhaps another attempt since: the answer is kept with its own and moves nothing.
-        return;
-    }
-    let stopped = unit.stopped_reason(&call.delivery);
-    unit.change_delivery(&call.delivery, |row| {
-        consequences = settle::settle_call(&mut row.delivery, call.form, &call.outcome, now_ms);
-        if row.delivery.state == DeliveryState::Accepted {
-            row.status = Some(crate::delivery::VendorStatus::Enqueued);
-        }
-        if let (DeliveryState::Held, Some(reason)) = (row.delivery.state, stopped) {
-            // Its run was stopped while the call was open: what was not taken is not called for again.
-            (row.delivery.state, row.delivery.reason) = (DeliveryState::Cancelled, reason);
-        }
-    });
-    learn_uuid(unit, call);
-    unit.follow(&call.delivery, call.started_at_ms, consequences);
-}
-
-/// The answer of a send names the person at Callbell, when it was asked.
-fn learn_uuid(unit: &mut Unit<'_>, call: &CallResult) {
-    let Some(uuid) = contact_uuid(&call.outcome) else { return };
-    let person = unit.deliveries.get(&call.delivery).and_then(|row| unit.contact(&row.delivery.contact)).cloned();
-    let free = unit.contact_by(&[ContactKey::Uuid(uuid.to_owned())]).is_none();
-    if let Some(mut contact) = person.filter(|contact| contact.uuid.is_none() && free) {
-        contact.uuid = Some(uuid.to_owned());
-        unit.put_contact(contact);
-    }
-}
-
-pub(super) fn contact_uuid(outcome: &Outcome) -> Option<&str> {
-    match outcome {
-        Outcome::Accepted { contact_uuid, .. } => contact_uuid.as_deref(),
-        _ => None,
-    }
-}
-
-pub(super) fn message_uuid(outcome: &Outcome) -> Option<&str> {
-    match outcome {
-        Outcome::Accepted { message_uuid, .. } => message_uuid.as_deref(),
-        _ => None,
-    }
-}
-
 fn keep_events(
     unit: &mut Unit<'_>,
     work: &Work,
@@ -495,5 +433,6 @@ pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Resul
     stops::write(tx, unit).await?;
     tx.reach_runs(&std::mem::take(&mut unit.reached_late)).await?;
     tx.insert_deliveries(&planned).await?;
+    calls::write(tx, unit).await?;
     tx.release_window_holds(&unit.opened).await
 }

@@ -3,10 +3,11 @@
 //! Invariant: what a decision may change is loaded before it is decided, so that nothing unread is written over.
 
 use super::evaluate::{self, Arrival};
-use super::group::{CallResult, Work, contact_uuid, message_uuid};
+use super::group::{CallResult, Work};
 use super::inbound::{self, Told};
 use super::lookup::LookUp;
 use super::overdue::LATE_MS;
+use super::sent::{contact_uuid, message_uuid};
 use super::unit::Unit;
 use crate::delivery::{DeliveryState, Outcome};
 use crate::outbox::settle;

@@ -322,7 +322,7 @@ fn learn(look_up: &LookUp, told: Option<(&ContactFacts, &[Row])>, unit: &mut Uni
 }
 
 /// Identifiers that another person has are not taken from them, and a number is not replaced by another.
-fn note(mut contact: Contact, facts: &ContactFacts, unit: &mut Unit) {
+pub(super) fn note(mut contact: Contact, facts: &ContactFacts, unit: &mut Unit) {
     let taken = |key: ContactKey| unit.contact_by(&[key]).is_some_and(|other| other.id != contact.id);
     let mut told = facts.clone();
     told.phone = told.phone.filter(|phone| contact.phone.is_none() && !taken(ContactKey::Phone(phone.digits().into())));

@@ -3,6 +3,7 @@
 //! Where a kill may fall: before the commit nothing was answered and nothing was sent; between the commit and the call
 //! the delivery stands as `sending` and becomes `uncertain` when its node is known to be dead (`node`), never sent twice.
 
+use super::calls::Errands;
 use super::campaign;
 use super::change::Changed;
 use super::couriers::Couriers;
@@ -58,6 +59,8 @@ pub(super) struct Loop {
     pub(super) open: HashMap<String, String>,
     /// Results that the store did not take yet.
     pub(super) carried: Vec<CallResult>,
+    /// Steps that call out.
+    pub(super) errands: Errands,
     pub(super) looking: Looking,
     pub(super) breakers: Breakers,
     pub(super) breaker_closed: bool,
@@ -120,6 +123,7 @@ impl Loop {
             pinned: Pinned::default(),
             open: HashMap::new(),
             carried: Vec::new(),
+            errands: Errands::default(),
             looking: Looking::default(),
             breakers: Breakers::default(),
             breaker_closed: false,
@@ -182,7 +186,7 @@ impl Loop {
     fn nap(&self) -> Duration {
         let due_ms = self.due_ms.min(self.schedule_ms).min(self.feed_rest.at_ms.unwrap_or(i64::MAX));
         let rest = match due_ms {
-            i64::MAX if self.carried.is_empty() => IDLE,
+            i64::MAX if self.carried.is_empty() && self.errands.carried.is_empty() => IDLE,
             _ => self.setup.clock.until(due_ms.saturating_sub(self.ahead_ms), NAP),
         };
         rest.min(self.node.rest(self.setup.clock.monotonic_ms()))
@@ -191,6 +195,7 @@ impl Loop {
     async fn turn(&mut self, batch: &mut Vec<Item>) {
         let (mut work, mut owed) = (Work::default(), Owed::default());
         work.calls = std::mem::take(&mut self.carried);
+        work.called = std::mem::take(&mut self.errands.carried);
         for item in batch.drain(..) {
             match item {
                 Item::Event { arrival, bytes, reply } => {
@@ -209,6 +214,7 @@ impl Loop {
                     self.heed(&result);
                     work.calls.push(result);
                 }
+                Item::Called(ended) => work.called.push(ended),
                 Item::LookUp { look_up, reply } => {
                     self.looking.want(*look_up, Some(reply));
                     self.due_ms = 0;
@@ -309,6 +315,7 @@ impl Loop {
             node: &self.node.id,
             free: if claims { (SLOTS + closing).saturating_sub(self.open.len()) } else { 0 },
             outside: &self.setup.outside,
+            room: self.errand_room(&work.called),
             turn: self.turn,
             others: &self.others,
             breakers: &self.breakers,
@@ -323,7 +330,7 @@ impl Loop {
             sweep,
         };
         let overdue = context.overdue;
-        let fenced = self.node.shared && context.free > 0;
+        let fenced = self.node.shared && context.free + context.room.free > 0;
         let mut tx = self.writer.begin().await?;
         if fenced {
             // Whoever takes this node's work over removes its row first: what is claimed here is seen there, or not done.
@@ -378,6 +385,7 @@ impl Loop {
         for call in &work.calls {
             self.open.remove(&call.attempt);
         }
+        self.errands.forget(&work.called);
         self.early = done.early;
         if !done.relayed.is_empty() {
             self.couriers.see_to(std::mem::take(&mut done.relayed));
@@ -402,6 +410,7 @@ impl Loop {
             let _ = reply.send(true);
         }
         self.begin_calls(done.calls).await;
+        self.begin_errands(done.errands).await;
     }
 
     /// The connection may have broken while the commit got through: the group is done once more on another one, where it
@@ -438,6 +447,7 @@ impl Loop {
     fn refuse(&mut self, work: Work, owed: Owed, error: &anyhow::Error) {
         tracing::error!(error = format!("{error:#}"), "the store did not take a group");
         self.carried.extend(work.calls);
+        self.errands.carried.extend(work.called);
         for (reply, bytes) in owed.events {
             self.release(bytes);
             let _ = reply.send(Err(Busy));

@@ -16,6 +16,7 @@ pub mod audience;
 mod beside;
 mod board;
 pub mod calendar;
+mod calls;
 mod campaign;
 pub mod care;
 mod change;
@@ -48,6 +49,7 @@ mod porter;
 mod redo;
 mod routing;
 mod scopes;
+mod sent;
 mod stops;
 mod submit;
 mod tagged;
@@ -204,6 +206,8 @@ enum Item {
         reply: oneshot::Sender<Result<(), Busy>>,
     },
     Call(CallResult),
+    /// A step's call ended.
+    Called(calls::Ended),
     Change {
         change: Box<change::Change>,
         reply: oneshot::Sender<Result<change::Changed, Busy>>,

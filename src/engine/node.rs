@@ -183,7 +183,7 @@ impl Loop {
             tx.reach_runs(&runs.collect::<Vec<_>>()).await?;
             tx.commit().await?;
             if left.is_empty() {
-                return Ok(());
+                return self.find_abandoned().await;
             }
             tracing::warn!(deliveries = left.len(), "calls were open when the process ended: uncertain");
         }
@@ -195,17 +195,23 @@ impl Loop {
         if calls.is_empty() {
             return;
         }
-        if !self.node.may_call(self.monotonic_ms())
-            && let Err(error) = self.renew().await
-        {
-            tracing::error!(error = format!("{error:#}"), "the heartbeat could not be written");
-        }
+        self.may_call().await;
         for call in calls {
             match self.node.may_call(self.monotonic_ms()) {
                 true => self.begin_call(call),
                 false => self.give_up(call),
             }
         }
+    }
+
+    /// Whether calls may begin; the heartbeat is renewed when the last one is too long ago.
+    pub(super) async fn may_call(&mut self) -> bool {
+        if !self.node.may_call(self.monotonic_ms())
+            && let Err(error) = self.renew().await
+        {
+            tracing::error!(error = format!("{error:#}"), "the heartbeat could not be written");
+        }
+        self.node.may_call(self.monotonic_ms())
     }
 
     /// Renews the heartbeat of a node that the others still count in. One that they have taken over from does not come

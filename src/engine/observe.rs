@@ -126,11 +126,12 @@ pub(super) fn contact_event(before: Option<&Contact>, after: Option<&Contact>) -
 
 /// The workflows that a change of a person may start.
 pub(super) fn of_contact(created: bool, before: Option<&Contact>, after: &Contact, unit: &Unit) -> Vec<Candidate> {
-    let ours = created && unit.was_written_to(&after.id);
+    let ours = created && (unit.was_written_to(&after.id) || unit.was_called_for(&after.id));
+    let before = before.map(|before| unit.before_with_own(before, after));
     let mut candidates = Vec::new();
     for (definition, trigger) in unit.deployed.contacts() {
         let TriggerKind::Contact { change } = &trigger.kind else { continue };
-        if !ours && change.fits(created, before, after) {
+        if !ours && change.fits(created, before.as_ref(), after) {
             let index = index_of(&definition.workflow, trigger);
             candidates.push(Candidate::new(definition, index, Route::Observes, Ok(known_person(after))));
         }

@@ -26,6 +26,9 @@ pub(super) fn apart(work: Work, owed: Owed) -> Vec<(Work, Owed)> {
         let work = Work { changes: vec![change], ..Work::default() };
         parts.push((work, Owed { changes: vec![reply], ..Owed::default() }));
     }
+    for ended in work.called {
+        parts.push((Work { called: vec![ended], ..Work::default() }, Owed::default()));
+    }
     for call in work.calls {
         parts.push((Work { calls: vec![call], ..Work::default() }, Owed::default()));
     }

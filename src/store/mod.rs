@@ -10,6 +10,7 @@ pub mod aliases;
 pub mod attachments;
 pub mod attempts;
 pub mod audit;
+pub mod calls;
 pub mod contacts;
 pub mod deliveries;
 pub mod dialect;

@@ -2,6 +2,7 @@
 
 use crate::database::Database;
 use crate::harness::{ANA, BOB, Plan, World, hours, minutes, seconds, unindent};
+use crate::other_system::OtherSystem;
 use crate::process::eventually;
 use crate::targets::HttpTarget;
 use futures_util::future::join_all;
@@ -37,6 +38,7 @@ on_postgres!(
     a_node_that_leaves_leaves_nothing_in_doubt,
     a_node_that_cannot_write_its_heartbeat_calls_nobody,
     a_call_whose_commit_took_too_long_is_given_up_before_its_first_byte,
+    a_step_of_a_node_that_died_calls_again_at_another_under_the_same_key,
     a_campaign_of_a_node_that_died_goes_on_at_another,
     a_run_of_a_newer_deploy_goes_on_at_a_node_of_the_older,
     a_status_told_to_one_node_finds_the_answer_of_another,
@@ -66,6 +68,25 @@ fn shop(database: Database) -> Plan {
         .template("order", "Your order {{1}}", &["order"])
         .workflow("order", ORDER)
         .workflow("later", &later("1h"))
+}
+
+async fn a_step_of_a_node_that_died_calls_again_at_another_under_the_same_key(database: Database) {
+    let system = OtherSystem::start().await;
+    let call = "name: Call\npurpose: utility\nwhen: { webhook: order.paid }\ncontact: { phone: '{{event.phone}}' }\ndo:\n  - http_request: { url: HOST }\n";
+    let url = format!("http://127.0.0.1:{}/x", system.port);
+    let plan = World::on(database).project("allow_hosts: [127.0.0.1]\n").workflow("call", &call.replace("HOST", &url));
+    let mut world = plan.start().await;
+    world.start_peer().await;
+    system.close();
+    world.post_to_peer(world.new_event("order.paid", order(ANA, 1))).await;
+    system.hears(1).await;
+    world.crash_peer().await;
+    system.open();
+    world.advance(seconds(20)).await;
+    assert_eq!((world.run_states().await, system.asked().len()), (vec!["running".to_owned()], 1));
+    world.advance(seconds(15)).await;
+    let keys: BTreeSet<String> = system.asked().iter().map(|one| one.header("idempotency-key").to_owned()).collect();
+    assert_eq!((world.run_states().await, system.asked().len(), keys.len()), (vec!["done".to_owned()], 2, 1));
 }
 
 async fn two_nodes(database: Database) -> World {

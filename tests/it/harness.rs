@@ -12,7 +12,7 @@
 use crate::database::Database;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -26,7 +26,7 @@ use relance::connector::webhook;
 use relance::delivery::DeliveryState;
 use relance::engine::{Accepted, Engine, Outside, Setup};
 use relance::event::{Dedupe, Evaluation, NewEvent};
-use relance::run::Run;
+use relance::run::{Run, RunState};
 use relance::store::Store;
 use relance::store::attempts::AttemptRow;
 use relance::store::deliveries::{DeliveryFilter, DeliveryRow};
@@ -51,6 +51,8 @@ pub(crate) const BOB: &str = "+33612340002";
 /// Secrets of two targets of the relay, of either kind.
 pub(crate) const CRM_SECRET: &str = "whsec_crm";
 pub(crate) const TOOL_SECRET: &str = "whsec_dG9vbC1zZWNyZXQ=";
+/// Secret of a system that workflows call.
+pub(crate) const BOOKING_SECRET: &str = "canary-of-the-booking-system";
 /// Instants and posts that one move of the clock may pass.
 const MOST_TURNS: usize = 50_000;
 /// Real time after which a world that does not come to rest is broken.
@@ -253,11 +255,12 @@ fn read(files: &Files) -> Project {
     loaded.project.unwrap()
 }
 
-/// What the environment of the engine holds: `CRM_SECRET`, `TOOL_SECRET`.
+/// What the environment of the engine holds: `CRM_SECRET`, `TOOL_SECRET`, `BOOKING_SECRET`.
 fn secret(name: &str) -> Option<Secret> {
     match name {
         "CRM_SECRET" => Some(Secret::new(CRM_SECRET)),
         "TOOL_SECRET" => Some(Secret::new(TOOL_SECRET)),
+        "BOOKING_SECRET" => Some(Secret::new(BOOKING_SECRET)),
         _ => None,
     }
 }
@@ -719,8 +722,11 @@ impl Drop for World {
     }
 }
 
-/// Deliveries that are under way, or due although nothing happens any more.
+/// Deliveries and steps that are under way, or due although nothing happens any more.
 async fn left_over(store: &Store, now_ms: i64) -> Vec<String> {
+    let calling = RunFilter { state: Some(RunState::Running), limit: 10_000, ..RunFilter::default() };
+    let calling = store.list_runs(&calling).await.unwrap_or_default();
+    let calling = calling.iter().map(|run| format!("{} calls out", run.progress.cursor));
     let filter = DeliveryFilter { limit: 10_000, ..DeliveryFilter::default() };
     let rows = store.list_deliveries(&filter).await.unwrap_or_default();
     let left = |row: &&DeliveryRow| match row.delivery.state {
@@ -731,7 +737,7 @@ async fn left_over(store: &Store, now_ms: i64) -> Vec<String> {
     let words = |row: &DeliveryRow| {
         format!("{} {}", row.delivery.step, with_reason(row.delivery.state.as_str(), &row.delivery.reason))
     };
-    rows.iter().filter(left).map(words).collect()
+    rows.iter().filter(left).map(words).chain(calling).collect()
 }
 
 // --- words -----------------------------------------------------------------------------------------------------------
@@ -829,9 +835,9 @@ impl Gate {
 }
 
 async fn hold(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    let is_send = request.uri().path().ends_with("/messages/send");
+    let changes = request.method() != Method::GET && request.uri().path().starts_with("/v1/");
     let response = next.run(request).await;
-    if is_send && gate.0.borrow().closed {
+    if changes && gate.0.borrow().closed {
         gate.0.send_modify(|held| held.waiting += 1);
         let _ = gate.0.subscribe().wait_for(|held| !held.closed).await;
     }

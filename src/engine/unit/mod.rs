@@ -9,6 +9,7 @@ mod people;
 mod plan;
 mod runs;
 
+use super::calls;
 use super::deployed::{Deployed, Pinned};
 use super::evaluate::Arrival;
 use super::hand_on::Late;
@@ -90,6 +91,8 @@ pub(super) struct Unit<'a> {
     /// Stops that go on in later groups.
     pub(super) stopping: Vec<StoppingRow>,
     planned: Vec<PlannedDelivery>,
+    /// Steps that call out.
+    pub(super) calls: calls::Desk,
     pub(super) deliveries: BTreeMap<String, DeliveryRow>,
     pub(super) moved: BTreeSet<String>,
     pub(super) attempts: BTreeMap<String, AttemptRow>,
@@ -132,6 +135,7 @@ impl<'a> Unit<'a> {
             lines_moved: BTreeSet::new(),
             stopping: Vec::new(),
             planned: Vec::new(),
+            calls: calls::Desk::default(),
             deliveries: BTreeMap::new(),
             moved: BTreeSet::new(),
             attempts: BTreeMap::new(),

@@ -2,6 +2,7 @@
 
 use super::{PlannedDelivery, Unit};
 use crate::action::send_message::Recipient;
+use crate::call::{Ask, CallState, StepCall};
 use crate::config::Pace;
 use crate::contact::{Consent, Contact, Phone};
 use crate::delivery::{Delivery, DeliveryState};
@@ -161,6 +162,28 @@ impl Unit<'_> {
             rules,
             handed_at_ms: None,
         })
+    }
+
+    /// A step's call, which begins when it is claimed.
+    pub(super) fn plan_call(&mut self, run: String, step: String, retry_limit: u32, ask: Ask) {
+        let Some(contact) = self.runs.get(&run).map(|known| known.row.run.contact.clone()) else { return };
+        self.calls.planned.push(StepCall {
+            run,
+            step,
+            id: self.clock.new_id(),
+            contact,
+            state: CallState::Queued,
+            ask,
+            parts_done: Vec::new(),
+            claims: 0,
+            attempts: 0,
+            crashes: 0,
+            retry_limit,
+            due_at_ms: self.now_ms,
+            result: None,
+            planned_at_ms: self.now_ms,
+            ended_at_ms: None,
+        });
     }
 
     pub(in crate::engine) fn definition_of(&self, run: &Run) -> Option<&Arc<Definition>> {

@@ -114,6 +114,7 @@ impl Unit<'_> {
                 Effect::Deliver { step, expires_at_ms, retry_limit, planned } => {
                     self.planned.push(PlannedDelivery { run, step, expires_at_ms, retry_limit, planned: *planned });
                 }
+                Effect::Call { step, retry_limit, ask } => self.plan_call(run, step, retry_limit, *ask),
             }
         }
     }
@@ -133,6 +134,7 @@ impl Unit<'_> {
         run.tell(now_ms, format!("stopped: {reason}"));
         known.dirty = true;
         self.planned.retain(|planned| planned.run != id);
+        self.calls.planned.retain(|planned| planned.run != id);
         self.cancelled.push((id.to_owned(), reason.to_owned()));
         self.note_end(id);
     }
@@ -157,6 +159,10 @@ impl Unit<'_> {
             None => known.dirty = true,
             Some(_) => self.reached_late.push((id.to_owned(), now_ms)),
         }
+    }
+
+    pub(in crate::engine) fn run_state(&self, id: &str) -> Option<RunState> {
+        self.runs.get(id).map(|known| known.row.run.state)
     }
 
     /// Why the run of a delivery was stopped, if it was.

@@ -8,6 +8,7 @@ mod alerts;
 mod aliases;
 mod attachments;
 mod audit;
+mod calls;
 mod contacts;
 #[path = "../../../tests/it/database.rs"]
 mod database;
