@@ -25,7 +25,7 @@
 //!
 //! Arrows point one way: `cli → http → engine → outbox → connector`; `engine → workflow → trigger, condition, action →
 //! expr → nouns`; `http, engine, outbox → store → nouns`. Pure (no async, clock, database, network): the nouns, `expr`,
-//! `condition`, `workflow`, `trigger`, `action`, `engine::advance`, `outbox::{gate, window, rates, settle}`,
+//! `condition`, `workflow`, `trigger`, `action`, `engine::{advance, asking}`, `outbox::{gate, window, rates, settle}`,
 //! `connector::{wire, webhook}`. `tests/it/tidy.rs` enforces it.
 //!
 //! # Invariants

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// How far the account's clock may be behind ours: it tells whole seconds, and a tap follows the message at once.
-const CLOCKS_MS: i64 = 2_000;
+const CLOCKS_MS: i64 = 1_000;
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq)]

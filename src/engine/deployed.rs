@@ -6,7 +6,7 @@ use crate::contact::{Contact, WithdrawalScope};
 use crate::delivery::Purpose;
 use crate::store::runs::DefinitionRow;
 use crate::trigger::{Trigger, TriggerKind};
-use crate::workflow::{Action, Step, Workflow};
+use crate::workflow::{Action, Step, StopWhen, Workflow};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -159,6 +159,13 @@ impl Deployed {
     /// Triggers on changes of people in the account.
     pub fn contacts(&self) -> impl Iterator<Item = (&Arc<Definition>, &Trigger)> {
         self.resolve(&self.contacts)
+    }
+
+    /// Whether a webhook event of this name may stop live runs.
+    pub fn stops_on(&self, event: &str) -> bool {
+        let listens =
+            |entry: &StopWhen| matches!(&entry.trigger.kind, TriggerKind::Webhook { event: name, .. } if name == event);
+        self.definitions.values().any(|definition| definition.workflow.stop_when.iter().any(listens))
     }
 
     /// Every schedule that may fire.

@@ -24,6 +24,9 @@ use std::collections::BTreeSet;
 /// Reads the questions that wait for people who wrote. Where nobody asks anything, nothing is read; other nodes may ask
 /// what this one has not heard of.
 pub(super) async fn load(tx: &mut Tx<'_>, unit: &mut Unit<'_>, told: &[&Told], shared: bool) -> anyhow::Result<()> {
+    if told.is_empty() {
+        return Ok(());
+    }
     let asks = |definition: &std::sync::Arc<super::deployed::Definition>| definition.asks;
     if !shared && !unit.deployed.definitions.values().any(asks) && !unit.pinned.all().any(asks) {
         return Ok(());
@@ -49,7 +52,8 @@ pub(super) fn may_answer(incoming: &Incoming) -> bool {
 pub(super) fn decide(arrival: &mut Arrival, unit: &mut Unit) -> Vec<Evaluation> {
     let mut starts = Starts::default();
     let (matching, other) = questions(arrival, unit);
-    let answered = matching.into_iter().next().map(|question| wake(&question, arrival, unit, &mut starts));
+    let question = matching.into_iter().next().filter(|_| starts.taken_by.is_none());
+    let answered = question.map(|question| wake(&question, arrival, unit, &mut starts));
     stops::apply(arrival, answered.as_deref(), false, unit, &mut starts.evaluations);
     let candidates = std::mem::take(&mut arrival.candidates);
     let (unmatched, others): (Vec<_>, Vec<_>) =

@@ -355,7 +355,8 @@ pub(super) async fn go_on(tx: &mut Tx<'_>, unit: &mut Unit<'_>, context: &Contex
         definition.workflow.stop_when.get(row.entry).is_some_and(|one| !asks_event_alone(&one.trigger.condition));
     let people = found.runs.iter().filter(|_| asks).map(|run| run.contact.clone()).collect();
     load_contacts(tx, unit, people).await?;
-    halt_all(found.runs.iter(), &definition, row.entry, (&row.event, &serde_json::from_str(&data)?), unit);
+    let concerned = found.runs.iter().filter(|run| row.concerns(run));
+    halt_all(concerned, &definition, row.entry, (&row.event, &serde_json::from_str(&data)?), unit);
     match found.runs.last().filter(|_| found.more) {
         Some(last) => {
             row.after.clone_from(&last.id);

@@ -32,7 +32,7 @@ pub(crate) struct Search {
     pub(crate) concerns: Concerns,
 }
 
-/// What a search found: runs by their ids, and whether there may be more.
+/// What a search found: runs by their ids, live ones and perhaps some that have ended; and whether there may be more.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) runs: Vec<Run>,
@@ -70,32 +70,37 @@ pub(super) static OF_CONTACTS: Statement = Statement::new(concat!(
      where u.ended_at_ms is null order by r.n, u.id limit 500"
 ));
 
+// The index alone says which: of many, no row is read that is not taken. One that has ended is left out afterwards.
 pub(super) static OF_HASHES: Statement = Statement::new(concat!(
     "select ",
     run_columns!(),
-    ", '', r.n from {rows: n bigint, hash text} r
-     join subject s on s.hash = r.hash join run u on u.id = s.run
-     where u.ended_at_ms is null order by r.n, s.run limit 500"
+    ", '', f.n from
+        (select r.n, s.run from {rows: n bigint, hash text} r join subject s on s.hash = r.hash
+         order by r.n, s.run limit 500) f
+     join run u on u.id = f.run order by f.n, f.run"
 ));
 
 static REST_OF_CONTACT: Statement = Statement::new(concat!(
     "select ",
     run_columns!(),
-    ", '' from {rows: id text, after text, before_ms bigint, contact text, workflow text, definition text} r
-     join run u on u.contact = r.contact and u.workflow = r.workflow and u.definition = r.definition and u.id > r.after
-     where u.ended_at_ms is null
-        and (u.started_at_ms < r.before_ms or (u.started_at_ms = r.before_ms and u.id < r.id))
+    ", '' from run u
+     where u.contact = (select contact from {rows: contact text, after text, workflow text, definition text} r)
+        and u.workflow = (select workflow from {rows: contact text, after text, workflow text, definition text} r)
+        and u.definition = (select definition from {rows: contact text, after text, workflow text, definition text} r)
+        and u.id > (select after from {rows: contact text, after text, workflow text, definition text} r)
+        and u.ended_at_ms is null
      order by u.id limit 500"
 ));
 
 static REST_OF_HASH: Statement = Statement::new(concat!(
     "select ",
     run_columns!(),
-    ", '' from {rows: id text, after text, before_ms bigint, hash text} r
-     join subject s on s.hash = r.hash and s.run > r.after join run u on u.id = s.run
-     where u.ended_at_ms is null
-        and (u.started_at_ms < r.before_ms or (u.started_at_ms = r.before_ms and u.id < r.id))
-     order by s.run limit 500"
+    ", '' from
+        (select s.run from subject s
+         where s.hash = (select hash from {rows: hash text, after text} r)
+            and s.run > (select after from {rows: hash text, after text} r)
+         order by s.run limit 500) f
+     join run u on u.id = f.run order by f.run"
 ));
 
 static INSERT_SUBJECTS: Statement = Statement::new(
@@ -122,6 +127,13 @@ static OPEN_STOP: Statement = Statement::new(
 );
 
 static ANY_STOP: Statement = Statement::new("select s.id from stopping s, {rows: n bigint} r limit 1");
+
+impl StoppingRow {
+    /// Whether a run had begun when the event came.
+    pub(crate) fn concerns(&self, run: &Run) -> bool {
+        (run.started_at_ms, run.id.as_str()) < (self.before_ms, self.id.as_str())
+    }
+}
 
 impl Tx<'_> {
     /// The live runs that these searches concern, each search's by their ids, [`MOST_STOPPED`] in all, without the data of
@@ -178,19 +190,17 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// The next runs of a stop that goes on.
+    /// The next runs of a stop that goes on, those that began since included.
     pub(crate) async fn rest_of_stop(&mut self, stop: &StoppingRow) -> anyhow::Result<Found> {
         let mut rows = Rows::default();
-        let (id, after, before) = ((&stop.id).into(), (&stop.after).into(), stop.before_ms.into());
-        let search = &stop.search;
+        let (search, after) = (&stop.search, (&stop.after).into());
         let statement = match &search.concerns {
             Concerns::Contact(contact) => {
-                let definition = (&search.definition).into();
-                rows.push(&[id, after, before, contact.into(), (&search.workflow).into(), definition]);
+                rows.push(&[contact.into(), after, (&search.workflow).into(), (&search.definition).into()]);
                 &REST_OF_CONTACT
             }
             Concerns::Hash(hash) => {
-                rows.push(&[id, after, before, hash.into()]);
+                rows.push(&[hash.into(), after]);
                 &REST_OF_HASH
             }
         };

@@ -18,6 +18,7 @@ mod engine_campaigns;
 mod engine_gate;
 mod engine_messages;
 mod engine_nodes;
+mod engine_nodes_live;
 mod engine_observing;
 mod engine_outbound;
 mod engine_people;

@@ -81,6 +81,7 @@ const PURE: &[&str] = &[
     "connector/verdicts.rs",
     "connector/guard.rs",
     "engine/advance.rs",
+    "engine/asking.rs",
     "engine/calendar.rs",
     "engine/evaluate.rs",
     "engine/inbound.rs",

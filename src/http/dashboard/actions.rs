@@ -59,7 +59,7 @@ pub(super) async fn trigger(State(dev): State<Dev>, asked: Asked, Form(form): Fo
         StatusCode::OK,
         &Triggered {
             error: None,
-            nobody: accepted.evaluations.is_empty().then_some(asked.words.nobody_listens),
+            nobody: accepted.evaluations.is_empty().then(|| story::nobody(&form.event, &deployed, asked.words)),
             outcome: story::outcome(&accepted.evaluations, &known, asked.words),
             event: form.event,
             words: asked.words,

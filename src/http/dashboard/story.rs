@@ -192,17 +192,27 @@ fn refusal(
     }
     match (evaluations.is_empty(), row.source.as_str()) {
         (true, "callbell" | "schedule") => None,
-        (true, _) => Some(vec![(String::new(), words.nobody_listens.to_owned())]),
+        (true, _) => Some(vec![(String::new(), nobody(&row.name, known.deployed, words).to_owned())]),
         (false, _) => {
             Some(evaluations.iter().map(|one| (known.workflow(&one.workflow), words.reason(&one.reason))).collect())
         }
     }
 }
 
+/// Why an event came to nothing at all.
+pub(super) fn nobody(event: &str, deployed: &Deployed, words: &'static Words) -> &'static str {
+    if deployed.stops_on(event) { words.stops_nothing } else { words.nobody_listens }
+}
+
 /// What the form answers after an event: each workflow with what it made of it.
 pub(super) fn outcome(evaluations: &[Evaluation], known: &Known, words: &'static Words) -> Vec<(bool, String, String)> {
     let one = |one: &Evaluation| {
-        let reason = if did_something(one) { words.started.to_owned() } else { words.reason(&one.reason) };
+        let reason = match one.result {
+            EvaluationResult::Started if one.reason.is_empty() => words.started.to_owned(),
+            EvaluationResult::Stopped => words.stopped_runs.to_owned(),
+            EvaluationResult::Woke => words.answered.to_owned(),
+            _ => words.reason(&one.reason),
+        };
         (did_something(one), known.workflow(&one.workflow), reason)
     };
     evaluations.iter().map(one).collect()

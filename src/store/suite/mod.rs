@@ -14,6 +14,7 @@ mod contacts;
 mod database;
 mod deliveries;
 mod events;
+mod live;
 mod nodes;
 mod relay_targets;
 mod relays;
