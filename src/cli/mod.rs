@@ -4,11 +4,13 @@
 
 mod account;
 pub mod ask;
+pub mod backup;
 mod blank;
 pub mod channels;
 pub mod check;
 pub mod contacts;
 pub mod dev;
+pub mod diff;
 pub mod doctor;
 pub mod environment;
 pub mod exit;
@@ -91,6 +93,10 @@ enum Command {
     /// The account's webhook
     #[command(subcommand)]
     Webhooks(webhooks::Command),
+    /// The folder against what serves
+    Diff,
+    /// Copy the SQLite database into one file, while it is served
+    Backup(backup::Args),
     /// What is wrong with this installation, and how to mend it
     Doctor(doctor::Args),
     /// The fake Callbell alone
@@ -130,6 +136,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Templates(command) => templates::run(global, &command).await,
         Command::Channels(command) => channels::run(global, &command).await,
         Command::Webhooks(command) => webhooks::run(global, &command).await,
+        Command::Diff => diff::run(global).await,
+        Command::Backup(args) => backup::run(global, &args).await,
         Command::Doctor(args) => doctor::run(global, &args).await,
         Command::Sandbox(args) => sandbox::run(global, args).await,
     }

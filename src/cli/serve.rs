@@ -10,9 +10,10 @@ use crate::clock::Clock;
 use crate::config::{Environment, Files, Project, Secret};
 use crate::connector::{self, Callbell};
 use crate::engine::care::Care;
-use crate::engine::{Engine, Outside, Setup};
+use crate::engine::retention::Retention;
+use crate::engine::{Engine, InFlight, Manner, Outside, Setup};
 use crate::http::{self, limits::Limits};
-use crate::store::Store;
+use crate::store::{NewerSchema, Store};
 use crate::workflow;
 use crate::workflow::diagnostic::Severity;
 use std::net::SocketAddr;
@@ -36,6 +37,32 @@ pub struct Args {
     /// End at once on SIGTERM instead of taking in events for three more seconds
     #[arg(long)]
     no_goodbye: bool,
+    /// What becomes of live runs of a workflow that a deploy changes: they end on the version they began with, begin anew
+    /// unless they have sent something, or are stopped
+    #[arg(long, value_enum, default_value_t)]
+    in_flight: Live,
+    /// Serve this folder even if it served before and another does since, on every server
+    #[arg(long)]
+    deploy: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Live {
+    #[default]
+    Pin,
+    Restart,
+    Cancel,
+}
+
+impl Args {
+    fn manner(&self) -> Manner {
+        let in_flight = match self.in_flight {
+            Live::Pin => InFlight::Pin,
+            Live::Restart => InFlight::Restart,
+            Live::Cancel => InFlight::Cancel,
+        };
+        Manner { in_flight, goes_back: self.deploy }
+    }
 }
 
 pub(super) async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
@@ -53,20 +80,34 @@ pub(super) async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         )
     })?;
     let callbell = callbell(&environment, &project)?;
-    let engine = start_engine(global, &project, &environment, store, callbell.clone()).await?;
+    let setup = Setup {
+        clock: Clock::machine(environment.clock_offset_ms),
+        store,
+        callbell: Some(callbell.clone()),
+        root: global.project.clone(),
+        outside: outside(&global.project)?,
+        manner: args.manner(),
+    };
+    let engine = Engine::start(setup, &project).await.map_err(|error| no_database(&error))?;
     let address = environment.public_url.as_deref().and_then(|public| environment.webhook_address(public));
     if address.is_none() {
         tracing::warn!("{}", NOT_LOOKED_AFTER);
     }
     let care = tokio::spawn(Care::new(engine.clone(), callbell, address).run());
+    let retention = tokio::spawn(Retention::new(engine.clone()).run());
     let app = http::App::new(engine.clone(), Arc::new(environment), admin, Arc::new(lookup_secret), http::Mode::Serve);
     for warning in http::warnings(&app).into_iter().chain(process::warnings()) {
         tracing::warn!("{warning}");
     }
-    eprintln!("relance: {} workflows, listening on http://{}", project.workflows.len(), listener.local_addr()?);
+    eprintln!(
+        "relance: {} workflows, listening on http://{}",
+        engine.deployed().definitions.len(),
+        listener.local_addr()?
+    );
     drop(files);
     let served = serve_until_told(global, &args, engine, app, listener).await;
     care.abort();
+    retention.abort();
     served.map(|()| Exit::Fine)
 }
 
@@ -142,24 +183,6 @@ pub(super) fn callbell(environment: &Environment, project: &Project) -> anyhow::
         .map_err(|error| Failure::error(Exit::Configuration, format!("{error:#}"), "check CALLBELL_BASE_URL"))
 }
 
-async fn start_engine(
-    global: &Global,
-    project: &Project,
-    environment: &Environment,
-    store: Store,
-    callbell: Callbell,
-) -> anyhow::Result<Engine> {
-    let clock = Clock::machine(environment.clock_offset_ms);
-    let setup = Setup {
-        clock,
-        store,
-        callbell: Some(callbell),
-        root: global.project.clone(),
-        outside: outside(&global.project)?,
-    };
-    Engine::start(setup, project).await.map_err(|error| no_database(&error))
-}
-
 /// What the engine needs for what it does beside the account.
 fn outside(project: &Path) -> anyhow::Result<Outside> {
     let media = Some(state::folder(project)?.join("media"));
@@ -167,6 +190,10 @@ fn outside(project: &Path) -> anyhow::Result<Outside> {
 }
 
 fn no_database(error: &anyhow::Error) -> anyhow::Error {
+    if error.is::<NewerSchema>() {
+        let hint = "update relance, or restore the backup that was made before the update";
+        return Failure::error(Exit::Configuration, format!("{error:#}"), hint);
+    }
     let hint = "check RELANCE_DATABASE_URL, that the database runs, and that no other server uses its SQLite file";
     Failure::error(Exit::NoConnection, format!("{error:#}"), hint)
 }

@@ -7,10 +7,12 @@
 use super::account::AccountFacts;
 use super::group::Context;
 use super::import::{self, Import, Imported};
+use super::in_flight::{self, Overtaken};
 use super::learn::{self, Learnt};
 use super::load::load_settled;
 use super::lookup::{self, Answered};
 use super::operator::{self, NotSettled, Settle};
+use super::retention::Removal;
 use super::scopes::Scopes;
 use super::submit::{self, Submitted};
 use super::take_back::{self, TakenBack};
@@ -60,6 +62,12 @@ pub(super) enum Change {
     Import(Box<Import>),
     /// This node does something for all, by its name, unless another that lives does.
     TakeDuty(String),
+    /// A deploy has overtaken live runs.
+    Overtaken(Overtaken),
+    /// What the deploy of this number asked for live runs is done.
+    InFlightDone(i64),
+    /// What was kept long enough goes.
+    Remove(Removal),
 }
 
 /// What came of a change.
@@ -84,6 +92,8 @@ pub(super) enum Changed {
     Imported(Vec<Imported>),
     /// Whether it is this node's.
     Duty(bool),
+    /// How many runs were stopped.
+    Overtaken(u64),
 }
 
 impl Change {
@@ -155,6 +165,11 @@ pub(super) async fn load(tx: &mut Tx<'_>, unit: &mut Unit<'_>, changes: &[Change
         _ => None,
     });
     lookup::load(tx, unit, &answered.collect::<Vec<_>>()).await?;
+    let overtaken = changes.iter().filter_map(|change| match change {
+        Change::Overtaken(overtaken) => Some(overtaken),
+        _ => None,
+    });
+    in_flight::load(tx, unit, &overtaken.collect::<Vec<_>>()).await?;
     let settled = changes.iter().filter_map(|change| match change {
         Change::Settle(settle) => Some(settle.delivery.as_str()),
         _ => None,
@@ -214,6 +229,10 @@ pub(super) async fn apply(
             tx.remember(facts).await?;
             Ok(Changed::Noted)
         }
+        Change::Overtaken(overtaken) => Ok(Changed::Overtaken(in_flight::apply(tx, unit, overtaken).await?)),
+        Change::InFlightDone(number) => tx.end_in_flight(*number).await.map(|()| Changed::Noted),
+        Change::Remove(Removal::Rows(kept, ids)) => tx.remove_kept(*kept, ids).await.map(|()| Changed::Noted),
+        Change::Remove(Removal::Progress(runs)) => tx.clear_progress(runs).await.map(|()| Changed::Noted),
         Change::TakeDuty(name) => Ok(Changed::Duty(tx.take_duty(name, context.node).await?)),
     }
 }

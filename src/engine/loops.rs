@@ -7,7 +7,8 @@ use super::calls::Errands;
 use super::campaign;
 use super::change::Changed;
 use super::couriers::Couriers;
-use super::deployed::{Deployed, Pinned};
+use super::deploy::{Cause, Versions};
+use super::deployed::Pinned;
 use super::evaluate;
 use super::fire;
 use super::group::{self, CallResult, Context, Done, Work};
@@ -21,6 +22,7 @@ use super::overdue::Overdue;
 use super::porter::Porter;
 use super::redo::{apart, is_conflict, is_refusal};
 use super::scopes::Breakers;
+use super::steps::Steps;
 use super::tagged::Rest;
 use super::{Accepted, Busy, Item, Setup, Shared};
 use crate::config::Project;
@@ -53,6 +55,8 @@ pub(super) struct Loop {
     /// Where calls and campaigns run: beside the loop, which has a thread of its own.
     pub(super) beside: Handle,
     pub(super) node: Node,
+    pub(super) steps: Steps,
+    pub(super) versions: Versions,
     pub(super) pinned: Pinned,
     /// Attempts whose call is open, each with its delivery: an attempt that evidence settled may still wait for its
     /// answer while the next one of the same delivery is under way.
@@ -115,11 +119,13 @@ impl Loop {
         }
         Ok(Self {
             node: Node::new(shared.node.clone(), setup.store.dialect().is_shared(), setup.clock.monotonic_ms()),
+            steps: Steps::default(),
             setup,
             shared,
             writer,
             queue,
             beside,
+            versions: Versions::default(),
             pinned: Pinned::default(),
             open: HashMap::new(),
             carried: Vec::new(),
@@ -153,7 +159,7 @@ impl Loop {
         let mut tx = self.writer.begin().await?;
         self.early = tx.has_early_statuses().await?;
         tx.rollback().await?;
-        self.deploy(Deployed::new(project)).await?;
+        self.deploy(Some(project), Cause::Start).await?;
         self.couriers.see_to(self.setup.store.waiting_targets().await?);
         Ok(())
     }
@@ -235,7 +241,7 @@ impl Loop {
                     self.feed_rest = rest;
                 }
                 Item::Deploy { project, reply } => {
-                    let deployed = self.deploy(Deployed::new(&project)).await;
+                    let deployed = self.deploy(Some(&project), Cause::Read).await;
                     let _ = reply.send(deployed);
                 }
                 Item::Quiet(reply) => self.quiet.push(reply),

@@ -33,6 +33,7 @@ mod fire;
 mod group;
 mod hand_on;
 pub mod import;
+mod in_flight;
 mod inbound;
 mod lanes;
 pub mod learn;
@@ -47,9 +48,11 @@ mod outbound;
 mod overdue;
 mod porter;
 mod redo;
+pub mod retention;
 mod routing;
 mod scopes;
 mod sent;
+mod steps;
 mod stops;
 mod submit;
 mod tagged;
@@ -57,7 +60,9 @@ mod take_back;
 mod turns;
 mod unit;
 
+pub use deploy::{Manner, decisive};
 pub use group::Accepted;
+pub use in_flight::InFlight;
 pub use operator::{Answer, NotSettled};
 pub(crate) use submit::{Submission, Submitted};
 pub(crate) use take_back::TakenBack;
@@ -151,6 +156,7 @@ pub struct Setup {
     /// Where audience files lie: the project's root.
     pub root: PathBuf,
     pub outside: Outside,
+    pub manner: Manner,
 }
 
 /// Looks the variable of a secret up; `None` = not set.

@@ -108,6 +108,9 @@ impl Loop {
     /// Says that this node lives, looks who else does, and now and then for what nobody told it of.
     pub(super) async fn tend(&mut self) {
         let now_ms = self.monotonic_ms();
+        if !self.setup.clock.is_virtual() {
+            self.steps.note(self.setup.clock.now_ms(), now_ms);
+        }
         if self.node.looks(now_ms)
             && let Err(error) = self.look_around().await
         {
@@ -136,6 +139,7 @@ impl Loop {
         }
         // What stops a run is said by the definition it began with, whichever node deployed that.
         let definitions = if self.node.shared { tx.definitions_in_use().await? } else { Vec::new() };
+        let number = if self.node.shared { tx.deploy_number().await? } else { 0 };
         tx.commit().await?;
         self.know_definitions(definitions).await?;
         if beats {
@@ -150,6 +154,10 @@ impl Loop {
         if silent > 0 || gone {
             self.take_over().await?;
         }
+        // At its start a node deploys by itself.
+        if self.versions.number > 0 {
+            self.follow(number).await?;
+        }
         Ok(())
     }
 
@@ -162,6 +170,10 @@ impl Loop {
         tx.release_holds(&["contact_unknown"]).await?;
         tx.commit().await?;
         self.couriers.see_to(self.setup.store.waiting_targets().await?);
+        if let Some(deploy) = self.setup.store.current_deploy().await?.filter(|row| row.number == self.versions.number)
+        {
+            self.see_to_in_flight(&deploy);
+        }
         // Its runs and deliveries wait for anybody.
         (self.due_ms, self.feed_again) = (0, true);
         Ok(())

@@ -4,7 +4,7 @@
 //! `data` is JSON that only the engine reads. Invariant: the rows of a kind are those of one answer.
 
 use super::dialect::Statement;
-use super::{Cell, Rows, Store, Tx};
+use super::{Cell, Rows, Store, Tx, first_id};
 use anyhow::Context as _;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -144,11 +144,6 @@ impl Store {
         rows.push(&[Cell::Text(&first_id(since_ms))]);
         Ok(self.read(&SENT, rows).await?.first().map(|row| row.try_get(0)).transpose()?)
     }
-}
-
-/// The smallest id of an instant: ids sort by time, so that the table's own key answers.
-fn first_id(at_ms: i64) -> String {
-    ulid::Ulid::from_parts(at_ms.max(0).unsigned_abs(), 0).to_string()
 }
 
 fn every_kind() -> Rows {

@@ -1,5 +1,6 @@
 //! Deliveries. What was tried for each is in `attempts`, what they are sent by in `scopes`.
 
+use super::deadline::answered;
 use super::dialect::Statement;
 use super::{Cell, Rows, Store, Tx};
 use crate::contact::Contact;
@@ -230,7 +231,7 @@ impl Tx<'_> {
         let (since_ms, nth) = counted;
         let query = sqlx::query(CLAIM.sql(self.dialect, 0)).bind(self.now_ms).bind(i64::try_from(most)?).bind(lane);
         let query = query.bind(since_ms).bind(i64::try_from(nth.saturating_sub(1))?);
-        query.fetch_all(&mut *self.tx).await?.iter().map(due).collect()
+        answered(self.dialect, query.fetch_all(&mut *self.tx)).await?.iter().map(due).collect()
     }
 
     /// Uncertain deliveries that are to be looked for, or whose deadline has passed.

@@ -1,7 +1,7 @@
 //! Dialect: every difference between SQLite and PostgreSQL, in one place.
 //!
 //! Statements are written once. `{rows: id text, at_ms bigint}` stands for the rows handed over with the statement,
-//! `{skip locked d}` for the tail of a claim of rows of `d`, `{lock d}` for one that waits for them. The rows are bound value by value: the elements of one JSON parameter would be
+//! `{skip locked d}` for the tail of a claim of rows of `d`, `{lock d}` for one that waits for them, `{nothing}` for an empty JSON object. The rows are bound value by value: the elements of one JSON parameter would be
 //! parsed again for each column. Invariant: a value reaches SQL as a bound parameter, never as text.
 
 use sqlx::AssertSqlSafe;
@@ -99,6 +99,14 @@ impl Dialect {
         self == Self::Postgres
     }
 
+    /// Gives pages that nothing lies on any more back to the file system, some at a time; PostgreSQL uses them again.
+    pub(crate) fn give_back_pages(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => Some("pragma incremental_vacuum(500)"),
+            Self::Postgres => None,
+        }
+    }
+
     fn translate(self, text: &str, size: usize) -> String {
         // SQLite finds a numbered parameter by a walk over all of them: where the rows stand once, they are not numbered.
         let numbered = self == Self::Postgres || text.matches("{rows:").count() > 1;
@@ -122,6 +130,7 @@ impl Dialect {
             return if self.is_shared() { format!("for update of {table}") } else { String::new() };
         }
         match (placeholder, claimed, self) {
+            ("nothing", ..) => "'{}'".into(),
             ("lock", _, Self::Sqlite) | (_, Some(_), Self::Sqlite) => String::new(),
             ("lock", _, Self::Postgres) => "for update".into(),
             (_, Some(table), Self::Postgres) => format!("for update of {table} skip locked"),

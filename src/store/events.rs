@@ -54,6 +54,9 @@ static EVENT: Statement = Statement::new(
      from event e join {rows: id text} r on r.id = e.id",
 );
 
+static EVALUATIONS: Statement =
+    Statement::new("select e.id, e.evaluations from {rows: id text} r join event e on e.id = r.id");
+
 static LATEST: Statement = Statement::new(
     "select e.id, e.source, e.name, e.at_ms, e.received_at_ms, e.contact, e.data, e.evaluations
      from event e order by e.id desc limit (select n from {rows: n bigint} r)",
@@ -77,6 +80,13 @@ static LIST: Statement = Statement::new(
 );
 
 impl Tx<'_> {
+    /// What each of these events came to: (event, JSON list of `event::Evaluation`).
+    pub(crate) async fn evaluations(&mut self, events: &[&str]) -> anyhow::Result<Vec<(String, String)>> {
+        let mut rows = Rows::default();
+        events.iter().for_each(|event| rows.push(&[(*event).into()]));
+        self.fetch(&EVALUATIONS, rows).await?.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    }
+
     /// Which of these (source, key) pairs were seen before, expired ones included.
     pub(crate) async fn known_keys(&mut self, keys: &[(&str, &str)]) -> anyhow::Result<Vec<KnownKey>> {
         let mut rows = Rows::default();

@@ -1,7 +1,7 @@
 //! Inspect: a look at a database from outside, for `doctor`. Nothing is locked, migrated or written.
 
 use super::dialect::Dialect;
-use super::{MIGRATIONS, connect};
+use super::{connect, schema};
 use anyhow::Context as _;
 use sqlx::{AnyConnection, Connection as _, Row as _};
 use std::fs::OpenOptions;
@@ -27,7 +27,7 @@ pub struct Inspection {
 pub async fn inspect(url: &str) -> anyhow::Result<Inspection> {
     sqlx::any::install_default_drivers();
     let dialect = Dialect::of(url).context("the database address must start with `sqlite:` or `postgres://`")?;
-    let expected = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+    let expected = schema::newest();
     match dialect {
         Dialect::Sqlite => inspect_file(url, expected).await,
         Dialect::Postgres => inspect_server(url, expected).await,
@@ -42,7 +42,7 @@ async fn inspect_file(url: &str, expected: i64) -> anyhow::Result<Inspection> {
     }
     let mut connection = connect(&read_only(url)).await?;
     let version: String = sqlx::query("select sqlite_version()").fetch_one(&mut connection).await?.try_get(0)?;
-    let schema = schema(&mut connection).await;
+    let schema = schema_of(&mut connection).await;
     connection.close().await?;
     Ok(Inspection { server: format!("SQLite {version}"), schema, expected, refuses })
 }
@@ -59,18 +59,18 @@ async fn inspect_server(url: &str, expected: i64) -> anyhow::Result<Inspection> 
         1 => Some("the user may not create tables in its schema".to_owned()),
         _ => Some("the server is a replica: it only reads".to_owned()),
     };
-    let schema = schema(&mut connection).await;
+    let schema = schema_of(&mut connection).await;
     connection.close().await?;
     Ok(Inspection { server: format!("PostgreSQL {version}"), schema, expected, refuses })
 }
 
 /// A database without the table of migrations was never used.
-async fn schema(connection: &mut AnyConnection) -> Option<i64> {
+pub(super) async fn schema_of(connection: &mut AnyConnection) -> Option<i64> {
     let newest = "select max(version) from _sqlx_migrations where success";
     sqlx::query(newest).fetch_one(connection).await.ok()?.try_get(0).ok()
 }
 
-fn path_of(url: &str) -> PathBuf {
+pub(super) fn path_of(url: &str) -> PathBuf {
     let path = url.trim_start_matches("sqlite:").trim_start_matches("//").split('?').next().unwrap_or_default();
     PathBuf::from(percent_encoding::percent_decode_str(path).decode_utf8_lossy().as_ref())
 }

@@ -10,9 +10,12 @@ pub mod aliases;
 pub mod attachments;
 pub mod attempts;
 pub mod audit;
+pub mod backup;
 pub mod calls;
 pub mod contacts;
+mod deadline;
 pub mod deliveries;
+pub mod deploys;
 pub mod dialect;
 pub mod events;
 pub mod inspect;
@@ -21,31 +24,33 @@ pub mod live;
 pub mod nodes;
 pub mod relay_targets;
 pub mod relays;
+pub mod retention;
 pub mod runs;
 pub mod schedules;
+mod schema;
 pub mod scopes;
 pub mod stops;
 #[cfg(test)]
 mod suite;
 
+pub use deadline::Silent;
+pub use schema::NewerSchema;
+
 use crate::clock::Clock;
 use crate::delivery::Delivery;
 use anyhow::{Context as _, bail};
+use deadline::answered;
 use dialect::{Dialect, Kind, SIZES, Statement};
 use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
+use sqlx::pool::PoolConnection;
 use sqlx::{AnyConnection, AnyPool, Arguments as _, Connection as _, Executor as _, Row as _};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// SQLite before this loses commits under a rare race of its write-ahead log.
-const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
-
 /// How long a broken connection may take to be closed.
 const CLOSE: Duration = Duration::from_secs(3);
-
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
 /// The database: readers for pages and questions, and the address for the one writer.
 #[derive(Debug, Clone)]
@@ -111,7 +116,7 @@ impl Store {
             Dialect::Sqlite => Some(Arc::new(lock_file(url)?)),
             Dialect::Postgres => None,
         };
-        migrate(url, dialect).await?;
+        schema::migrate(url, dialect).await?;
         let readers = AnyPoolOptions::new()
             .max_connections(4)
             .acquire_timeout(Duration::from_secs(5))
@@ -130,7 +135,7 @@ impl Store {
     /// When the database cannot be reached.
     pub async fn writer(&self, clock: Clock) -> anyhow::Result<Writer> {
         let mut connection = connect(&self.url).await?;
-        connection.execute(self.dialect.settings(true)).await?;
+        answered(self.dialect, connection.execute(self.dialect.settings(true))).await?;
         Ok(Writer { connection: Some(connection), dialect: self.dialect, clock })
     }
 
@@ -143,17 +148,29 @@ impl Store {
     /// # Errors
     /// What the database said.
     pub async fn ping(&self) -> anyhow::Result<()> {
-        sqlx::query("select 1").fetch_one(&self.readers).await?;
-        Ok(())
+        let mut reader = self.readers.acquire().await?;
+        let answer = answered(self.dialect, sqlx::query("select 1").fetch_one(&mut *reader)).await;
+        given_back(reader, answer).map(drop)
     }
 
     async fn read(&self, statement: &Statement, rows: Rows) -> anyhow::Result<Vec<AnyRow>> {
         let mut found = Vec::new();
         for (size, arguments) in rows.executions(statement.kinds()) {
-            found.extend(query(statement, self.dialect, size, arguments).fetch_all(&self.readers).await?);
+            let mut reader = self.readers.acquire().await?;
+            let query = query(statement, self.dialect, size, arguments);
+            let answer = answered(self.dialect, query.fetch_all(&mut *reader)).await;
+            found.extend(given_back(reader, answer)?);
         }
         Ok(found)
     }
+}
+
+/// A reader that did not answer does not go back to the others.
+fn given_back<T>(reader: PoolConnection<sqlx::Any>, answer: anyhow::Result<T>) -> anyhow::Result<T> {
+    if answer.as_ref().is_err_and(|error| error.is::<Silent>()) {
+        drop(reader.detach());
+    }
+    answer
 }
 
 impl Writer {
@@ -163,10 +180,11 @@ impl Writer {
     /// What the database said.
     pub async fn begin(&mut self) -> anyhow::Result<Tx<'_>> {
         let connection = self.connection.as_mut().context("the database is not connected")?;
-        let mut tx = connection.begin_with(self.dialect.begin()).await?;
+        let mut tx = answered(self.dialect, connection.begin_with(self.dialect.begin())).await?;
         let now_ms = match self.dialect.server_time() {
             Some(statement) if !self.clock.is_virtual() => {
-                let server_ms: i64 = sqlx::query(statement).fetch_one(&mut *tx).await?.try_get(0)?;
+                let answer = answered(self.dialect, sqlx::query(statement).fetch_one(&mut *tx)).await?;
+                let server_ms: i64 = answer.try_get(0)?;
                 server_ms + self.clock.offset_ms()
             }
             _ => self.clock.now_ms(),
@@ -208,7 +226,7 @@ impl Tx<'_> {
         for (size, arguments) in rows.executions(statement.kinds()) {
             self.counted.statements += 1;
             let query = query(statement, self.dialect, size, arguments);
-            written += query.execute(&mut *self.tx).await?.rows_affected();
+            written += answered(self.dialect, query.execute(&mut *self.tx)).await?.rows_affected();
         }
         Ok(written)
     }
@@ -218,7 +236,8 @@ impl Tx<'_> {
         let mut found = Vec::new();
         for (size, arguments) in rows.executions(statement.kinds()) {
             self.counted.statements += 1;
-            found.extend(query(statement, self.dialect, size, arguments).fetch_all(&mut *self.tx).await?);
+            let query = query(statement, self.dialect, size, arguments);
+            found.extend(answered(self.dialect, query.fetch_all(&mut *self.tx)).await?);
         }
         Ok(found)
     }
@@ -227,7 +246,7 @@ impl Tx<'_> {
     pub(crate) async fn due(&mut self, statement: &Statement, at_ms: i64, most: usize) -> anyhow::Result<Vec<AnyRow>> {
         self.counted.statements += 1;
         let query = sqlx::query(statement.sql(self.dialect, 0)).bind(at_ms).bind(i64::try_from(most)?);
-        Ok(query.fetch_all(&mut *self.tx).await?)
+        answered(self.dialect, query.fetch_all(&mut *self.tx)).await
     }
 
     /// Makes everything durable.
@@ -235,7 +254,7 @@ impl Tx<'_> {
     /// # Errors
     /// What the database said; whether it was committed is then unknown if the connection broke.
     pub async fn commit(self) -> anyhow::Result<()> {
-        Ok(self.tx.commit().await?)
+        answered(self.dialect, self.tx.commit()).await
     }
 
     /// Undoes everything.
@@ -243,7 +262,7 @@ impl Tx<'_> {
     /// # Errors
     /// What the database said.
     pub async fn rollback(self) -> anyhow::Result<()> {
-        Ok(self.tx.rollback().await?)
+        answered(self.dialect, self.tx.rollback()).await
     }
 }
 
@@ -369,6 +388,11 @@ impl From<Option<i64>> for Cell<'_> {
     }
 }
 
+/// The smallest id of an instant: ids sort by time, so that the table's own key answers.
+fn first_id(at_ms: i64) -> String {
+    ulid::Ulid::from_parts(at_ms.max(0).unsigned_abs(), 0).to_string()
+}
+
 /// SQLite: `<database>.lock` beside the file.
 fn lock_file(url: &str) -> anyhow::Result<File> {
     let path = url.trim_start_matches("sqlite:").trim_start_matches("//").split('?').next().unwrap_or_default();
@@ -382,27 +406,9 @@ fn lock_file(url: &str) -> anyhow::Result<File> {
 }
 
 async fn connect(url: &str) -> anyhow::Result<AnyConnection> {
-    AnyConnection::connect(url).await.with_context(|| format!("cannot open the database {}", shown(url)))
-}
-
-async fn migrate(url: &str, dialect: Dialect) -> anyhow::Result<()> {
-    let mut connection = connect(url).await?;
-    if dialect == Dialect::Sqlite {
-        refuse_old_sqlite(&mut connection).await?;
-        connection.execute("pragma auto_vacuum = incremental; pragma journal_mode = wal").await?;
-    }
-    MIGRATIONS.run(&mut connection).await.context("the schema could not be brought up to date")?;
-    connection.close().await?;
-    Ok(())
-}
-
-async fn refuse_old_sqlite(connection: &mut AnyConnection) -> anyhow::Result<()> {
-    let version: String = sqlx::query("select sqlite_version()").fetch_one(connection).await?.try_get(0)?;
-    let parts: Vec<u32> = version.split('.').filter_map(|part| part.parse().ok()).collect();
-    if parts.as_slice() < OLDEST_SQLITE.as_slice() {
-        bail!("SQLite {version} can lose commits: at least 3.51.3 is needed");
-    }
-    Ok(())
+    let dialect = Dialect::of(url).context("the database address must start with `sqlite:` or `postgres://`")?;
+    let connected = answered(dialect, AnyConnection::connect(url)).await;
+    connected.with_context(|| format!("cannot open the database {}", shown(url)))
 }
 
 /// An address without the password that it may contain.

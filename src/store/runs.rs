@@ -66,11 +66,12 @@ static UPDATE: Statement = Statement::new(
      where run.id = r.id and run.fence = r.fence and run.ended_at_ms is null",
 );
 
+/// An identity is kept for good, its run is not.
 static IDENTITIES: Statement = Statement::new(
-    "select i.workflow, i.hash, i.run, u.state
+    "select i.workflow, i.hash, i.run, coalesce(u.state, 'done')
      from {rows: workflow text, hash text} r
      join identity i on i.workflow = r.workflow and i.hash = r.hash
-     join run u on u.id = i.run",
+     left join run u on u.id = i.run",
 );
 
 static TAKE_IDENTITIES: Statement = Statement::new(
@@ -110,6 +111,20 @@ static DEFINITIONS_IN_USE: Statement = Statement::new(
 
 /// How long a definition that no run goes by yet counts as new.
 const NEW_MS: i64 = 24 * 3_600_000;
+
+static LIVE_OF: Statement = Statement::new(
+    "select u.id from run u, {rows: definition text, after text, n bigint} r
+     where u.definition = r.definition and u.ended_at_ms is null and u.id > r.after
+     order by u.id limit (select n from {rows: definition text, after text, n bigint} q)",
+);
+
+/// Locked, so that a message that another node begins to send at this moment is seen.
+static DELIVERIES_OF: Statement = Statement::new(
+    "select d.run, d.attempts, d.state from {rows: run text} r join delivery d on d.run = r.run {lock d}",
+);
+
+static CALLS_OF: Statement =
+    Statement::new("select c.run, c.claims, c.state from {rows: run text} r join call c on c.run = r.run {lock c}");
 
 static DEFINITION: Statement =
     Statement::new("select d.hash, d.workflow, d.files from {rows: hash text} r join definition d on d.hash = r.hash");
@@ -200,6 +215,29 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Which of these runs handed a message or a call over, or may be doing so now.
+    pub(crate) async fn runs_that_handed_over(&mut self, runs: &[&str]) -> anyhow::Result<Vec<String>> {
+        let questions = || {
+            let mut rows = Rows::default();
+            runs.iter().for_each(|run| rows.push(&[(*run).into()]));
+            rows
+        };
+        let mut handed = Vec::new();
+        for row in self.fetch(&DELIVERIES_OF, questions()).await? {
+            let (attempts, state): (i64, String) = (row.try_get(1)?, row.try_get(2)?);
+            if attempts > 0 || matches!(state.as_str(), "sending" | "accepted" | "uncertain") {
+                handed.push(row.try_get(0)?);
+            }
+        }
+        for row in self.fetch(&CALLS_OF, questions()).await? {
+            let (claims, state): (i64, String) = (row.try_get(1)?, row.try_get(2)?);
+            if claims > 0 || state != "queued" {
+                handed.push(row.try_get(0)?);
+            }
+        }
+        Ok(handed)
+    }
+
     /// Who holds these (workflow, hash) identities.
     pub(crate) async fn identities(&mut self, keys: &[(&str, &str)]) -> anyhow::Result<Vec<IdentityRow>> {
         let mut rows = Rows::default();
@@ -267,6 +305,26 @@ impl Store {
             filter.limit.into(),
         ]);
         self.read(&LIST, rows).await?.iter().map(|row| read_run(row).map(|row| row.run)).collect()
+    }
+
+    /// As [`Tx::open_definitions`].
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn open_definitions(&self) -> anyhow::Result<Vec<DefinitionRow>> {
+        let mut rows = Rows::default();
+        rows.push(&[Cell::Number(1)]);
+        self.read(&OPEN_DEFINITIONS, rows).await?.iter().map(read_definition).collect()
+    }
+
+    /// Live runs of a definition with ids behind this one, in their order.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn live_runs_of(&self, definition: &str, after: &str, most: u32) -> anyhow::Result<Vec<String>> {
+        let mut rows = Rows::default();
+        rows.push(&[definition.into(), after.into(), most.into()]);
+        self.read(&LIVE_OF, rows).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
     /// A definition by its hash, whichever node deployed it; `None` when there is none.

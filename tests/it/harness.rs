@@ -24,7 +24,7 @@ use relance::connector::Callbell;
 use relance::connector::sandbox::{Sandbox, SandboxConfig, SandboxMessage, Way};
 use relance::connector::webhook;
 use relance::delivery::DeliveryState;
-use relance::engine::{Accepted, Engine, Outside, Setup};
+use relance::engine::{Accepted, Engine, Manner, Outside, Setup};
 use relance::event::{Dedupe, Evaluation, NewEvent};
 use relance::run::{Run, RunState};
 use relance::store::Store;
@@ -224,6 +224,7 @@ impl Plan {
             files,
             spaced: self.spaced,
             token: "token",
+            manner: Manner::default(),
             life: None,
             peer: None,
             lives: Cell::new(0),
@@ -277,6 +278,8 @@ pub(crate) struct World {
     spaced: bool,
     /// What the engine shows the vendor; anything but `token` is refused with 401.
     pub(crate) token: &'static str,
+    /// How processes that are started from now on deploy.
+    pub(crate) manner: Manner,
     life: Option<Life>,
     /// Another process on the same rows. The vendor tells it nothing.
     peer: Option<Life>,
@@ -516,13 +519,13 @@ impl World {
         let name = format!("life_{}", self.lives.get());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (url, project) = (self.database.url_as(&name), self.lifted(read(&self.files)));
-        let (clock, root) = (self.clock.clone(), self.root.path().to_owned());
+        let (clock, root, manner) = (self.clock.clone(), self.root.path().to_owned(), self.manner);
         let callbell = Callbell::new(&self.vendor, Some(Secret::new(self.token))).unwrap();
         let begin = move || {
             let engine = runtime.block_on(async {
                 let store = Store::open(&url).await.unwrap();
                 let outside = Outside { secrets: Arc::new(secret), relays: true, media: Some(root.join("media")) };
-                let setup = Setup { clock, store, callbell: Some(callbell), root, outside };
+                let setup = Setup { clock, store, callbell: Some(callbell), root, outside, manner };
                 Engine::start(setup, &project).await.unwrap()
             });
             Life { name, runtime, engine }

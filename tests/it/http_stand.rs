@@ -125,6 +125,7 @@ impl Stand {
             callbell: Some(sandbox(clock).await),
             root: folder.path().to_owned(),
             outside: Outside::default(),
+            manner: relance::engine::Manner::default(),
         };
         let loaded = relance::workflow::load(&files());
         assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);

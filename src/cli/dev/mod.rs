@@ -24,7 +24,7 @@ use crate::config::{Environment, Files, Loaded, Project, Proxies, Secret};
 use crate::connector::Callbell;
 use crate::connector::sandbox::{Sandbox, SandboxConfig, Timing};
 use crate::engine::account::AccountFacts;
-use crate::engine::{Engine, Outside, Setup};
+use crate::engine::{Engine, Manner, Outside, Setup};
 use crate::http::dashboard::{self, Dev};
 use crate::http::{self, App, Mode};
 use crate::store::Store;
@@ -171,7 +171,8 @@ async fn start(
     let callbell = Callbell::new(&format!("http://{sandbox_address}/v1"), Some(token))?;
     let media = Some(state::folder(&global.project)?.join("media"));
     let outside = Outside { media, ..Outside::default() };
-    let setup = Setup { clock, store, callbell: Some(callbell.clone()), root: global.project.clone(), outside };
+    let (root, manner) = (global.project.clone(), Manner::default());
+    let setup = Setup { clock, store, callbell: Some(callbell.clone()), root, outside, manner };
     let engine = Engine::start(setup, project).await.context("the engine did not start")?;
     learn_lines(&engine, &callbell).await?;
     let environment = Arc::new(own_environment(address, webhook_secret));

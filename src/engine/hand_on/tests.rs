@@ -105,6 +105,7 @@ async fn start(url: &str, clock: &Clock) -> Engine {
         callbell: Some(Callbell::new("http://127.0.0.1:1/v1", None).unwrap()),
         root: ".".into(),
         outside: Outside { relays: true, ..Outside::default() },
+        manner: crate::engine::Manner::default(),
     };
     Engine::start(setup, &crate::workflow::load(&files).project.unwrap()).await.unwrap()
 }

@@ -60,6 +60,8 @@ pub(super) struct Holder {
     pub(super) state: RunState,
     stored: Option<String>,
     dirty: bool,
+    /// It is being begun anew: its own identity does not refuse it.
+    released: bool,
 }
 
 /// A delivery planned in this group whose recipient may still have to be found.

@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 impl Unit<'_> {
     pub(in crate::engine) fn know_identity(&mut self, workflow: String, hash: String, run: String, state: RunState) {
-        let holder = Holder { stored: Some(run.clone()), run, state, dirty: false };
+        let holder = Holder { stored: Some(run.clone()), run, state, dirty: false, released: false };
         self.identities.entry((workflow, hash)).or_insert(holder);
     }
 
     /// Who holds it, by the present state of its run.
     pub(in crate::engine) fn holder(&self, workflow: &str, hash: &str) -> Option<(String, RunState)> {
-        let holder = self.identities.get(&(workflow.to_owned(), hash.to_owned()))?;
+        let holder = self.identities.get(&(workflow.to_owned(), hash.to_owned())).filter(|holder| !holder.released)?;
         let state = self.runs.get(&holder.run).map_or(holder.state, |known| known.row.run.state);
         Some((holder.run.clone(), state))
     }
@@ -25,7 +25,8 @@ impl Unit<'_> {
     pub(in crate::engine) fn take_identity(&mut self, workflow: &str, hash: &str, run: &Run) {
         let key = (workflow.to_owned(), hash.to_owned());
         let stored = self.identities.get(&key).and_then(|holder| holder.stored.clone());
-        self.identities.insert(key, Holder { run: run.id.clone(), state: run.state, stored, dirty: true });
+        self.identities
+            .insert(key, Holder { run: run.id.clone(), state: run.state, stored, dirty: true, released: false });
     }
 
     pub(in crate::engine) fn taken_identities(&self) -> Vec<(String, String, String, Option<String>)> {
@@ -35,6 +36,28 @@ impl Unit<'_> {
                 (workflow.clone(), hash.clone(), holder.run.clone(), holder.stored.clone())
             })
             .collect()
+    }
+
+    /// Whatever this run held may be taken by the one that begins anew for it.
+    pub(in crate::engine) fn release_identities(&mut self, run: &str) {
+        self.identities.values_mut().filter(|holder| holder.run == run).for_each(|holder| holder.released = true);
+    }
+
+    /// A run that has not ended.
+    pub(in crate::engine) fn live_run(&self, id: &str) -> Option<&Run> {
+        self.runs.get(id).map(|known| &known.row.run).filter(|run| !run.state.is_terminal())
+    }
+
+    /// The data of the event of a known run.
+    pub(in crate::engine) fn event_of(&self, run: &str) -> Option<Arc<Value>> {
+        self.runs.get(run).map(|known| known.row.event.clone())
+    }
+
+    /// A run of this group is another one done again.
+    pub(in crate::engine) fn mark_redriven(&mut self, id: &str, of: &Run) {
+        if let Some(known) = self.runs.get_mut(id) {
+            (known.row.run.redrive_of, known.row.run.redrive) = (Some(of.id.clone()), of.redrive + 1);
+        }
     }
 
     pub(in crate::engine) fn know_run(&mut self, run: Run, event: Arc<Value>) {

@@ -4,6 +4,7 @@
 
 mod account;
 mod attachments;
+mod deploy;
 mod outbound;
 mod query;
 mod relay;
@@ -45,6 +46,7 @@ pub(super) fn router(app: App) -> Router<App> {
         .route("/api/resume", post(outbound::resume))
         .route("/api/campaigns", get(campaigns))
         .route("/api/load", get(load))
+        .route("/api/deploy", get(deploy::deploy))
         .route("/api/attachments/{event}/{n}", get(attachments::file))
         .route("/api/relay", get(relay::list))
         .route("/api/relay/redrive", post(relay::redrive))

@@ -1,0 +1,40 @@
+//! `relance backup`: the SQLite database as one file, while `relance serve` runs.
+
+use super::exit::{Exit, Failure};
+use super::{Global, environment, serve};
+use crate::config::Environment;
+use crate::store::backup::{NotAFile, backup};
+use serde_json::json;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file to be made; one that is there is not written over
+    file: PathBuf,
+}
+
+pub(super) async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
+    let environment = Environment::read(&environment::lookup)
+        .map_err(|mistakes| Failure::error(Exit::Usage, mistakes.join("; "), "mend the environment variables"))?;
+    let url = serve::database_url(&environment, &global.project)?;
+    let made = backup(&url, &args.file).await.map_err(|error| refused(&error))?;
+    let mut out = std::io::stdout();
+    match global.json {
+        true => {
+            writeln!(out, "{}", json!({ "version": 1, "file": args.file, "bytes": made.bytes, "schema": made.schema }))?
+        }
+        false => writeln!(out, "{}  {} bytes", args.file.display(), made.bytes)?,
+    }
+    eprintln!("files of customers (`.relance/media`) and the token are not part of it");
+    Ok(Exit::Fine)
+}
+
+fn refused(error: &anyhow::Error) -> anyhow::Error {
+    let message = format!("{error:#}");
+    if error.is::<NotAFile>() {
+        let hint = "`pg_dump --format=custom --file=relance.dump \"$RELANCE_DATABASE_URL\"` does";
+        return Failure::error(Exit::Usage, message, hint);
+    }
+    Failure::error(Exit::Problems, message, "name a new file, in a folder with room for the whole database")
+}
