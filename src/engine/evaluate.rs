@@ -355,7 +355,7 @@ impl Starts {
         };
         let (result, reason, run) = match judged {
             Judged::Refused(result, reason) => (result, reason, None),
-            Judged::Applies { contact, identity } => start(&candidate, *contact, identity, arrival, unit),
+            Judged::Applies { contact, identity } => start(&candidate, *contact, identity, arrival, None, unit),
         };
         if result == EvaluationResult::Started {
             self.started.insert(workflow.clone());
@@ -363,7 +363,8 @@ impl Starts {
                 self.taken_by = Some("another workflow");
             }
         }
-        self.evaluations.push(Evaluation { workflow, trigger: candidate.trigger().name.clone(), result, reason, run });
+        let trigger = candidate.trigger().name.clone();
+        self.evaluations.push(Evaluation { workflow, trigger, result, reason, run, redrive: 0 });
     }
 }
 
@@ -380,13 +381,29 @@ fn again_if_known(judged: Judged, candidate: &Candidate, arrival: &Arrival, unit
     }
 }
 
-type Decided = (EvaluationResult, String, Option<String>);
+pub(super) type Decided = (EvaluationResult, String, Option<String>);
 
+/// Starts the one workflow of an arrival again that was judged, in the place of a run that has ended.
+pub(super) fn start_again(arrival: &mut Arrival, of: &Run, unit: &mut Unit) -> Decided {
+    let Some(mut candidate) = arrival.candidates.pop() else { return refused("no_contact") };
+    match candidate.verdict.take() {
+        Some(Judged::Applies { contact, identity }) => start(&candidate, *contact, identity, arrival, Some(of), unit),
+        Some(Judged::Refused(result, reason)) => (result, reason, None),
+        None => refused("no_contact"),
+    }
+}
+
+fn refused(reason: &str) -> Decided {
+    (EvaluationResult::Skipped, reason.to_owned(), None)
+}
+
+/// `of`: the run in whose place it starts, which holds back nobody.
 fn start(
     candidate: &Candidate,
     contact: Contact,
     identity: Option<String>,
     arrival: &Arrival,
+    of: Option<&Run>,
     unit: &mut Unit,
 ) -> Decided {
     let workflow = &candidate.definition.workflow;
@@ -394,6 +411,7 @@ fn start(
     let over = unit.is_over_limit(workflow, &contact.id);
     if let Some(hash) = &identity
         && let Some((holder, state)) = unit.holder(&workflow.id, hash)
+        && of.is_none_or(|of| of.id != holder)
     {
         match (workflow.settings.again, state.is_terminal()) {
             (Again::Never, true) => return (EvaluationResult::Skipped, "already_done".into(), None),
@@ -416,6 +434,9 @@ fn start(
     }
     let mut run = new_run(candidate, &contact, arrival, unit);
     run.turn = identity.clone().filter(|_| lined || workflow.settings.again == Again::Queue);
+    if let Some(of) = of {
+        (run.redrive_of, run.redrive) = (Some(of.id.clone()), of.redrive + 1);
+    }
     let id = run.id.clone();
     if let Some(before) = before {
         unit.put_contact(as_known_now(candidate, contact, arrival, unit));

@@ -45,6 +45,7 @@ mod operator;
 mod outbound;
 mod porter;
 mod redo;
+pub mod repair;
 mod routing;
 mod scopes;
 mod stops;

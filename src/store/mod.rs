@@ -20,6 +20,7 @@ pub mod live;
 pub mod nodes;
 pub mod relay_targets;
 pub mod relays;
+pub mod repair;
 pub mod runs;
 pub mod schedules;
 pub mod scopes;

@@ -60,7 +60,11 @@ fn left(world: &World) -> Vec<String> {
     let zone = jiff::tz::TimeZone::get("Europe/Madrid").unwrap();
     let at = |at_ms: i64| jiff::Timestamp::from_millisecond(at_ms).unwrap().to_zoned(zone.clone());
     let messages = world.messages();
-    messages.iter().zip(world.sent()).map(|(one, text)| format!("{} {text}", at(one.at_ms).strftime("%a %d %H:%M"))).collect()
+    messages
+        .iter()
+        .zip(world.sent())
+        .map(|(one, text)| format!("{} {text}", at(one.at_ms).strftime("%a %d %H:%M")))
+        .collect()
 }
 
 fn order(id: &str, total: f64) -> Value {
@@ -213,7 +217,8 @@ async fn the_reminder_of_an_appointment_moves_with_it(database: Database) {
     world.event("appointment.rescheduled", appointment("2026-03-08T16:00:00+01:00")).await;
     world.restart().await;
     world.advance(hours(5 * 24)).await;
-    let moved = "template: Hi Marta, a reminder of your appointment on Sunday 8 March at 16:00. Reply Confirm or Change.";
+    let moved =
+        "template: Hi Marta, a reminder of your appointment on Sunday 8 March at 16:00. Reply Confirm or Change.";
     assert_eq!(left(&world), [format!("Sat 07 16:00 {moved}")]);
     let states = world.run_states().await;
     assert_eq!(states[0], "stopped: restarted");
@@ -270,12 +275,13 @@ async fn who_wants_to_change_or_answers_anything_else_gets_a_colleague(database:
     let note = |world: &World| world.sandbox.calls().iter().filter(|(_, call)| call.path.ends_with("/note")).count();
     assert_eq!(note(&world), 1);
     // Another appointment, and an answer that is neither.
-    world.event("appointment.booked", {
-        let mut next = appointment("2026-03-20T10:30:00+01:00");
-        next["appointment_id"] = json!("apt_7");
-        next
-    })
-    .await;
+    world
+        .event("appointment.booked", {
+            let mut next = appointment("2026-03-20T10:30:00+01:00");
+            next["appointment_id"] = json!("apt_7");
+            next
+        })
+        .await;
     world.advance(hours(14 * 24)).await;
     world.says(MARTA, "where is it again?").await;
     world.advance(minutes(1)).await;
