@@ -20,6 +20,7 @@ mod engine_observing;
 mod engine_outbound;
 mod engine_people;
 mod engine_replies;
+mod engine_repair;
 mod engine_sending;
 mod engine_starting;
 mod engine_stops;
