@@ -8,10 +8,12 @@
 //! Everything is a change, applied within a group, and on record with who ordered it. Invariant: nothing that was
 //! delivered, or may have been, is sent again by an order given here.
 
+mod attention;
 pub(super) mod campaigns;
 pub(super) mod redrive;
 pub(super) mod runs;
 
+pub use attention::{Cause, Kind};
 pub use campaigns::CampaignAct;
 pub use runs::{Act, Tally};
 
@@ -52,6 +54,8 @@ pub enum Refused {
     NotFailed,
     /// The campaign's state does not allow it.
     Campaign(String),
+    /// Things of this kind are not repaired so, and not all at once.
+    NoAct(Kind),
 }
 
 impl Refused {
@@ -67,6 +71,7 @@ impl Refused {
             Self::Rules(reason) => format!("the workflow does not take it today: {reason}"),
             Self::NotFailed => "no evaluation of this workflow waits to be repeated".into(),
             Self::Campaign(state) => format!("the campaign is `{state}`"),
+            Self::NoAct(kind) => format!("this cannot be done to every {} of a cause", kind.as_str()),
         }
     }
 
@@ -90,6 +95,9 @@ impl Refused {
             Self::Gone => "serve a project that has it",
             Self::Rules(_) => "change the workflow or the person, then try again",
             Self::NotFailed => "`GET /api/attention` lists those that do",
+            Self::NoAct(Kind::Evaluation) => "only `retry` repairs an event that could not be judged",
+            Self::NoAct(Kind::Delivery) => "say of each message what became of it, on the page of messages",
+            Self::NoAct(_) => "`relance campaigns` resumes or cancels one",
             Self::Campaign(_) => "`relance campaigns show` tells how far it is",
         }
     }

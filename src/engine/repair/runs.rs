@@ -20,7 +20,7 @@ use std::collections::HashSet;
 /// Runs of one cause that one order reaches at most; the next one goes on with the others.
 const MOST: usize = 20 * PART;
 /// Refusals that are told one by one.
-const TOLD: usize = 20;
+pub(super) const TOLD: usize = 20;
 
 /// What is ordered of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ mod attachments;
 mod outbound;
 mod query;
 mod relay;
+mod repair;
 mod view;
 
 use super::error::Refusal;
@@ -49,6 +50,7 @@ pub(super) fn router(app: App) -> Router<App> {
         .route("/api/relay", get(relay::list))
         .route("/api/relay/redrive", post(relay::redrive))
         .merge(account::router())
+        .merge(repair::router())
         .route_layer(from_fn_with_state(app, admitted))
 }
 
