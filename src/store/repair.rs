@@ -82,6 +82,11 @@ static LIVES: Statement = Statement::new(
     "select u.id from run u join {rows: firing text} r on u.firing = r.firing where u.ended_at_ms is null limit 1",
 );
 
+static LIVE_CAMPAIGNS: Statement = Statement::new(
+    "select f.id from {rows: id text} r join firing f on f.id = r.id
+     where exists (select 1 from run u where u.firing = f.id and u.ended_at_ms is null)",
+);
+
 /// Locked against who pauses them, until what was planned for them is committed.
 static FIRING_STATES: Statement =
     Statement::new("select f.id, f.state from {rows: id text} r join firing f on f.id = r.id {share f}");
@@ -217,6 +222,14 @@ impl Store {
     /// What the database said.
     pub async fn deliveries_of_runs(&self, runs: &[&str]) -> anyhow::Result<Vec<DeliveryRow>> {
         self.read(&DELIVERIES_OF_RUNS, each(runs)).await?.iter().map(read_delivery).collect()
+    }
+
+    /// Which of these campaigns have runs that have not ended.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn live_campaigns(&self, firings: &[&str]) -> anyhow::Result<Vec<String>> {
+        self.read(&LIVE_CAMPAIGNS, each(firings)).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
     /// How many runs of a campaign stand in each state, and how many messages of theirs.
