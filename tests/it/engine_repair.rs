@@ -23,6 +23,7 @@ on_both_databases!(
     an_event_that_could_not_be_judged_is_judged_again_by_that_workflow_alone,
     a_paused_run_takes_no_further_step_and_its_timer_stands,
     a_message_of_a_paused_run_waits_and_what_is_under_way_is_recorded,
+    a_paused_run_hears_its_answer_and_a_paused_turn_is_not_lost,
     a_campaign_paused_in_the_middle_sends_nothing_until_it_is_resumed,
     a_campaign_is_paused_over_a_new_start_and_its_later_messages_wait_too,
     a_cancelled_campaign_sends_nothing_more_and_its_runs_stop,
@@ -424,6 +425,42 @@ async fn a_message_of_a_paused_run_waits_and_what_is_under_way_is_recorded(datab
     order(&world, &second, Act::Resume).await.unwrap();
     world.advance(minutes(1)).await;
     assert_eq!((world.sent().len(), world.run_states().await[1].as_str()), (6, "done"));
+}
+
+const ASK: &str = "
+    name: Ask
+    purpose: utility
+    when: { webhook: order.paid }
+    contact: { phone: '{{event.phone}}' }
+    settings: { once_per: event.phone, again: queue }
+    do:
+      - send_message: { template: thanks }
+      - id: answer
+        wait_for_reply:
+          for: 2h
+          no_reply:
+            - send_message: { template: bye }
+      - stop: '{{steps.answer.text}}'
+";
+
+async fn a_paused_run_hears_its_answer_and_a_paused_turn_is_not_lost(database: Database) {
+    let plan = World::on(database).template("thanks", "Thank you", &[]).template("bye", "Goodbye", &[]);
+    let world = plan.workflow("ask", ASK).start().await;
+    world.event("order.paid", paid(ANA)).await;
+    world.event("order.paid", paid(ANA)).await;
+    let (asks, next) = (run_id(&world, 0).await, run_id(&world, 1).await);
+    for run in [&asks, &next] {
+        assert_eq!(order(&world, run, Act::Pause).await, Ok(RunState::Paused));
+    }
+    world.says(ANA, "fine").await;
+    world.advance(hours(3)).await;
+    assert_eq!((world.run_states().await, world.sent().len()), (vec!["paused".to_owned(); 2], 1));
+    assert_eq!(order(&world, &asks, Act::Resume).await, Ok(RunState::Stopped));
+    assert_eq!(world.run_states().await, ["stopped: fine", "paused"]);
+    order(&world, &next, Act::Resume).await.unwrap();
+    assert_eq!((world.run_states().await[1].as_str(), world.sent().len()), ("waiting", 2));
+    world.advance(hours(3)).await;
+    assert_eq!(world.sent()[2], "template: Goodbye");
 }
 
 // --- campaigns --------------------------------------------------------------------------------------------------------
