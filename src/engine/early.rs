@@ -4,7 +4,8 @@
 //! be awaited by another: what came early is kept for a while, asked for with each answer, and swept for what one node
 //! kept while another recorded the answer. Invariant: a status is applied once, to the attempt that its answer names.
 
-use super::group::{Context, Work, message_uuid};
+use super::ended::message_uuid;
+use super::group::{Context, Work};
 use super::inbound::{self, Early};
 use super::load::{load_contacts, load_runs};
 use super::unit::Unit;

@@ -12,8 +12,8 @@ use super::change::{self, Change, Changed};
 use super::claim::{claim, earliest};
 use super::deployed::{Definition, Deployed, Pinned};
 use super::early;
+use super::ended::settle_call;
 use super::evaluate::{self, Arrival};
-use super::evidence;
 use super::hand_on::hand_on;
 use super::inbound::{self, Told};
 use super::lanes::lane_names;
@@ -26,14 +26,11 @@ use super::unit::Unit;
 use super::{Outside, porter, repair, routing, stops, turns};
 use crate::clock::Clock;
 use crate::connector::webhook::ContactFacts;
-use crate::delivery::{DeliveryState, Outcome};
+use crate::delivery::Outcome;
 use crate::event::{Dedupe, Evaluation};
 use crate::message::Form;
-use crate::outbox::settle;
 use crate::run::Run;
-use crate::store::attempts::AttemptEnd;
 use crate::store::contacts::ContactKey;
-use crate::store::deliveries::DeliveryRow;
 use crate::store::events::EventRow;
 use crate::store::{Counted, Tx};
 use std::collections::hash_map::Entry;
@@ -356,93 +353,6 @@ fn wake(run: &str, unit: &mut Unit) {
 async fn settle_calls(tx: &mut Tx<'_>, unit: &mut Unit<'_>, work: &Work, context: &Context<'_>) -> anyhow::Result<()> {
     work.calls.iter().for_each(|call| settle_call(unit, call));
     early::settle(tx, unit, work, context).await
-}
-
-fn settle_call(unit: &mut Unit<'_>, call: &CallResult) {
-    unit.ends.push(attempt_end(call, unit.now_ms));
-    let now_ms = unit.now_ms;
-    let mut consequences = settle::Consequences::default();
-    if let Some(attempt) = unit.attempts.get_mut(&call.attempt) {
-        if let Some(uuid) = message_uuid(&call.outcome) {
-            attempt.message_uuid = Some(uuid.to_owned());
-        }
-        if attempt.outcome.as_deref() != Some("accepted") {
-            attempt.outcome = Some(call.outcome.as_str().to_owned());
-        }
-        evidence::flag_duplicate(&call.delivery, unit);
-    }
-    // Another node took the delivery over while the call was open: the answer is evidence that it arrived, or nothing.
-    let proven = matches!(call.outcome, Outcome::Accepted { .. });
-    let waits = |row: &DeliveryRow| match row.delivery.state {
-        DeliveryState::Sending => row.delivery.attempts == call.n,
-        DeliveryState::Uncertain => row.delivery.attempts == call.n && proven,
-        // A person sends it again, and that has not begun.
-        DeliveryState::Queued | DeliveryState::Held => {
-            row.delivery.attempts == call.n && proven && row.delivery.possible_duplicate
-        }
-        _ => false,
-    };
-    if !unit.deliveries.get(&call.delivery).is_some_and(waits) {
-        // Evidence came first, and perhaps another attempt since: the answer is kept with its own and moves nothing.
-        return;
-    }
-    let stopped = unit.stopped_reason(&call.delivery);
-    unit.change_delivery(&call.delivery, |row| {
-        consequences = settle::settle_call(&mut row.delivery, call.form, &call.outcome, now_ms);
-        if row.delivery.state == DeliveryState::Accepted {
-            row.status = Some(crate::delivery::VendorStatus::Enqueued);
-        }
-        if let (DeliveryState::Held, Some(reason)) = (row.delivery.state, stopped) {
-            // Its run was stopped while the call was open: what was not taken is not called for again.
-            (row.delivery.state, row.delivery.reason) = (DeliveryState::Cancelled, reason);
-        }
-    });
-    learn_uuid(unit, call);
-    unit.follow(&call.delivery, call.started_at_ms, consequences);
-}
-
-/// The answer of a send names the person at Callbell, when it was asked.
-fn learn_uuid(unit: &mut Unit<'_>, call: &CallResult) {
-    let Some(uuid) = contact_uuid(&call.outcome) else { return };
-    let person = unit.deliveries.get(&call.delivery).and_then(|row| unit.contact(&row.delivery.contact)).cloned();
-    let free = unit.contact_by(&[ContactKey::Uuid(uuid.to_owned())]).is_none();
-    if let Some(mut contact) = person.filter(|contact| contact.uuid.is_none() && free) {
-        contact.uuid = Some(uuid.to_owned());
-        unit.put_contact(contact);
-    }
-}
-
-pub(super) fn contact_uuid(outcome: &Outcome) -> Option<&str> {
-    match outcome {
-        Outcome::Accepted { contact_uuid, .. } => contact_uuid.as_deref(),
-        _ => None,
-    }
-}
-
-pub(super) fn message_uuid(outcome: &Outcome) -> Option<&str> {
-    match outcome {
-        Outcome::Accepted { message_uuid, .. } => message_uuid.as_deref(),
-        _ => None,
-    }
-}
-
-fn attempt_end(call: &CallResult, now_ms: i64) -> AttemptEnd {
-    let (http_status, code, error) = match &call.outcome {
-        Outcome::NotSent { error, status, .. } | Outcome::Uncertain { error, status } => {
-            (status.map(i64::from), None, Some(error.clone()))
-        }
-        Outcome::Refused { status, code, error } => (Some(i64::from(*status)), *code, Some(error.clone())),
-        Outcome::Accepted { status, .. } => (Some(i64::from(*status)), None, None),
-    };
-    AttemptEnd {
-        id: call.attempt.clone(),
-        ended_at_ms: now_ms,
-        outcome: call.outcome.as_str(),
-        http_status,
-        code,
-        error,
-        message_uuid: message_uuid(&call.outcome).map(str::to_owned),
-    }
 }
 
 fn keep_events(

@@ -2,8 +2,9 @@
 //!
 //! Invariant: what a decision may change is loaded before it is decided, so that nothing unread is written over.
 
+use super::ended::{contact_uuid, message_uuid};
 use super::evaluate::{self, Arrival};
-use super::group::{CallResult, Work, contact_uuid, message_uuid};
+use super::group::{CallResult, Work};
 use super::inbound::{self, Told};
 use super::lookup::LookUp;
 use super::unit::Unit;

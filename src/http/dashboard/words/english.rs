@@ -124,6 +124,8 @@ pub(super) static ENGLISH: Words = Words {
         ("campaign_paused", "its campaign is paused"),
         ("cancelled", "cancelled by hand"),
         ("given_up", "given up by hand"),
+        ("list_read", "the whole list was read"),
+        ("by_hand", "left out by hand"),
         ("audience_changed", "the list changed while it was read"),
         ("order", "an earlier message to this person goes first"),
         ("channel_paused", "the line is paused"),

@@ -124,6 +124,8 @@ pub(super) static FRENCH: Words = Words {
         ("campaign_paused", "sa campagne est en pause"),
         ("cancelled", "annulé à la main"),
         ("given_up", "abandonné à la main"),
+        ("list_read", "toute la liste a été lue"),
+        ("by_hand", "passée à la main"),
         ("audience_changed", "la liste a changé pendant sa lecture"),
         ("order", "un message antérieur à cette personne part d'abord"),
         ("channel_paused", "la ligne est en pause"),
