@@ -10,12 +10,18 @@ create index run_live on run (contact, workflow, id) where ended_at_ms is null;
 -- When the first of its messages was handed over: what `limit` counts.
 alter table run add column reached_at_ms bigint;
 create index run_reached on run (contact, workflow, reached_at_ms) where reached_at_ms is not null;
-create index run_attention on run (workflow, id) where state = 'needs_attention';
+-- Why it needs a person: its step and the reason without what differs from run to run. What is repaired together.
+alter table run add column cause text;
+alter table run add column cause_at_ms bigint;
+create index run_attention on run (workflow, cause, id) where state = 'needs_attention';
 -- The run that a person had done again, and how many times that was.
 alter table run add column redrive_of text;
 alter table run add column redrive bigint not null default 0;
 drop index run_once;
 create unique index run_once on run (event, workflow, contact, redrive);
+-- The runs of a campaign, part by part.
+drop index run_firing;
+create index run_firing on run (firing, id) where firing is not null;
 
 -- What an event must say to stop a live run (`stop_when` with `same`): hash of the definition, the entry and its values in
 -- the run's event. Gone with the end of the run.
@@ -98,7 +104,15 @@ drop index delivery_due;
 create index delivery_due on delivery (lane, due_at_ms, id) where state in ('queued', 'held');
 -- A run has one message per step, and those that were sent again for it.
 drop index delivery_step;
-create unique index delivery_step on delivery (run, step) where run <> '' and redrive_of is null;
+create unique index delivery_step on delivery (run, step, coalesce(redrive_of, '')) where run <> '';
+
+-- How many workflows could not judge it, and were not made to since.
+alter table event add column failed bigint;
+create index event_failed on event (id) where failed > 0;
+
+-- Campaigns that somebody works at: their rows are read, or their runs are held, released or stopped part by part.
+drop index firing_open;
+create index firing_open on firing (fired_at_ms, id) where state in ('running', 'pausing', 'resuming', 'cancelling');
 
 -- How far the walk through the people of an account is, for a campaign over a tag.
 alter table firing add column walk text;

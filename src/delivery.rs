@@ -101,6 +101,8 @@ pub struct Delivery {
     pub rules: Rules,
     /// When it was first handed over, where that counts against what a person gets a day. Unix milliseconds.
     pub handed_at_ms: Option<i64>,
+    /// The one that a person had done again as this one.
+    pub redrive_of: Option<String>,
 }
 
 impl Delivery {

@@ -48,6 +48,24 @@ pub struct Evaluation {
     /// The run that was started or woken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
+    /// How many times a person had it judged again until this came of it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub redrive: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+fn is_zero(redrive: &u32) -> bool {
+    *redrive == 0
+}
+
+/// How many workflows could not judge an event, and were not made to since; `None` = none.
+pub fn failed(evaluations: &[Evaluation]) -> Option<i64> {
+    let later = |at: usize, one: &Evaluation| {
+        evaluations[at + 1..].iter().any(|other| other.workflow == one.workflow && other.redrive > one.redrive)
+    };
+    let open = |(at, one): &(usize, &Evaluation)| one.result == EvaluationResult::Failed && !later(*at, one);
+    let open = evaluations.iter().enumerate().filter(open).count();
+    (open > 0).then(|| i64::try_from(open).unwrap_or(i64::MAX))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -110,6 +110,49 @@ impl Run {
         let step = self.progress.cursor.clone();
         self.progress.trace.push(TraceEntry { at_ms, step, what: what.into() });
     }
+
+    /// Why it needs a person, in words that runs with the same fault share: the path of its step, a space, and the reason
+    /// without numbers, quotes and its tail. `None` = it needs nobody.
+    pub fn cause(&self) -> Option<String> {
+        let wants = self.state == RunState::NeedsAttention;
+        wants.then(|| format!("{} {}", self.progress.cursor, common(&self.reason)))
+    }
+
+    /// Since when it stands as it does, as far as its trace tells. Unix milliseconds.
+    pub fn since_ms(&self) -> i64 {
+        self.progress.trace.last().map_or(self.started_at_ms, |entry| entry.at_ms)
+    }
+}
+
+/// Longest reason that tells two causes apart, in characters.
+const REASON_CHARS: usize = 160;
+/// Digits in a row that are a number of something and no code.
+const DIGITS: usize = 5;
+
+/// A reason without what differs from one run to the next: long numbers, and what stands in quotes. The codes of the
+/// platform stay.
+pub fn common(reason: &str) -> String {
+    if reason.starts_with("rejected:") {
+        return reason.to_owned();
+    }
+    let mut shared = String::new();
+    let mut rest = reason;
+    while let Some(first) = rest.chars().next() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let quoted = rest.strip_prefix('"').and_then(|inner| inner.find('"')).map(|end| end + 2);
+        let taken = match (digits, quoted) {
+            (DIGITS.., _) => digits,
+            (_, Some(quoted)) => quoted,
+            (0, None) => first.len_utf8(),
+            (digits, None) => digits,
+        };
+        match digits >= DIGITS || quoted.is_some() {
+            true => shared.push('…'),
+            false => shared.push_str(&rest[..taken]),
+        }
+        rest = &rest[taken..];
+    }
+    shared.chars().take(REASON_CHARS).collect()
 }
 
 /// The part of a run that only the interpreter understands; one JSON text in the store.
@@ -143,6 +186,9 @@ pub struct Progress {
     /// Messages that its steps asked for.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub sends: u32,
+    /// What it stood in when a person paused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Standing>,
     /// What happened, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trace: Vec<TraceEntry>,
@@ -160,6 +206,18 @@ pub enum Said {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 fn is_zero(count: &u32) -> bool {
     *count == 0
+}
+
+/// What a paused run stands in, and goes on from when it is let.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    pub state: RunState,
+    pub reason: String,
+    /// When its wait is over: that instant stands, however long the pause is. Unix milliseconds.
+    pub wake_at_ms: Option<i64>,
+    /// What it waited for came meanwhile: the step it goes on at; empty = it is at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,4 +242,24 @@ pub struct TraceEntry {
     pub step: String,
     /// A sentence: `waits until 2026-03-02 12:00`, `sent as text`, `branch 2: event.total > 100 is yes`.
     pub what: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::common;
+
+    #[test]
+    fn a_cause_is_what_runs_with_the_same_fault_share() {
+        for (reason, shared) in [
+            ("contact.first_name is missing", "contact.first_name is missing"),
+            ("rejected:131047", "rejected:131047"),
+            ("no item of event.lines has id \"A-1042\"", "no item of event.lines has id …"),
+            ("the account refused +34600000001 with 400", "the account refused +… with 400"),
+            ("it said \"no", "it said \"no"),
+            ("", ""),
+        ] {
+            assert_eq!(common(reason), shared, "{reason}");
+        }
+        assert_eq!(common(&"é".repeat(1000)).chars().count(), 160);
+    }
 }

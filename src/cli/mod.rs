@@ -6,6 +6,7 @@ mod account;
 pub mod ask;
 pub mod backup;
 mod blank;
+pub mod campaigns;
 pub mod channels;
 pub mod check;
 pub mod contacts;
@@ -76,9 +77,12 @@ enum Command {
     Trigger(trigger::Args),
     /// What runs next, and when
     Schedule(schedules::Args),
-    /// Look at runs of a running server
+    /// Look at runs of a running server, and repair them
     #[command(subcommand)]
     Runs(runs::Command),
+    /// Look at campaigns of a running server, pause and resume them
+    #[command(subcommand)]
+    Campaigns(campaigns::Command),
     /// Send one message to one person through a running server
     Send(send::Args),
     /// People that a running server knows
@@ -131,6 +135,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Trigger(args) => trigger::run(global, &args).await,
         Command::Schedule(args) => schedules::run(global, &args),
         Command::Runs(command) => runs::run(global, &command).await,
+        Command::Campaigns(command) => campaigns::run(global, &command).await,
         Command::Send(args) => send::run(global, &args).await,
         Command::Contacts(command) => contacts::run(global, &command).await,
         Command::Templates(command) => templates::run(global, &command).await,

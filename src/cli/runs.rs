@@ -1,8 +1,10 @@
-//! `relance runs list|show`: what a running server did, and why.
+//! `relance runs`: what a running server did, and why; what needs a person, and the orders that repair it.
+//!
+//! Invariant: an order that leaves a run in need of a person, or that some runs refused, ends with exit 1.
 
 use super::ask::Server;
 use super::{Exit, Global};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::Write as _;
 
 #[derive(Debug, clap::Subcommand)]
@@ -12,7 +14,7 @@ pub enum Command {
         /// Only this workflow
         #[arg(long)]
         workflow: Option<String>,
-        /// Only this state: waiting, needs_attention, done, stopped, skipped
+        /// Only this state: queued, running, waiting, paused, needs_attention, done, stopped, skipped
         #[arg(long)]
         state: Option<String>,
         /// At most so many
@@ -21,6 +23,30 @@ pub enum Command {
     },
     /// One run with its trace and its messages
     Show { run: String },
+    /// What needs a person, by cause, each with its key
+    Attention,
+    /// Take the step again at which a run failed
+    Retry(Which),
+    /// Go on behind the step at which a run failed
+    Skip(Which),
+    /// Let a paused run go on; one that needs a person takes its step again
+    Resume(Which),
+    /// Let a run take no further step until it is resumed
+    Pause { run: String },
+    /// End runs; what was not sent yet is not sent
+    Cancel(Which),
+    /// Begin an ended run anew, if nothing of it was sent
+    Replay { run: String },
+}
+
+/// One run, or all of a cause.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct Which {
+    run: Option<String>,
+    /// All runs of this cause, as `relance runs attention` names it
+    #[arg(long, value_name = "KEY")]
+    cause: Option<String>,
 }
 
 pub async fn run(global: &Global, command: &Command) -> anyhow::Result<Exit> {
@@ -30,15 +56,87 @@ pub async fn run(global: &Global, command: &Command) -> anyhow::Result<Exit> {
             let mut path = format!("/api/runs?limit={limit}");
             for (key, value) in [("workflow", workflow), ("state", state)] {
                 if let Some(value) = value {
-                    let value = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
-                    path.push_str(&format!("&{key}={value}"));
+                    path.push_str(&format!("&{key}={}", escaped(value)));
                 }
             }
             print_list(global, &server.get(&path).await?)?;
         }
-        Command::Show { run } => print_run(global, &server.get(&format!("/api/runs/{run}")).await?)?,
+        Command::Show { run } => print_run(global, &server.get(&format!("/api/runs/{}", escaped(run))).await?)?,
+        Command::Attention => print_causes(global, &server.get("/api/attention").await?)?,
+        Command::Retry(which) => return order(global, &server, "retry", which).await,
+        Command::Skip(which) => return order(global, &server, "skip", which).await,
+        Command::Resume(which) => return order(global, &server, "resume", which).await,
+        Command::Cancel(which) => return order(global, &server, "cancel", which).await,
+        Command::Pause { run } => return order_one(global, &server, "pause", run).await,
+        Command::Replay { run } => {
+            let answer = server.post(&format!("/api/runs/{}/redrive", escaped(run)), &json!({})).await?;
+            say(global, &answer, &format!("begun anew as {}", answer["id"].as_str().unwrap_or_default()))?;
+        }
     }
     Ok(Exit::Fine)
+}
+
+async fn order(global: &Global, server: &Server, act: &str, which: &Which) -> anyhow::Result<Exit> {
+    match (&which.run, &which.cause) {
+        (Some(run), _) => order_one(global, server, act, run).await,
+        (None, Some(key)) => order_cause(global, server, act, key).await,
+        (None, None) => Ok(Exit::Usage),
+    }
+}
+
+async fn order_one(global: &Global, server: &Server, act: &str, run: &str) -> anyhow::Result<Exit> {
+    let answer = server.post(&format!("/api/runs/{}/act", escaped(run)), &json!({ "act": act })).await?;
+    let (state, reason) = (answer["state"].as_str().unwrap_or_default(), answer["reason"].as_str().unwrap_or_default());
+    let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    say(global, &answer, &format!("{state}{reason}"))?;
+    Ok(if state == "needs_attention" { Exit::Problems } else { Exit::Fine })
+}
+
+async fn order_cause(global: &Global, server: &Server, act: &str, key: &str) -> anyhow::Result<Exit> {
+    let answer = server.post(&format!("/api/attention/{}", escaped(key)), &json!({ "act": act })).await?;
+    for refusal in answer["refusals"].as_array().map(Vec::as_slice).unwrap_or_default() {
+        let word = |key: &str| refusal[key].as_str().unwrap_or_default();
+        eprintln!("{}: {}\nhint: {}", word("id"), word("error"), word("hint"));
+    }
+    let (done, refused) = (&answer["done"], answer["refused"].as_u64().unwrap_or_default());
+    let more = if answer["more"] == true { "; there are more: give the order again" } else { "" };
+    say(global, &answer, &format!("{done} done, {refused} refused{more}"))?;
+    Ok(if refused > 0 { Exit::Problems } else { Exit::Fine })
+}
+
+/// The whole answer for programs, one line for people.
+pub(super) fn say(global: &Global, answer: &Value, line: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    match global.json {
+        true => writeln!(out, "{answer}")?,
+        false => writeln!(out, "{line}")?,
+    }
+    Ok(())
+}
+
+/// An id as part of an address.
+pub(super) fn escaped(id: &str) -> String {
+    percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+fn print_causes(global: &Global, answer: &Value) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    if global.json {
+        return Ok(writeln!(out, "{answer}")?);
+    }
+    let causes = answer["causes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for cause in causes {
+        let word = |key: &str| cause[key].as_str().unwrap_or_default();
+        let step = if word("step").is_empty() { String::new() } else { format!(" step {}", word("step")) };
+        let place = format!("{}{step}", word("workflow"));
+        let example = cause["examples"][0].as_str().unwrap_or_default();
+        let (key, count, kind) = (word("key"), &cause["count"], word("kind"));
+        writeln!(out, "{key}  {count:>5} {kind:<10}  {place}: {}  (for instance {example})", word("reason"))?;
+    }
+    if causes.is_empty() {
+        eprintln!("nothing needs a person");
+    }
+    Ok(())
 }
 
 fn print_list(global: &Global, answer: &Value) -> anyhow::Result<()> {

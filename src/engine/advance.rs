@@ -12,7 +12,7 @@ use crate::config::ProjectSettings;
 use crate::delivery::Settlement;
 use crate::expr::{Hole, Question, Scope};
 use crate::message::Form;
-use crate::run::{Run, RunState, Said, TraceEntry, WaitingFor};
+use crate::run::{Run, RunState, Said, Standing, TraceEntry, WaitingFor};
 use crate::workflow::{self, Action, IfPast, Shift, Step, Wait, Workflow};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -50,6 +50,24 @@ pub enum Input {
         step: String,
         called: Called,
     },
+    /// A person orders it, by the name of the token.
+    Ordered {
+        order: Order,
+        who: String,
+    },
+}
+
+/// What a person may order of a run that has not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The step at which it failed is taken again, with the facts of today.
+    Retry,
+    /// It goes on behind that step.
+    Skip,
+    /// No further step; what is under way ends and is recorded.
+    Pause,
+    /// A paused one goes on.
+    Resume,
 }
 
 /// What is to be done in the transaction that stores the run.
@@ -75,6 +93,7 @@ pub fn advance(run: Run, input: &Input, facts: &Facts) -> (Run, Vec<Effect>) {
         Input::Called { step, called } if moving.waits_for(WaitingFor::Call) && moving.run.progress.cursor == *step => {
             moving.called(called);
         }
+        Input::Ordered { order, who } => moving.obey(*order, who),
         _ => {}
     }
     (moving.run, moving.effects)
@@ -124,11 +143,58 @@ impl Moving<'_> {
         self.go(next);
     }
 
+    fn obey(&mut self, order: Order, who: &str) {
+        let wanting = self.run.state == RunState::NeedsAttention;
+        match order {
+            Order::Retry if wanting => {
+                self.trace(&format!("tried again by {who}"));
+                self.leave_pause();
+                match self.run.progress.cursor.as_str() {
+                    "" => self.start(),
+                    step => self.go(Some(step.to_owned())),
+                }
+            }
+            Order::Skip if wanting && !self.run.progress.cursor.is_empty() => {
+                self.trace(&format!("step left out by {who}"));
+                self.leave_pause();
+                self.leave_result(json!({"outcome": "skipped", "reason": "by_hand"}));
+                let next = self.next();
+                self.go(next);
+            }
+            Order::Pause if !wanting && !self.run.state.is_terminal() && self.run.state != RunState::Paused => {
+                self.trace(&format!("paused by {who}"));
+                self.run.progress.paused = Some(Standing {
+                    state: std::mem::replace(&mut self.run.state, RunState::Paused),
+                    reason: std::mem::take(&mut self.run.reason),
+                    wake_at_ms: self.run.wake_at_ms.take(),
+                    at: None,
+                });
+            }
+            Order::Resume if self.run.state == RunState::Paused => self.resume(who),
+            _ => {}
+        }
+    }
+
+    /// Goes on from what a paused run stands in.
+    fn resume(&mut self, who: &str) {
+        self.trace(&format!("resumed by {who}"));
+        let Some(standing) = self.run.progress.paused.take() else { return self.run.state = RunState::Waiting };
+        (self.run.state, self.run.reason) = (standing.state, standing.reason);
+        self.run.wake_at_ms = standing.wake_at_ms;
+        if let Some(at) = standing.at {
+            self.leave_pause();
+            self.go(Some(at).filter(|at| !at.is_empty()));
+        }
+    }
+
     fn settle(&mut self, settlement: &Settlement) {
         if *settlement == Settlement::Uncertain {
             self.trace("nobody can tell whether the message was taken; it is not sent again by itself");
-            self.run.state = RunState::NeedsAttention;
-            self.run.reason = "uncertain".into();
+            let (state, reason) = match &mut self.run.progress.paused {
+                Some(standing) => (&mut standing.state, &mut standing.reason),
+                None => (&mut self.run.state, &mut self.run.reason),
+            };
+            (*state, *reason) = (RunState::NeedsAttention, "uncertain".into());
             return;
         }
         self.leave_pause();
@@ -158,8 +224,12 @@ impl Moving<'_> {
         self.facts.workflow.next_after(&self.run.progress.cursor)
     }
 
-    /// Walks from a step to the next pause or the end.
+    /// Walks from a step to the next pause or the end. A paused run only keeps where it will go on.
     pub(super) fn go(&mut self, mut path: Option<String>) {
+        if let Some(standing) = &mut self.run.progress.paused {
+            standing.at = Some(path.unwrap_or_default());
+            return self.run.state = RunState::Paused;
+        }
         while let Some(at) = path.take() {
             self.run.progress.cursor = at;
             let Some(step) = self.facts.workflow.step(&self.run.progress.cursor) else {
@@ -365,6 +435,7 @@ impl Moving<'_> {
 
     fn end(&mut self, state: RunState, reason: String) {
         self.run.leave_wait();
+        self.run.progress.paused = None;
         self.run.state = state;
         if state.is_terminal() {
             self.run.ended_at_ms = Some(self.facts.now_ms);

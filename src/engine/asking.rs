@@ -37,11 +37,14 @@ pub struct Heard<'a> {
 }
 
 /// The question that a run stands at, if this may answer it: asked on that channel, before it was written, and not over.
+/// A paused run hears the answer as well, and goes on with it when it is let.
 pub fn open_question<'a>(run: &Run, workflow: &'a Workflow, heard: Heard, now_ms: i64) -> Option<&'a WaitForReply> {
-    let asks = run.state == RunState::Waiting && run.progress.waiting_for == Some(WaitingFor::Reply);
+    let listens = matches!(run.state, RunState::Waiting | RunState::Paused);
+    let asks = listens && run.progress.waiting_for == Some(WaitingFor::Reply);
+    let until_ms = run.progress.paused.as_ref().map_or(run.wake_at_ms, |standing| standing.wake_at_ms);
     let asked_ms = run.progress.asked_at_ms.unwrap_or(run.started_at_ms);
     // A clock that runs ahead of ours makes nothing late.
-    let in_time = heard.at_ms >= asked_ms - CLOCKS_MS && run.wake_at_ms.is_none_or(|end| heard.at_ms.min(now_ms) < end);
+    let in_time = heard.at_ms >= asked_ms - CLOCKS_MS && until_ms.is_none_or(|end| heard.at_ms.min(now_ms) < end);
     if !asks || !in_time || run.asks.as_deref() != Some(heard.channel) {
         return None;
     }

@@ -9,11 +9,11 @@ use super::evaluate::{self, Person};
 use super::fire::{scheduled_at, scheduled_event};
 use super::group::{Accepted, NewArrival};
 use super::tagged::{self, Rest};
-use super::{Item, Shared};
+use super::{Item, Shared, repair};
 use crate::contact::Phone;
 use crate::event::EvaluationResult;
-use crate::store::Tx;
 use crate::store::schedules::{BadRow, FiringRow};
+use crate::store::{Moved, Tx};
 use crate::workflow;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,18 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Bad rows that are listed one by one; the others are counted.
 const LISTED: usize = 1000;
+
+/// A campaign is not read any more: somebody paused or ended it, or another node reads it.
+#[derive(Debug)]
+pub(super) struct Stands;
+
+impl std::fmt::Display for Stands {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the campaign is not read any more")
+    }
+}
+
+impl std::error::Error for Stands {}
 
 /// Rows of an audience to be started in one commit, and the campaign as it stands after them.
 #[derive(Debug)]
@@ -38,7 +50,13 @@ impl Chunk {
         for (arrival, row) in self.arrivals.iter().zip(rows) {
             count(&mut firing, arrival, row);
         }
-        tx.update_firing(&firing, self.was).await
+        let written = tx.update_firing(&firing, self.was).await;
+        if written.as_ref().is_err_and(|error| error.is::<Moved>()) {
+            let stored = tx.firing(&firing.id).await?;
+            let mine = |stored: &FiringRow| stored.state == "running" && stored.node == firing.node;
+            anyhow::ensure!(stored.as_ref().is_some_and(mine), Stands);
+        }
+        written
     }
 }
 
@@ -72,6 +90,11 @@ pub(super) async fn feed(
     mut failing_ms: Option<i64>,
 ) -> anyhow::Result<Rest> {
     while let Some(firing) = shared.store.open_firing(&shared.node).await? {
+        if firing.state != "running" {
+            // A process that died while it held, released or stopped the runs left this.
+            repair::campaigns::go_on(queue, &firing.id).await?;
+            continue;
+        }
         match definition(shared, &firing).await? {
             Some(definition) => match &definition.workflow.audience {
                 Some(workflow::Audience::Tag(tags)) => {
@@ -164,7 +187,7 @@ async fn feed_one(
             return Ok(());
         }
         firing = match shared.store.open_firing(&shared.node).await? {
-            Some(stored) if stored.id == firing.id => stored,
+            Some(stored) if stored.id == firing.id && stored.state == "running" => stored,
             _ => return Ok(()),
         };
     }
@@ -188,7 +211,7 @@ fn arrival(
 }
 
 /// The `contact` map first, then the known columns.
-fn person(definition: &Definition, row: &Value, now_ms: i64) -> Result<Person, &'static str> {
+pub(super) fn person(definition: &Definition, row: &Value, now_ms: i64) -> Result<Person, &'static str> {
     let mapped = evaluate::person(&definition.workflow, &definition.settings, row, now_ms);
     let column = |name: &str| row.as_object().and_then(|fields| audience::column(fields, name));
     let mut person = mapped.clone().unwrap_or_default();

@@ -13,6 +13,8 @@ use super::load::load_settled;
 use super::lookup::{self, Answered};
 use super::operator::{self, NotSettled, Settle};
 use super::retention::Removal;
+use super::repair::campaigns::CampaignOrder;
+use super::repair::{self, Redrive, Refused, RunOrder};
 use super::scopes::Scopes;
 use super::submit::{self, Submitted};
 use super::take_back::{self, TakenBack};
@@ -21,6 +23,7 @@ use super::{Busy, Engine, Item, couriers};
 use crate::attachment::Attachment;
 use crate::delivery::{DeliveryState, Scope};
 use crate::relay::Relay;
+use crate::run::RunState;
 use crate::store::Tx;
 use crate::store::relay_targets::TargetRow;
 use tokio::sync::oneshot;
@@ -29,7 +32,10 @@ use tokio::sync::oneshot;
 #[derive(Debug, Clone)]
 pub(super) enum Change {
     /// Ends pauses: what they held is looked at again.
-    Resume { scopes: Vec<Scope>, who: String },
+    Resume {
+        scopes: Vec<Scope>,
+        who: String,
+    },
     /// A person says what became of an uncertain message.
     Settle(Settle),
     /// The account was asked for a person, or for a message.
@@ -51,15 +57,31 @@ pub(super) enum Change {
     /// A target of the relay is gone: nothing waits for it any more.
     GiveUpRelays(String),
     /// Dead relays are posted again, by their ids, because somebody asked for it.
-    RedriveRelays { ids: Vec<String>, who: String },
+    RedriveRelays {
+        ids: Vec<String>,
+        who: String,
+    },
     /// What the account holds.
     Learn(Box<AccountFacts>),
     /// Alerts that are raised (name, words), and names of those that are over.
-    Alert { raise: Vec<(String, String)>, clear: Vec<String> },
+    Alert {
+        raise: Vec<(String, String)>,
+        clear: Vec<String>,
+    },
     /// Facts of the installation (name, value).
     Remember(Vec<(String, String)>),
     /// People of a file.
     Import(Box<Import>),
+    /// Something that people order of runs.
+    Runs(RunOrder),
+    /// Something is done again, as a new row.
+    Redrive(Redrive),
+    /// Something that people order of a campaign, and the part of its runs behind that run which follows.
+    Campaign(CampaignOrder),
+    CampaignPart {
+        firing: String,
+        after: String,
+    },
     /// This node does something for all, by its name, unless another that lives does.
     TakeDuty(String),
     /// A deploy has overtaken live runs.
@@ -90,6 +112,13 @@ pub(super) enum Changed {
     Learnt(Learnt),
     /// Per row.
     Imported(Vec<Imported>),
+    /// Per run.
+    Runs(Vec<Result<RunState, Refused>>),
+    /// The new row, or its word.
+    Redrive(Result<String, Refused>),
+    Campaign(Result<(), Refused>),
+    /// Behind which run the next part begins; `None` = that was the last.
+    CampaignPart(Option<String>),
     /// Whether it is this node's.
     Duty(bool),
     /// How many runs were stopped.
@@ -170,6 +199,11 @@ pub(super) async fn load(tx: &mut Tx<'_>, unit: &mut Unit<'_>, changes: &[Change
         _ => None,
     });
     in_flight::load(tx, unit, &overtaken.collect::<Vec<_>>()).await?;
+    let ordered = changes.iter().filter_map(|change| match change {
+        Change::Runs(order) => Some(order),
+        _ => None,
+    });
+    repair::runs::load(tx, unit, &ordered.collect::<Vec<_>>()).await?;
     let settled = changes.iter().filter_map(|change| match change {
         Change::Settle(settle) => Some(settle.delivery.as_str()),
         _ => None,
@@ -233,6 +267,13 @@ pub(super) async fn apply(
         Change::InFlightDone(number) => tx.end_in_flight(*number).await.map(|()| Changed::Noted),
         Change::Remove(Removal::Rows(kept, ids)) => tx.remove_kept(*kept, ids).await.map(|()| Changed::Noted),
         Change::Remove(Removal::Progress(runs)) => tx.clear_progress(runs).await.map(|()| Changed::Noted),
+        Change::Runs(order) => Ok(Changed::Runs(repair::runs::apply(order, unit))),
+        Change::Redrive(redrive) => Ok(Changed::Redrive(repair::redrive::apply(tx, unit, redrive).await?)),
+        Change::Campaign(order) => Ok(Changed::Campaign(repair::campaigns::apply(tx, unit, order, context).await?)),
+        Change::CampaignPart { firing, after } => {
+            let next = repair::campaigns::apply_part(tx, unit, firing, after, context).await?;
+            Ok(Changed::CampaignPart(next))
+        }
         Change::TakeDuty(name) => Ok(Changed::Duty(tx.take_duty(name, context.node).await?)),
     }
 }

@@ -6,19 +6,20 @@
 //! Invariant: workflows are evaluated apart; what one of them does wrong is recorded as its own failure.
 
 use super::deployed::{Definition, Deployed};
+pub(super) use super::person::{Person, known_person, person, usable};
 use super::stops::Stop;
 use super::turns;
-use super::unit::{Unit, keys_of, nothing};
+use super::unit::{Unit, nothing};
 use crate::config::ProjectSettings;
-use crate::contact::{Consent, Contact, Phone};
+use crate::contact::Contact;
 use crate::event::{Evaluation, EvaluationResult, NewEvent};
 use crate::expr::Scope;
 use crate::run::{Progress, Run, RunState};
 use crate::store::contacts::ContactKey;
 use crate::trigger::message::Content;
 use crate::trigger::{Trigger, TriggerKind};
-use crate::workflow::{Again, ContactMap, Workflow};
-use serde_json::{Map, Value};
+use crate::workflow::{Again, Workflow};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -68,20 +69,6 @@ pub(super) enum Route {
     Takes(u8),
     /// Starts when nothing took it.
     Unmatched,
-}
-
-/// The person an event is about, as far as the event says.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Person {
-    /// Ours, when it is already known (the sender of a message).
-    pub(super) id: Option<String>,
-    pub(super) uuid: Option<String>,
-    pub(super) phone: Option<Phone>,
-    pub(super) bsuid: Option<String>,
-    /// Name, language …: used for this run only.
-    pub(super) given: Map<String, Value>,
-    /// The event itself proves consent.
-    pub(super) consents: bool,
 }
 
 /// What the second look found.
@@ -145,70 +132,6 @@ pub(super) fn index_of(workflow: &Workflow, trigger: &Trigger) -> usize {
     workflow.triggers.iter().position(|other| std::ptr::eq(other, trigger)).unwrap_or(0)
 }
 
-/// Reads the `contact` map from an event.
-pub(super) fn person(
-    workflow: &Workflow,
-    project: &ProjectSettings,
-    event: &Value,
-    now_ms: i64,
-) -> Result<Person, &'static str> {
-    let ContactMap { phone, bsuid, uuid, .. } = &workflow.contact;
-    let empty = nothing();
-    let scope = first_scope(workflow, project, event, &empty, now_ms);
-    let read = |text: &Option<crate::expr::Text>| text.as_ref().and_then(|text| text.render_optional(&scope));
-    let uuid = read(uuid);
-    let written = read(phone);
-    let region = project.phone_region.as_deref();
-    let phone = written.as_deref().and_then(|written| Phone::parse(written, region).ok());
-    let bsuid = read(bsuid);
-    if uuid.is_none() && phone.is_none() && bsuid.is_none() {
-        return Err(if written.is_some() { "bad_number" } else { "no_contact" });
-    }
-    Ok(Person {
-        id: None,
-        uuid,
-        phone,
-        bsuid,
-        given: given(&workflow.contact, &scope),
-        consents: consents(workflow, &scope),
-    })
-}
-
-fn given(map: &ContactMap, scope: &Scope) -> Map<String, Value> {
-    let parts = [
-        ("name", &map.name),
-        ("first_name", &map.first_name),
-        ("email", &map.email),
-        ("language", &map.language),
-        ("timezone", &map.timezone),
-    ];
-    let read = |(name, text): (&str, &Option<crate::expr::Text>)| {
-        let value = text.as_ref()?.render_optional(scope)?;
-        Some((name.to_owned(), Value::String(value)))
-    };
-    parts.into_iter().filter_map(read).filter(|(name, value)| usable(name, value)).collect()
-}
-
-/// No such language code or zone = unknown.
-pub(super) fn usable(name: &str, value: &Value) -> bool {
-    let text = value.as_str().unwrap_or_default();
-    match name {
-        "language" => is_language(text),
-        "timezone" => jiff::tz::TimeZone::get(text).is_ok(),
-        _ => true,
-    }
-}
-
-fn is_language(code: &str) -> bool {
-    let base = code.split(['-', '_']).next().unwrap_or_default();
-    (2..=3).contains(&base.len()) && base.chars().all(|c| c.is_ascii_alphabetic())
-}
-
-fn consents(workflow: &Workflow, scope: &Scope) -> bool {
-    let question = workflow.contact.consent.as_ref();
-    question.is_some_and(|question| question.evaluate(scope) == Ok(Value::Bool(true)))
-}
-
 pub(super) fn first_scope<'a>(
     workflow: &'a Workflow,
     project: &'a ProjectSettings,
@@ -225,43 +148,6 @@ pub(super) fn first_scope<'a>(
         now_ms,
         zone: &workflow.settings.timezone,
         language: &project.language,
-    }
-}
-
-impl Person {
-    /// `uuid` wins, then `phone`.
-    pub(super) fn keys(&self) -> Vec<ContactKey> {
-        let id = self.id.clone().map(ContactKey::Id);
-        let uuid = self.uuid.clone().map(ContactKey::Uuid);
-        let phone = self.phone.iter().flat_map(ContactKey::of_phone);
-        let bsuid = self.bsuid.clone().map(ContactKey::Bsuid);
-        id.into_iter().chain(uuid).chain(phone).chain(bsuid).collect()
-    }
-
-    /// The known contact, or a new one; what identifies the person is added where it was unknown.
-    fn contact(&self, unit: &Unit, proof: &str) -> Contact {
-        let known = unit.contact_by(&self.keys()).cloned();
-        let mut contact = known.unwrap_or_else(|| Contact { id: unit.clock.new_id(), ..Contact::default() });
-        if contact.phone.is_none()
-            && self.is_free(unit, self.phone.as_ref().map(|p| ContactKey::Phone(p.digits().into())))
-        {
-            contact.phone = self.phone.clone();
-        }
-        if contact.uuid.is_none() && self.is_free(unit, self.uuid.clone().map(ContactKey::Uuid)) {
-            contact.uuid = self.uuid.clone();
-        }
-        if contact.bsuid.is_none() && self.is_free(unit, self.bsuid.clone().map(ContactKey::Bsuid)) {
-            contact.bsuid = self.bsuid.clone();
-        }
-        if self.consents && contact.consent.is_none() {
-            contact.consent = Some(Consent { proof: proof.to_owned(), at_ms: unit.now_ms });
-        }
-        contact
-    }
-
-    /// An identifier that another person has is not taken from them.
-    fn is_free(&self, unit: &Unit, key: Option<ContactKey>) -> bool {
-        key.is_none_or(|key| unit.contact_by(&[key]).is_none())
     }
 }
 
@@ -355,7 +241,7 @@ impl Starts {
         };
         let (result, reason, run) = match judged {
             Judged::Refused(result, reason) => (result, reason, None),
-            Judged::Applies { contact, identity } => start(&candidate, *contact, identity, arrival, unit),
+            Judged::Applies { contact, identity } => start(&candidate, *contact, identity, arrival, None, unit),
         };
         if result == EvaluationResult::Started {
             self.started.insert(workflow.clone());
@@ -363,7 +249,8 @@ impl Starts {
                 self.taken_by = Some("another workflow");
             }
         }
-        self.evaluations.push(Evaluation { workflow, trigger: candidate.trigger().name.clone(), result, reason, run });
+        let trigger = candidate.trigger().name.clone();
+        self.evaluations.push(Evaluation { workflow, trigger, result, reason, run, redrive: 0 });
     }
 }
 
@@ -380,13 +267,29 @@ fn again_if_known(judged: Judged, candidate: &Candidate, arrival: &Arrival, unit
     }
 }
 
-type Decided = (EvaluationResult, String, Option<String>);
+pub(super) type Decided = (EvaluationResult, String, Option<String>);
 
+/// Starts the one workflow of an arrival again that was judged, in the place of a run that has ended.
+pub(super) fn start_again(arrival: &mut Arrival, of: &Run, unit: &mut Unit) -> Decided {
+    let Some(mut candidate) = arrival.candidates.pop() else { return refused("no_contact") };
+    match candidate.verdict.take() {
+        Some(Judged::Applies { contact, identity }) => start(&candidate, *contact, identity, arrival, Some(of), unit),
+        Some(Judged::Refused(result, reason)) => (result, reason, None),
+        None => refused("no_contact"),
+    }
+}
+
+fn refused(reason: &str) -> Decided {
+    (EvaluationResult::Skipped, reason.to_owned(), None)
+}
+
+/// `of`: the run in whose place it starts, which holds back nobody.
 fn start(
     candidate: &Candidate,
     contact: Contact,
     identity: Option<String>,
     arrival: &Arrival,
+    of: Option<&Run>,
     unit: &mut Unit,
 ) -> Decided {
     let workflow = &candidate.definition.workflow;
@@ -394,6 +297,7 @@ fn start(
     let over = unit.is_over_limit(workflow, &contact.id);
     if let Some(hash) = &identity
         && let Some((holder, state)) = unit.holder(&workflow.id, hash)
+        && of.is_none_or(|of| of.id != holder)
     {
         match (workflow.settings.again, state.is_terminal()) {
             (Again::Never, true) => return (EvaluationResult::Skipped, "already_done".into(), None),
@@ -416,6 +320,9 @@ fn start(
     }
     let mut run = new_run(candidate, &contact, arrival, unit);
     run.turn = identity.clone().filter(|_| lined || workflow.settings.again == Again::Queue);
+    if let Some(of) = of {
+        (run.redrive_of, run.redrive) = (Some(of.id.clone()), of.redrive + 1);
+    }
     let id = run.id.clone();
     if let Some(before) = before {
         unit.put_contact(as_known_now(candidate, contact, arrival, unit));
@@ -477,10 +384,4 @@ pub(super) fn keys(arrival: &Arrival) -> impl Iterator<Item = ContactKey> {
 /// Runs a decision; a panic inside it is caught at this border and costs that one decision.
 pub(super) fn guarded<T>(decide: impl FnOnce() -> T) -> Result<T, ()> {
     catch_unwind(AssertUnwindSafe(decide)).map_err(|_| tracing::error!("a decision panicked"))
-}
-
-/// The person behind a known contact.
-pub(super) fn known_person(contact: &Contact) -> Person {
-    debug_assert!(!keys_of(contact).is_empty());
-    Person { id: Some(contact.id.clone()), ..Person::default() }
 }

@@ -25,7 +25,7 @@ use super::overdue::LATE_MS;
 use super::scopes::Breakers;
 use super::sent::settle_calls;
 use super::unit::Unit;
-use super::{Outside, porter, routing, stops, tagged, turns};
+use super::{Outside, porter, repair, routing, stops, tagged, turns};
 use crate::clock::Clock;
 use crate::connector::webhook::ContactFacts;
 use crate::delivery::Outcome;
@@ -180,6 +180,8 @@ pub(super) struct Done {
     pub(super) look_ups: Vec<LookUp>,
     pub(super) looks_granted: usize,
     pub(super) account_paused: bool,
+    /// A campaign is to be fed, or its runs are to be held, released or stopped.
+    pub(super) campaigns: bool,
     /// Channels of waiting deliveries that nobody knows any more.
     pub(super) missing_channels: Vec<String>,
     /// Lanes that deliveries were planned for, and those that nothing waits in any more.
@@ -247,6 +249,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     flush(tx, &mut unit).await?;
     outbound::write(tx, &mut unit).await?;
     done.alerts = std::mem::take(&mut unit.outbound.alerts);
+    done.campaigns = unit.orders.campaigns;
     if context.breaker_closed {
         tx.release_holds(&["breaker_open"]).await?;
     }
@@ -387,6 +390,7 @@ fn keep_events(
                 None => serde_json::to_string(&arrival.data)?,
             },
             evaluations: serde_json::to_string(evaluations)?,
+            failed: crate::event::failed(evaluations),
         });
     }
     Ok(())
@@ -412,6 +416,7 @@ pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Resul
     unit.know_contacts(tx.contacts_by_keys(&recipients).await?);
     let mut planned = unit.settle_recipients();
     planned.append(&mut unit.desk.deliveries);
+    repair::hold_what_stands(tx, unit, &planned).await?;
     tx.insert_events(&std::mem::take(&mut unit.events)).await?;
     tx.upsert_contacts(&unit.changed_contacts()).await?;
     tx.insert_aliases(&std::mem::take(&mut unit.aliases)).await?;
@@ -434,5 +439,6 @@ pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Resul
     tx.reach_runs(&std::mem::take(&mut unit.reached_late)).await?;
     tx.insert_deliveries(&planned).await?;
     calls::write(tx, unit).await?;
+    repair::write(tx, &unit.orders).await?;
     tx.release_window_holds(&unit.opened).await
 }

@@ -20,7 +20,7 @@ use super::node::Node;
 use super::outbound::Alert;
 use super::overdue::Overdue;
 use super::porter::Porter;
-use super::redo::{apart, is_conflict, is_refusal};
+use super::redo::{apart, is_conflict, is_refusal, without_chunk};
 use super::scopes::Breakers;
 use super::steps::Steps;
 use super::tagged::Rest;
@@ -270,6 +270,10 @@ impl Loop {
         }
         match self.try_group(&work, &owed, tick).await {
             Ok(done) => self.finish(work, owed, done).await,
+            Err(error) if error.is::<campaign::Stands>() => {
+                let (work, owed) = without_chunk(work, owed);
+                Box::pin(self.group(work, owed)).await;
+            }
             Err(error) if is_refusal(&error) && work.items() + usize::from(tick) > 1 && !work.is_empty() => {
                 tracing::warn!(
                     error = format!("{error:#}"),
@@ -367,6 +371,7 @@ impl Loop {
         if sweep {
             self.node.swept(begun_ms);
         }
+        self.feed_again |= done.campaigns;
         if !Arc::ptr_eq(&deployed, &serving) {
             self.shared.replace(deployed);
             // A campaign under way begins again with what serves now.

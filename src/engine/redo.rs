@@ -35,6 +35,15 @@ pub(super) fn apart(work: Work, owed: Owed) -> Vec<(Work, Owed)> {
     parts
 }
 
+/// The same without the part of a campaign, which somebody paused or ended, or another node reads, meanwhile.
+pub(super) fn without_chunk(mut work: Work, mut owed: Owed) -> (Work, Owed) {
+    work.arrivals.truncate(owed.events.len());
+    if let Some((_, reply)) = owed.chunk.take() {
+        let _ = reply.send(true);
+    }
+    (work, owed)
+}
+
 /// The database works and refuses what it was given: doing the items apart may save the others.
 pub(super) fn is_refusal(error: &anyhow::Error) -> bool {
     let database = |cause: &(dyn std::error::Error + 'static)| {

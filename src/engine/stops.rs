@@ -327,7 +327,14 @@ fn evaluation(stop: &Stop, halted: Halted, more: bool) -> Option<Evaluation> {
         (runs, true) => (EvaluationResult::Stopped, format!("{} runs, others follow", runs.len()), None),
     };
     let workflow = stop.definition.workflow.id.clone();
-    Some(Evaluation { workflow, trigger: format!("stop_when {}", stop.stop_when().trigger.name), result, reason, run })
+    Some(Evaluation {
+        workflow,
+        trigger: format!("stop_when {}", stop.stop_when().trigger.name),
+        result,
+        reason,
+        run,
+        redrive: 0,
+    })
 }
 
 // --- across groups -----------------------------------------------------------------------------------------------------

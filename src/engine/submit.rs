@@ -356,6 +356,7 @@ fn event(
         contact: Some(contact.id.clone()),
         data: serde_json::to_string(&json!({ "request": submission.asked.body, "answer": answer }))?,
         evaluations: "[]".to_owned(),
+        failed: None,
     })
 }
 
@@ -391,6 +392,7 @@ fn delivery(submission: &Numbered, contact: String, channel: String, message: Me
         duplicate_confirmed: false,
         rules: Rules::default(),
         handed_at_ms: None,
+        redrive_of: None,
     }
 }
 

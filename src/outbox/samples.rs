@@ -47,5 +47,6 @@ pub(super) fn delivery() -> Delivery {
         duplicate_confirmed: false,
         rules: Rules::default(),
         handed_at_ms: None,
+        redrive_of: None,
     }
 }

@@ -39,15 +39,16 @@ macro_rules! delivery_columns {
         "d.id, d.run, d.workflow, d.step, d.contact, d.channel, d.purpose, d.outside_window, d.message, d.state, d.reason,
          d.form, d.due_at_ms, d.expires_at_ms, d.line_at_ms, d.fallback_used, d.attempts, d.retries, d.retry_limit, d.seed,
          d.planned_at_ms, d.status, d.caller, d.reconcile_until_ms, d.looks, d.probable, d.possible_duplicate,
-         d.duplicate_confirmed, d.rules, d.handed_at_ms"
+         d.duplicate_confirmed, d.rules, d.handed_at_ms, d.redrive_of"
     };
 }
+pub(super) use delivery_columns;
 
 /// Reasons to be held for which a delivery leaves its place in the line (`outbox::gate::steps_aside`).
 macro_rules! aside {
     () => {
         "('window_closed', 'template_paused', 'template_category', 'template_changed', 'quiet_hours', 'cap',
-          'pace')"
+          'pace', 'run_paused', 'campaign_paused')"
     };
 }
 
@@ -89,12 +90,13 @@ static BY_IDS: Statement =
 static INSERT: Statement = Statement::new(
     "insert into delivery (id, run, workflow, step, contact, channel, purpose, outside_window, message, state, reason,
         due_at_ms, expires_at_ms, line_at_ms, fallback_used, attempts, retries, retry_limit, seed, planned_at_ms, caller,
-        rules, lane)
+        rules, lane, redrive_of, possible_duplicate)
      select id, run, workflow, step, contact, channel, purpose, outside_window, message, 'queued', reason, planned_at_ms,
-        expires_at_ms, planned_at_ms, 0, 0, 0, retry_limit, seed, planned_at_ms, caller, rules, lane
+        expires_at_ms, planned_at_ms, 0, 0, 0, retry_limit, seed, planned_at_ms, caller, rules, lane, redrive_of,
+        possible_duplicate
      from {rows: id text, run text, workflow text, step text, contact text, channel text, purpose text,
         outside_window text, message text, reason text, expires_at_ms bigint, retry_limit bigint, seed bigint,
-        planned_at_ms bigint, caller text, rules text, lane text} r",
+        planned_at_ms bigint, caller text, rules text, lane text, redrive_of text, possible_duplicate bigint} r",
 );
 
 static UPDATE: Statement = Statement::new(
@@ -112,7 +114,7 @@ static UPDATE: Statement = Statement::new(
 
 static CANCEL_OF_RUNS: Statement = Statement::new(
     "update delivery set state = 'cancelled', reason = r.reason from {rows: run text, reason text} r
-     where delivery.run = r.run and delivery.state in ('queued', 'held')",
+     where delivery.run = r.run and delivery.run <> '' and delivery.state in ('queued', 'held')",
 );
 
 /// Why what is released waits: paced messages go on waiting for their workflow's turn.
@@ -121,6 +123,8 @@ macro_rules! released {
         "case when delivery.lane = delivery.channel then '' else 'pace' end"
     };
 }
+
+pub(super) use released;
 
 /// What is useful comes at any hour while the person talks (`outbox::gate::TALKING_MS`).
 static RELEASE_WINDOW_HOLDS: Statement = Statement::new(concat!(
@@ -213,18 +217,18 @@ impl Tx<'_> {
         counted: (i64, usize),
     ) -> anyhow::Result<Vec<DueDelivery>> {
         let due = |row: &AnyRow| -> anyhow::Result<DueDelivery> {
-            let contact: String = row.try_get(30)?;
+            let contact: String = row.try_get(31)?;
             Ok(DueDelivery {
                 delivery: read_delivery(row)?.delivery,
                 contact: serde_json::from_str(&contact).context("a stored contact is not readable")?,
                 line: Line {
-                    last_inbound_ms: row.try_get(31)?,
-                    refused_at_ms: row.try_get(32)?,
-                    asked_at_ms: row.try_get(33)?,
-                    tat_us: row.try_get(34)?,
-                    sent_at_ms: row.try_get(35)?,
+                    last_inbound_ms: row.try_get(32)?,
+                    refused_at_ms: row.try_get(33)?,
+                    asked_at_ms: row.try_get(34)?,
+                    tat_us: row.try_get(35)?,
+                    sent_at_ms: row.try_get(36)?,
                 },
-                capped_at_ms: row.try_get(36)?,
+                capped_at_ms: row.try_get(37)?,
             })
         };
         self.counted.statements += 1;
@@ -277,6 +281,8 @@ impl Tx<'_> {
                 delivery.caller.as_deref().into(),
                 rules.as_deref().into(),
                 Cell::Text(&delivery.lane()),
+                delivery.redrive_of.as_deref().into(),
+                delivery.possible_duplicate.into(),
             ]);
         }
         self.write(&INSERT, rows).await.map(drop)
@@ -423,7 +429,7 @@ impl Store {
     }
 }
 
-fn read_delivery(row: &AnyRow) -> anyhow::Result<DeliveryRow> {
+pub(super) fn read_delivery(row: &AnyRow) -> anyhow::Result<DeliveryRow> {
     let state: String = row.try_get(9)?;
     let state = DeliveryState::parse(&state).with_context(|| format!("no state of a delivery: {state}"))?;
     let message: String = row.try_get(8)?;
@@ -463,6 +469,7 @@ fn read_delivery(row: &AnyRow) -> anyhow::Result<DeliveryRow> {
         duplicate_confirmed: row.try_get::<i64, _>(27)? != 0,
         rules: rules.unwrap_or_default(),
         handed_at_ms: row.try_get(29)?,
+        redrive_of: row.try_get(30)?,
     };
     Ok(DeliveryRow { delivery, was: state, status: status.as_deref().and_then(VendorStatus::parse) })
 }

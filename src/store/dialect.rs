@@ -1,7 +1,8 @@
 //! Dialect: every difference between SQLite and PostgreSQL, in one place.
 //!
 //! Statements are written once. `{rows: id text, at_ms bigint}` stands for the rows handed over with the statement,
-//! `{skip locked d}` for the tail of a claim of rows of `d`, `{lock d}` for one that waits for them, `{nothing}` for an empty JSON object. The rows are bound value by value: the elements of one JSON parameter would be
+//! `{skip locked d}` for the tail of a claim of rows of `d`, `{lock d}` for one that waits for them, `{share d}` for rows
+//! of `d` that nobody may change, `{nothing}` for an empty JSON object. The rows are bound value by value: the elements of one JSON parameter would be
 //! parsed again for each column. Invariant: a value reaches SQL as a bound parameter, never as text.
 
 use sqlx::AssertSqlSafe;
@@ -128,6 +129,9 @@ impl Dialect {
         let claimed = placeholder.strip_prefix("skip locked ");
         if let Some(table) = placeholder.strip_prefix("lock ") {
             return if self.is_shared() { format!("for update of {table}") } else { String::new() };
+        }
+        if let Some(table) = placeholder.strip_prefix("share ") {
+            return if self.is_shared() { format!("for share of {table}") } else { String::new() };
         }
         match (placeholder, claimed, self) {
             ("nothing", ..) => "'{}'".into(),

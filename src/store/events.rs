@@ -20,6 +20,8 @@ pub struct EventRow {
     pub data: String,
     /// JSON list of `event::Evaluation`.
     pub evaluations: String,
+    /// How many workflows could not judge it, and were not made to since; `None` = none.
+    pub failed: Option<i64>,
 }
 
 /// A key that was seen before.
@@ -43,14 +45,15 @@ static CLEAR_KEYS: Statement =
 
 static INSERT_EVENTS: Statement = Statement::new(
     "insert into event (id, source, name, dedupe_key, dedupe_until_ms, body_hash, at_ms, received_at_ms, contact,
-        data, evaluations)
-     select id, source, name, dedupe_key, dedupe_until_ms, body_hash, at_ms, received_at_ms, contact, data, evaluations
+        data, evaluations, failed)
+     select id, source, name, dedupe_key, dedupe_until_ms, body_hash, at_ms, received_at_ms, contact, data, evaluations,
+        failed
      from {rows: id text, source text, name text, dedupe_key text, dedupe_until_ms bigint, body_hash text,
-        at_ms bigint, received_at_ms bigint, contact text, data text, evaluations text} r",
+        at_ms bigint, received_at_ms bigint, contact text, data text, evaluations text, failed bigint} r",
 );
 
 static EVENT: Statement = Statement::new(
-    "select e.id, e.source, e.name, e.at_ms, e.received_at_ms, e.contact, e.data, e.evaluations
+    "select e.id, e.source, e.name, e.at_ms, e.received_at_ms, e.contact, e.data, e.evaluations, e.failed
      from event e join {rows: id text} r on r.id = e.id",
 );
 
@@ -58,7 +61,7 @@ static EVALUATIONS: Statement =
     Statement::new("select e.id, e.evaluations from {rows: id text} r join event e on e.id = r.id");
 
 static LATEST: Statement = Statement::new(
-    "select e.id, e.source, e.name, e.at_ms, e.received_at_ms, e.contact, e.data, e.evaluations
+    "select e.id, e.source, e.name, e.at_ms, e.received_at_ms, e.contact, e.data, e.evaluations, e.failed
      from event e order by e.id desc limit (select n from {rows: n bigint} r)",
 );
 
@@ -72,11 +75,22 @@ pub struct EventFilter {
 }
 
 static LIST: Statement = Statement::new(
-    "select e.id, e.source, e.name, e.at_ms, e.received_at_ms, e.contact, e.data, e.evaluations
+    "select e.id, e.source, e.name, e.at_ms, e.received_at_ms, e.contact, e.data, e.evaluations, e.failed
      from event e, {rows: id text, name text, source text, n bigint} r
      where (r.id is null or e.id = r.id) and (r.name is null or e.name = r.name)
         and (r.source is null or e.source = r.source)
      order by e.id desc limit (select n from {rows: id text, name text, source text, n bigint} q)",
+);
+
+static FAILED: Statement = Statement::new(
+    "select e.id, e.source, e.name, e.at_ms, e.received_at_ms, e.contact, e.data, e.evaluations, e.failed
+     from event e where e.failed > 0 order by e.id desc limit (select n from {rows: n bigint} r)",
+);
+
+static JUDGED_AGAIN: Statement = Statement::new(
+    "update event set evaluations = r.evaluations, failed = r.failed
+     from {rows: id text, was text, evaluations text, failed bigint} r
+     where event.id = r.id and event.evaluations = r.was",
 );
 
 impl Tx<'_> {
@@ -85,6 +99,21 @@ impl Tx<'_> {
         let mut rows = Rows::default();
         events.iter().for_each(|event| rows.push(&[(*event).into()]));
         self.fetch(&EVALUATIONS, rows).await?.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    }
+
+    pub(crate) async fn event(&mut self, id: &str) -> anyhow::Result<Option<EventRow>> {
+        let mut rows = Rows::default();
+        rows.push(&[id.into()]);
+        self.fetch(&EVENT, rows).await?.first().map(read_event).transpose()
+    }
+
+    /// Writes what came of judging an event again; fails when another writer did meanwhile.
+    pub(crate) async fn judged_again(&mut self, event: &EventRow, was: &str) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        rows.push(&[(&event.id).into(), was.into(), (&event.evaluations).into(), event.failed.into()]);
+        let written = self.write(&JUDGED_AGAIN, rows).await?;
+        anyhow::ensure!(written == 1, super::Moved);
+        Ok(())
     }
 
     /// Which of these (source, key) pairs were seen before, expired ones included.
@@ -125,6 +154,7 @@ impl Tx<'_> {
                 event.contact.as_deref().into(),
                 (&event.data).into(),
                 (&event.evaluations).into(),
+                event.failed.into(),
             ]);
         }
         self.write(&INSERT_EVENTS, rows).await.map(drop)
@@ -140,6 +170,16 @@ impl Store {
         let mut rows = Rows::default();
         rows.push(&[id.into()]);
         self.read(&EVENT, rows).await?.first().map(read_event).transpose()
+    }
+
+    /// The newest events that a workflow could not judge, newest first.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn failed_events(&self, most: u32) -> anyhow::Result<Vec<EventRow>> {
+        let mut rows = Rows::default();
+        rows.push(&[most.into()]);
+        self.read(&FAILED, rows).await?.iter().map(read_event).collect()
     }
 
     /// Events that fit, newest first.
@@ -181,5 +221,6 @@ fn read_event(row: &sqlx::any::AnyRow) -> anyhow::Result<EventRow> {
         contact: row.try_get(5)?,
         data: row.try_get(6)?,
         evaluations: row.try_get(7)?,
+        failed: row.try_get(8)?,
     })
 }

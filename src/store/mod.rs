@@ -24,6 +24,7 @@ pub mod live;
 pub mod nodes;
 pub mod relay_targets;
 pub mod relays;
+pub mod repair;
 pub mod retention;
 pub mod runs;
 pub mod schedules;

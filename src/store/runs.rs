@@ -49,20 +49,20 @@ static BY_IDS: Statement = Statement::new(concat!(
 
 static INSERT: Statement = Statement::new(
     "insert into run (id, workflow, definition, contact, event, firing, state, reason, progress, wake_at_ms, seed, fence,
-        started_at_ms, ended_at_ms, asks, turn, reached_at_ms, redrive_of, redrive)
+        started_at_ms, ended_at_ms, asks, turn, reached_at_ms, redrive_of, redrive, cause, cause_at_ms)
      select id, workflow, definition, contact, event, firing, state, reason, progress, wake_at_ms, seed, fence,
-        started_at_ms, ended_at_ms, asks, turn, reached_at_ms, redrive_of, redrive
+        started_at_ms, ended_at_ms, asks, turn, reached_at_ms, redrive_of, redrive, cause, cause_at_ms
      from {rows: id text, workflow text, definition text, contact text, event text, firing text, state text, reason text,
         progress text, wake_at_ms bigint, seed bigint, fence bigint, started_at_ms bigint, ended_at_ms bigint, asks text,
-        turn text, reached_at_ms bigint, redrive_of text, redrive bigint} r",
+        turn text, reached_at_ms bigint, redrive_of text, redrive bigint, cause text, cause_at_ms bigint} r",
 );
 
 static UPDATE: Statement = Statement::new(
     "update run set state = r.state, reason = r.reason, progress = r.progress, wake_at_ms = r.wake_at_ms,
-        fence = r.fence + 1, ended_at_ms = r.ended_at_ms, asks = r.asks,
+        fence = r.fence + 1, ended_at_ms = r.ended_at_ms, asks = r.asks, cause = r.cause, cause_at_ms = r.cause_at_ms,
         turn = coalesce(run.turn, r.turn), reached_at_ms = coalesce(run.reached_at_ms, r.reached_at_ms)
      from {rows: id text, fence bigint, state text, reason text, progress text, wake_at_ms bigint, ended_at_ms bigint,
-        asks text, turn text, reached_at_ms bigint} r
+        asks text, turn text, reached_at_ms bigint, cause text, cause_at_ms bigint} r
      where run.id = r.id and run.fence = r.fence and run.ended_at_ms is null",
 );
 
@@ -168,6 +168,7 @@ impl Tx<'_> {
     pub(crate) async fn insert_runs(&mut self, runs: &[&Run]) -> anyhow::Result<()> {
         let mut rows = Rows::default();
         for run in runs {
+            let cause = run.cause();
             rows.push(&[
                 (&run.id).into(),
                 (&run.workflow).into(),
@@ -188,6 +189,8 @@ impl Tx<'_> {
                 run.reached_at_ms.into(),
                 run.redrive_of.as_deref().into(),
                 run.redrive.into(),
+                cause.as_deref().into(),
+                cause.as_ref().map(|_| run.since_ms()).into(),
             ]);
         }
         self.write(&INSERT, rows).await.map(drop)
@@ -197,6 +200,7 @@ impl Tx<'_> {
     pub(crate) async fn update_runs(&mut self, runs: &[&Run]) -> anyhow::Result<()> {
         let mut rows = Rows::default();
         for run in runs {
+            let cause = run.cause();
             rows.push(&[
                 (&run.id).into(),
                 run.fence.into(),
@@ -208,6 +212,8 @@ impl Tx<'_> {
                 run.asks.as_deref().into(),
                 run.turn.as_deref().into(),
                 run.reached_at_ms.into(),
+                cause.as_deref().into(),
+                cause.as_ref().map(|_| run.since_ms()).into(),
             ]);
         }
         let written = self.write(&UPDATE, rows).await?;

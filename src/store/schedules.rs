@@ -26,7 +26,7 @@ pub struct FiringRow {
     pub trigger: String,
     pub scheduled_at_ms: i64,
     pub fired_at_ms: i64,
-    /// `running`, `done`, `skipped`, `needs_attention`.
+    /// `running`, `done`, `skipped`, `needs_attention`; by hand `pausing`, `paused`, `resuming`, `cancelling`, `cancelled`.
     pub state: String,
     pub reason: String,
     pub definition: String,
@@ -117,7 +117,7 @@ static UPDATE_FIRINGS: Statement = Statement::new(
 
 static ADOPT_FIRINGS: Statement = Statement::new(
     "update firing set node = r.node from {rows: node text} r
-     where firing.state = 'running' and (firing.node is null or not exists (select 1 from node n where n.id = firing.node))",
+     where firing.state in ('running', 'pausing', 'resuming', 'cancelling') and (firing.node is null or not exists (select 1 from node n where n.id = firing.node))",
 );
 
 macro_rules! firing_columns {
@@ -131,7 +131,8 @@ macro_rules! firing_columns {
 static OPEN_FIRING: Statement = Statement::new(concat!(
     "select ",
     firing_columns!(),
-    " from firing f, {rows: node text} r where f.state = 'running' and f.node = r.node
+    " from firing f, {rows: node text} r
+     where f.state in ('running', 'pausing', 'resuming', 'cancelling') and f.node = r.node
      order by f.fired_at_ms, f.id limit 1"
 ));
 
@@ -141,6 +142,15 @@ static FIRINGS: Statement = Statement::new(concat!(
     " from firing f, {rows: audience bigint, n bigint} r
      where (r.audience = 0 or f.audience is not null)
      order by f.fired_at_ms desc, f.id desc limit (select n from {rows: audience bigint, n bigint} q)"
+));
+
+static FIRING: Statement =
+    Statement::new(concat!("select ", firing_columns!(), " from {rows: id text} r join firing f on f.id = r.id"));
+
+static STRANDED: Statement = Statement::new(concat!(
+    "select ",
+    firing_columns!(),
+    " from firing f where f.state = 'needs_attention' order by f.id limit (select n from {rows: n bigint} r)"
 ));
 
 static INSTALLATION: Statement = Statement::new(
@@ -242,6 +252,13 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// A firing as it stands now.
+    pub(crate) async fn firing(&mut self, id: &str) -> anyhow::Result<Option<FiringRow>> {
+        let mut rows = Rows::default();
+        rows.push(&[id.into()]);
+        self.fetch(&FIRING, rows).await?.first().map(read_firing).transpose()
+    }
+
     /// Gives this node the campaigns that no living node feeds: how many.
     pub(crate) async fn adopt_firings(&mut self, node: &str) -> anyhow::Result<u64> {
         let mut rows = Rows::default();
@@ -262,7 +279,7 @@ impl Tx<'_> {
 }
 
 impl Store {
-    /// The oldest campaign of this node that has rows left.
+    /// The oldest campaign of this node that has rows left, or runs to be held, released or stopped.
     ///
     /// # Errors
     /// What the database said.
@@ -270,6 +287,26 @@ impl Store {
         let mut rows = Rows::default();
         rows.push(&[node.into()]);
         self.read(&OPEN_FIRING, rows).await?.first().map(read_firing).transpose()
+    }
+
+    /// One firing; `None` when there is none of that id.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn firing(&self, id: &str) -> anyhow::Result<Option<FiringRow>> {
+        let mut rows = Rows::default();
+        rows.push(&[id.into()]);
+        self.read(&FIRING, rows).await?.first().map(read_firing).transpose()
+    }
+
+    /// Campaigns that cannot go on without a person, oldest first.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn stranded_campaigns(&self, most: u32) -> anyhow::Result<Vec<FiringRow>> {
+        let mut rows = Rows::default();
+        rows.push(&[most.into()]);
+        self.read(&STRANDED, rows).await?.iter().map(read_firing).collect()
     }
 
     /// Firings, newest first; only those over an audience when `campaigns`.

@@ -78,6 +78,7 @@ fn delivery(id: &str, own: &str) -> Delivery {
         duplicate_confirmed: false,
         rules: Rules::default(),
         handed_at_ms: None,
+        redrive_of: None,
     }
 }
 

@@ -15,6 +15,7 @@ use super::evaluate::Arrival;
 use super::hand_on::Late;
 use super::limits::Reached;
 use super::outbound::Outbound;
+use super::repair::Orders;
 use super::submit::Desk;
 use crate::action::send_message::Planned;
 use crate::attachment::Attachment;
@@ -119,6 +120,8 @@ pub(super) struct Unit<'a> {
     pub(super) late: Vec<Late>,
     /// Events of such statuses, where they may start something.
     pub(super) late_arrivals: Vec<Arrival>,
+    /// What people ordered of runs and campaigns.
+    pub(super) orders: Orders,
 }
 
 impl<'a> Unit<'a> {
@@ -155,6 +158,7 @@ impl<'a> Unit<'a> {
             attached: Vec::new(),
             late: Vec::new(),
             late_arrivals: Vec::new(),
+            orders: Orders::default(),
         }
     }
 }

@@ -127,6 +127,7 @@ impl Unit<'_> {
 
     fn delivery(&self, planned: PlannedDelivery, contact: String, channel: String) -> Option<Delivery> {
         let run = &self.runs.get(&planned.run)?.row.run;
+        let redrive_of = self.orders.again.get(&(planned.run.clone(), planned.step.clone())).cloned();
         let workflow = &self.definition_of(run)?.workflow;
         let rules = rules(workflow, run, &planned.planned.to);
         let reason = if rules.pace.is_some() { "pace" } else { "" };
@@ -161,6 +162,7 @@ impl Unit<'_> {
             duplicate_confirmed: false,
             rules,
             handed_at_ms: None,
+            redrive_of,
         })
     }
 

@@ -154,6 +154,7 @@ impl Unit<'_> {
         run.state = RunState::Stopped;
         run.reason = reason.to_owned();
         run.ended_at_ms = Some(now_ms);
+        run.progress.paused = None;
         run.tell(now_ms, format!("stopped: {reason}"));
         known.dirty = true;
         self.planned.retain(|planned| planned.run != id);
@@ -190,8 +191,11 @@ impl Unit<'_> {
 
     /// Why the run of a delivery was stopped, if it was.
     pub(in crate::engine) fn stopped_reason(&self, delivery: &str) -> Option<String> {
-        let run = &self.runs.get(&self.deliveries.get(delivery)?.delivery.run)?.row.run;
-        (run.state == RunState::Stopped).then(|| run.reason.clone())
+        let delivery = &self.deliveries.get(delivery)?.delivery;
+        let run = &self.runs.get(&delivery.run)?.row.run;
+        // One that was done again after its run had ended is not the run's any more.
+        let own = delivery.redrive_of.is_none() || run.ended_at_ms > Some(delivery.planned_at_ms);
+        (run.state == RunState::Stopped && own).then(|| run.reason.clone())
     }
 
     /// The people of loaded runs that have a step left: it may ask for them.

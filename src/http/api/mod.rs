@@ -8,6 +8,7 @@ mod deploy;
 mod outbound;
 mod query;
 mod relay;
+mod repair;
 mod view;
 
 use super::error::Refusal;
@@ -51,6 +52,7 @@ pub(super) fn router(app: App) -> Router<App> {
         .route("/api/relay", get(relay::list))
         .route("/api/relay/redrive", post(relay::redrive))
         .merge(account::router())
+        .merge(repair::router())
         .route_layer(from_fn_with_state(app, admitted))
 }
 

@@ -4,10 +4,12 @@ use super::mask::{masked, masked_text};
 use crate::attachment::{Attachment, AttachmentState};
 use crate::contact::{Contact, Line};
 use crate::delivery::{Pause, Scope};
+use crate::engine::repair::Cause;
 use crate::event::Evaluation;
 use crate::relay::{Relay, RelayState};
 use crate::run::Run;
 use crate::store::attempts::AttemptRow;
+use crate::store::audit::AuditRow;
 use crate::store::deliveries::DeliveryRow;
 use crate::store::events::EventRow;
 use crate::store::schedules::FiringRow;
@@ -30,6 +32,35 @@ pub(super) fn run(run: &Run) -> Value {
         "wake_at": run.wake_at_ms.map(iso),
         "started_at": iso(run.started_at_ms),
         "ended_at": run.ended_at_ms.map(iso),
+        "redrive_of": run.redrive_of,
+    })
+}
+
+/// What needs a person for the same reason.
+pub(super) fn cause(cause: &Cause) -> Value {
+    json!({
+        "key": cause.key,
+        "kind": cause.kind,
+        "workflow": cause.workflow,
+        "step": cause.step,
+        "reason": masked_text(&cause.reason),
+        "count": cause.count,
+        "oldest": iso(cause.oldest_ms),
+        "newest": iso(cause.newest_ms),
+        "examples": cause.examples,
+        "acts": cause.kind.acts(),
+    })
+}
+
+/// Something that somebody did by hand.
+pub(super) fn audit(row: &AuditRow) -> Value {
+    json!({
+        "id": row.id,
+        "at": iso(row.at_ms),
+        "who": row.who,
+        "act": row.act,
+        "subject": masked_text(&row.subject),
+        "detail": masked_text(&row.detail),
     })
 }
 
@@ -91,6 +122,7 @@ pub(super) fn delivery(row: &DeliveryRow, attempts: Vec<Value>) -> Value {
         "probable": delivery.probable,
         "possible_duplicate": delivery.possible_duplicate,
         "duplicate_confirmed": delivery.duplicate_confirmed,
+        "redrive_of": delivery.redrive_of,
         "attempts": attempts,
     })
 }

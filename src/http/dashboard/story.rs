@@ -122,7 +122,7 @@ pub(super) fn runs(
 }
 
 /// A line of the trace with the reason at its end as a sentence: `not sent: no_consent`.
-fn spoken(what: &str, words: &'static Words) -> String {
+pub(super) fn spoken(what: &str, words: &'static Words) -> String {
     match what.rsplit_once(": ") {
         Some((what, reason)) => format!("{what}{}{}", words.colon, words.reason(reason)),
         None => what.to_owned(),

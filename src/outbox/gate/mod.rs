@@ -290,6 +290,14 @@ fn hold_until(delivery: &Delivery, reason: &'static str, until_ms: i64) -> Decis
 pub fn steps_aside(reason: &str) -> bool {
     matches!(
         reason,
-        "window_closed" | "template_paused" | "template_category" | "template_changed" | "quiet_hours" | "cap" | "pace"
+        "window_closed"
+            | "template_paused"
+            | "template_category"
+            | "template_changed"
+            | "quiet_hours"
+            | "cap"
+            | "pace"
+            | "run_paused"
+            | "campaign_paused"
     )
 }

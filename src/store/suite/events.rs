@@ -23,6 +23,7 @@ pub(super) fn event(id: &str, key: &str) -> EventRow {
         contact: None,
         data: r#"{"text": "né \u0000 \" \\"}"#.into(),
         evaluations: "[]".into(),
+        failed: None,
     }
 }
 

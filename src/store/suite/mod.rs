@@ -135,6 +135,7 @@ fn delivery(id: &str, contact: &str) -> Delivery {
         duplicate_confirmed: false,
         rules: Rules::default(),
         handed_at_ms: None,
+        redrive_of: None,
     }
 }
 

@@ -1,7 +1,9 @@
 //! Messages of `serve`: each with its state, the vendor's status, the reason and every attempt; what is paused; and the
 //! three answers to an uncertain one.
 
-use super::{SignedIn, key, project, read_form, session, to};
+use super::desk::{Desk, Filled, called, moments, sentence};
+use super::repair::is_unsent;
+use super::{SignedIn, to};
 use crate::contact::Contact;
 use crate::delivery::{Delivery, DeliveryState, Pause, Scope};
 use crate::engine::{Answer, Busy};
@@ -16,9 +18,9 @@ use crate::store::attempts::AttemptRow;
 use crate::store::deliveries::{DeliveryFilter, DeliveryRow};
 use askama::Template;
 use axum::Extension;
-use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Deserialize;
 use std::collections::{BTreeSet, HashMap};
 
@@ -39,12 +41,7 @@ pub(super) struct Wanted {
 #[template(path = "deliveries.html", config = "src/http/pages/askama.toml")]
 struct Page {
     words: &'static Words,
-    project: String,
-    clock: String,
-    zone: String,
-    form_token: String,
-    operates: bool,
-    said: Option<String>,
+    desk: Desk,
     state: &'static str,
     states: Vec<(&'static str, &'static str)>,
     /// What to look at, and since when.
@@ -69,6 +66,9 @@ struct Row {
     id: String,
     planned: String,
     person: String,
+    contact: String,
+    /// Empty for a message of the gateway.
+    run: String,
     source: String,
     channel: String,
     class: &'static str,
@@ -79,6 +79,7 @@ struct Row {
     text: String,
     marks: Vec<String>,
     uncertain: bool,
+    unsent: bool,
     /// Nothing more will be tried.
     over: bool,
     attempts: Vec<AttemptView>,
@@ -123,7 +124,7 @@ async fn read(app: &App, words: &'static Words, signed_in: &SignedIn, wanted: &W
     let people: HashMap<&str, &Contact> = people.iter().map(|contact| (contact.id.as_str(), contact)).collect();
 
     let deployed = app.engine().deployed();
-    let moments = Moments::new(deployed.settings.zone().clone(), words, app.engine().clock().now_ms());
+    let moments = moments(app, words);
     let view = |row: &DeliveryRow| {
         let person = people.get(row.delivery.contact.as_str()).copied();
         let own = attempts.get(&row.delivery.id).map_or(&[][..], Vec::as_slice);
@@ -132,12 +133,7 @@ async fn read(app: &App, words: &'static Words, signed_in: &SignedIn, wanted: &W
     };
     Ok(Page {
         words,
-        project: project(app),
-        clock: moments.clock(),
-        zone: moments.zone(),
-        form_token: signed_in.form_token.clone(),
-        operates: signed_in.session.operates,
-        said: said(&wanted.said, words),
+        desk: Desk::new(app, signed_in, &moments, sentence(&wanted.said, words), "/deliveries"),
         state: state.map_or("", DeliveryState::as_str),
         states: words.delivery_states.to_vec(),
         alerts: store.alerts().await?.into_iter().map(|alert| alert_view(alert, &moments, words)).collect(),
@@ -146,12 +142,6 @@ async fn read(app: &App, words: &'static Words, signed_in: &SignedIn, wanted: &W
         rows: deliveries.iter().map(view).collect(),
         paged: !wanted.before.is_empty(),
     })
-}
-
-/// What the answer of a form has to say on the page that follows it.
-fn said(said: &str, words: &'static Words) -> Option<String> {
-    let known = words.operator.said.iter().find(|(code, _)| *code == said);
-    known.map(|(_, sentence)| (*sentence).to_owned())
 }
 
 fn alert_view(alert: Alert, moments: &Moments, words: &'static Words) -> (String, String) {
@@ -188,6 +178,8 @@ fn row_view(
         id: delivery.id.clone(),
         planned: moments.exact(delivery.planned_at_ms),
         person: person.map(called).unwrap_or_default(),
+        contact: delivery.contact.clone(),
+        run: delivery.run.clone(),
         source: source(delivery, workflow, words),
         channel: delivery.channel.clone(),
         class: state,
@@ -198,16 +190,10 @@ fn row_view(
         text: masked_text(&text_of(&delivery.message, delivery.form)).into_owned(),
         marks: marks(delivery, words),
         uncertain: delivery.state == DeliveryState::Uncertain,
+        unsent: is_unsent(delivery.state),
         over: matches!(delivery.state, DeliveryState::Skipped | DeliveryState::Cancelled | DeliveryState::Rejected),
         attempts: attempts.iter().map(|attempt| attempt_view(attempt, moments, words)).collect(),
     }
-}
-
-/// The name, and enough of the number to recognise it.
-fn called(contact: &Contact) -> String {
-    let name = contact.name.as_deref().or(contact.first_name.as_deref()).unwrap_or_default();
-    let number = contact.phone.as_ref().map(crate::contact::Phone::masked).unwrap_or_default();
-    format!("{name} {number}").trim().to_owned()
 }
 
 fn source(delivery: &Delivery, workflow: Option<&str>, words: &'static Words) -> String {
@@ -217,7 +203,7 @@ fn source(delivery: &Delivery, workflow: Option<&str>, words: &'static Words) ->
     }
 }
 
-fn form_word(form: Option<Shape>, words: &'static Words) -> &'static str {
+pub(super) fn form_word(form: Option<Shape>, words: &'static Words) -> &'static str {
     match form {
         Some(Shape::Template) => words.template,
         Some(Shape::Text) => words.text_form,
@@ -226,7 +212,7 @@ fn form_word(form: Option<Shape>, words: &'static Words) -> &'static str {
 }
 
 /// What the person reads: of both forms the one that left, else the plain one.
-fn text_of(message: &Message, form: Option<Shape>) -> String {
+pub(super) fn text_of(message: &Message, form: Option<Shape>) -> String {
     let template = message.template.as_ref().map(|template| {
         let values = template.values.join(" · ");
         format!("{} {values}", template.name).trim().to_owned()
@@ -242,7 +228,7 @@ fn text_of(message: &Message, form: Option<Shape>) -> String {
     .unwrap_or_default()
 }
 
-fn marks(delivery: &Delivery, words: &'static Words) -> Vec<String> {
+pub(super) fn marks(delivery: &Delivery, words: &'static Words) -> Vec<String> {
     let operator = words.operator;
     let probable = delivery.probable.as_ref().map(|uuid| operator.probable.replace("{}", uuid));
     let possible = delivery.possible_duplicate.then(|| operator.possible_duplicate.to_owned());
@@ -271,7 +257,6 @@ fn attempt_view(attempt: &AttemptRow, moments: &Moments, words: &'static Words) 
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Answered {
-    form_token: String,
     answer: Answer,
 }
 
@@ -280,17 +265,9 @@ pub(super) async fn settle(
     asked: Asked,
     Extension(signed_in): Extension<SignedIn>,
     Path(id): Path<String>,
-    request: Request,
+    Filled(Answered { answer }): Filled<Answered>,
 ) -> Response {
-    let (parts, body) = request.into_parts();
-    let form: Answered = match read_form(&app, &parts, body).await {
-        Ok(form) => form,
-        Err(refusal) => return refusal.into_response(),
-    };
-    if let Some(refused) = refusal(&app, &asked, &signed_in, &parts.headers, &form.form_token) {
-        return refused;
-    }
-    let said = match app.engine().settle(&id, form.answer, &signed_in.session.who).await {
+    let said = match app.engine().settle(&id, answer, &signed_in.session.who).await {
         Ok(Ok(_)) => "settled",
         Ok(Err(_)) => "moved_on",
         Err(Busy) => "busy",
@@ -300,7 +277,6 @@ pub(super) async fn settle(
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Resumed {
-    form_token: String,
     scope: String,
 }
 
@@ -308,32 +284,12 @@ pub(super) async fn resume(
     State(app): State<App>,
     asked: Asked,
     Extension(signed_in): Extension<SignedIn>,
-    request: Request,
+    Filled(Resumed { scope }): Filled<Resumed>,
 ) -> Response {
-    let (parts, body) = request.into_parts();
-    let form: Resumed = match read_form(&app, &parts, body).await {
-        Ok(form) => form,
-        Err(refusal) => return refusal.into_response(),
-    };
-    if let Some(refused) = refusal(&app, &asked, &signed_in, &parts.headers, &form.form_token) {
-        return refused;
-    }
-    let Some(scope) = Scope::parse(&form.scope) else { return to(&format!("/deliveries?lang={}", asked.words.lang)) };
+    let Some(scope) = Scope::parse(&scope) else { return to(&format!("/deliveries?lang={}", asked.words.lang)) };
     let said = match app.engine().resume(vec![scope], &signed_in.session.who).await {
         Ok(_) => "resumed",
         Err(_) => "busy",
     };
     to(&format!("/deliveries?lang={}&said={said}", asked.words.lang))
-}
-
-/// Why this session may change nothing now: the form is none of its own, or its token may only read.
-fn refusal(app: &App, asked: &Asked, signed_in: &SignedIn, headers: &HeaderMap, given: &str) -> Option<Response> {
-    let words = asked.words.operator;
-    let cookie = super::cookie(headers).unwrap_or_default();
-    let why = match session::fits(&key(app), cookie, given) {
-        false => words.expired_form,
-        true if !signed_in.session.operates => words.read_only,
-        true => return None,
-    };
-    Some((StatusCode::FORBIDDEN, format!("{why}\n")).into_response())
 }

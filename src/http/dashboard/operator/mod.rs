@@ -2,13 +2,21 @@
 //!
 //! ```text
 //! GET  /login       asks for the token    POST /login                      a cookie for twelve hours
+//! GET  /attention   what needs a person   POST /attention/{key}            an order for all of a cause
+//! GET  /runs        runs, newest
+//! GET  /runs/{id}   one with its trace    POST /runs/{id}/act              an order for it
 //! GET  /deliveries  messages, newest      POST /deliveries/{id}/settle     one of the three answers
+//!                                         POST /deliveries/{id}/redrive    sends it again
+//! GET  /campaigns   how far each is       POST /campaigns/{id}/act         an order for it
 //! POST /logout                            POST /resume                     ends a pause
 //! ```
 //! Plain forms, no script. Invariant: nothing is shown without a session, and nothing is changed without a form of that
 //! session.
 
+mod campaigns;
 mod deliveries;
+mod desk;
+mod repair;
 mod session;
 
 use super::words::Words;
@@ -40,7 +48,15 @@ pub(in crate::http) fn router(app: App) -> Router<App> {
     let pages = Router::new()
         .route("/deliveries", get(deliveries::page))
         .route("/deliveries/{id}/settle", post(deliveries::settle))
+        .route("/deliveries/{id}/redrive", post(repair::send_again))
         .route("/resume", post(deliveries::resume))
+        .route("/attention", get(repair::attention))
+        .route("/attention/{key}", post(repair::act_on_cause))
+        .route("/runs", get(repair::runs))
+        .route("/runs/{id}", get(repair::run))
+        .route("/runs/{id}/act", post(repair::act_on_run))
+        .route("/campaigns", get(campaigns::page))
+        .route("/campaigns/{id}/act", post(campaigns::act))
         .route("/logout", post(logout))
         .route_layer(from_fn_with_state(app.clone(), admitted))
         .route("/login", get(login_page).post(login))

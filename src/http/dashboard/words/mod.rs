@@ -5,6 +5,7 @@
 mod english;
 mod french;
 mod operator;
+mod repair;
 
 use crate::delivery::VendorStatus;
 use english::ENGLISH;
@@ -65,13 +66,13 @@ pub(super) struct Words {
     pub(super) runs: &'static str,
     pub(super) no_runs: &'static str,
     pub(super) goes_on: &'static str,
-    pub(super) run_states: [(&'static str, &'static str); 5],
+    pub(super) run_states: [(&'static str, &'static str); 8],
     pub(super) delivery_states: [(&'static str, &'static str); 8],
     pub(super) text_form: &'static str,
     pub(super) nothing_sent: &'static str,
     pub(super) nothing_refused: &'static str,
     pub(super) campaigns: &'static str,
-    pub(super) campaign_states: [(&'static str, &'static str); 4],
+    pub(super) campaign_states: [(&'static str, &'static str); 9],
     pub(super) rows_done: &'static str,
     pub(super) counts: [&'static str; 4],
     pub(super) bad_rows: &'static str,

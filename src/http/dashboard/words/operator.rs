@@ -1,5 +1,7 @@
 //! What the pages of `serve` say in their own name, in two languages.
 
+use super::repair::{self, RepairWords};
+
 /// The labels of one language.
 #[derive(Debug)]
 pub(in crate::http::dashboard) struct OperatorWords {
@@ -40,6 +42,8 @@ pub(in crate::http::dashboard) struct OperatorWords {
     pub(in crate::http::dashboard) alerts: &'static str,
     pub(in crate::http::dashboard) expired_form: &'static str,
     pub(in crate::http::dashboard) read_only: &'static str,
+    /// What people repair.
+    pub(in crate::http::dashboard) repair: &'static RepairWords,
 }
 
 pub(super) static ENGLISH: OperatorWords = OperatorWords {
@@ -90,6 +94,7 @@ pub(super) static ENGLISH: OperatorWords = OperatorWords {
     alerts: "To look at",
     expired_form: "this form is no longer valid: reload the page",
     read_only: "this token may only read",
+    repair: &repair::ENGLISH,
 };
 
 pub(super) static FRENCH: OperatorWords = OperatorWords {
@@ -140,4 +145,5 @@ pub(super) static FRENCH: OperatorWords = OperatorWords {
     alerts: "À regarder",
     expired_form: "ce formulaire n’est plus valable : rechargez la page",
     read_only: "ce jeton ne permet que de lire",
+    repair: &repair::FRENCH,
 };
