@@ -15,7 +15,7 @@ use super::scopes::Scopes;
 use super::submit::{self, Submitted};
 use super::take_back::{self, TakenBack};
 use super::unit::Unit;
-use super::{Busy, Engine, Item, couriers};
+use super::{Busy, Engine, Item, couriers, rights};
 use crate::attachment::Attachment;
 use crate::delivery::{DeliveryState, Scope};
 use crate::relay::Relay;
@@ -58,6 +58,8 @@ pub(super) enum Change {
     Remember(Vec<(String, String)>),
     /// People of a file.
     Import(Box<Import>),
+    /// What an operator asks in the name of a person.
+    Rights(rights::Ask),
     /// This node does something for all, by its name, unless another that lives does.
     TakeDuty(String),
 }
@@ -82,6 +84,8 @@ pub(super) enum Changed {
     Learnt(Learnt),
     /// Per row.
     Imported(Vec<Imported>),
+    /// Whether there is such a person, and the hashes of files that nobody has any more.
+    Rights(Option<Vec<String>>),
     /// Whether it is this node's.
     Duty(bool),
 }
@@ -145,10 +149,11 @@ impl Engine {
 pub(super) async fn load(tx: &mut Tx<'_>, unit: &mut Unit<'_>, changes: &[Change]) -> anyhow::Result<()> {
     for change in changes {
         if let Change::Import(import) = change {
-            unit.know_contacts(tx.contacts_by_keys(&import.keys()).await?);
+            rights::know_people(tx, unit, &import.keys()).await?;
         }
     }
     submit::load(tx, unit, changes).await?;
+    rights::load(tx, unit, changes).await?;
     take_back::load(tx, unit, changes).await?;
     let answered = changes.iter().filter_map(|change| match change {
         Change::LookedUp(answered) => Some(answered.as_ref()),
@@ -210,6 +215,7 @@ pub(super) async fn apply(
             Ok(Changed::Noted)
         }
         Change::Import(import) => Ok(Changed::Imported(import::apply(import, unit))),
+        Change::Rights(ask) => Ok(Changed::Rights(rights::apply(tx, ask, unit).await?)),
         Change::Remember(facts) => {
             tx.remember(facts).await?;
             Ok(Changed::Noted)

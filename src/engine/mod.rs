@@ -45,6 +45,7 @@ mod operator;
 mod outbound;
 mod porter;
 mod redo;
+mod rights;
 mod routing;
 mod scopes;
 mod stops;

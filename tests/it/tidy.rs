@@ -8,9 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may import whom, from the bottom to the top. `nouns` stands for all of them.
-const NOUNS: &[&str] = &["attachment", "contact", "message", "delivery", "relay", "rules", "run", "event", "clock"];
+const NOUNS: &[&str] =
+    &["attachment", "consent", "contact", "message", "delivery", "relay", "rules", "run", "event", "clock"];
 const LAYERS: &[(&str, &[&str])] = &[
     ("attachment", &["nouns"]),
+    ("consent", &["nouns"]),
     ("contact", &["nouns"]),
     ("message", &["nouns"]),
     ("delivery", &["nouns"]),
@@ -60,6 +62,7 @@ const ARROWS: &[(&str, &str, &str)] = &[
 /// Files and folders where nothing happens but computing.
 const PURE: &[&str] = &[
     "attachment.rs",
+    "consent.rs",
     "contact.rs",
     "message.rs",
     "delivery.rs",

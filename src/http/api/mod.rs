@@ -5,6 +5,7 @@
 mod account;
 mod attachments;
 mod outbound;
+mod people;
 mod query;
 mod relay;
 mod view;
@@ -49,6 +50,7 @@ pub(super) fn router(app: App) -> Router<App> {
         .route("/api/relay", get(relay::list))
         .route("/api/relay/redrive", post(relay::redrive))
         .merge(account::router())
+        .merge(people::router())
         .route_layer(from_fn_with_state(app, admitted))
 }
 

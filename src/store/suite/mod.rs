@@ -8,12 +8,14 @@ mod alerts;
 mod aliases;
 mod attachments;
 mod audit;
+mod consents;
 mod contacts;
 #[path = "../../../tests/it/database.rs"]
 mod database;
 mod deliveries;
 mod events;
 mod nodes;
+mod people;
 mod relay_targets;
 mod relays;
 mod rows;

@@ -67,6 +67,7 @@ struct PauseView {
 #[derive(Debug)]
 struct Row {
     id: String,
+    contact: String,
     planned: String,
     person: String,
     source: String,
@@ -186,6 +187,7 @@ fn row_view(
     let state = delivery.state.as_str();
     Row {
         id: delivery.id.clone(),
+        contact: delivery.contact.clone(),
         planned: moments.exact(delivery.planned_at_ms),
         person: person.map(called).unwrap_or_default(),
         source: source(delivery, workflow, words),
@@ -204,15 +206,16 @@ fn row_view(
 }
 
 /// The name, and enough of the number to recognise it.
-fn called(contact: &Contact) -> String {
+pub(super) fn called(contact: &Contact) -> String {
     let name = contact.name.as_deref().or(contact.first_name.as_deref()).unwrap_or_default();
     let number = contact.phone.as_ref().map(crate::contact::Phone::masked).unwrap_or_default();
     format!("{name} {number}").trim().to_owned()
 }
 
-fn source(delivery: &Delivery, workflow: Option<&str>, words: &'static Words) -> String {
+pub(super) fn source(delivery: &Delivery, workflow: Option<&str>, words: &'static Words) -> String {
     match &delivery.caller {
         Some(caller) => format!("{} · {caller}", words.operator.gateway),
+        None if delivery.run.is_empty() => words.person_page().confirmation.to_owned(),
         None => workflow.unwrap_or(&delivery.workflow).to_owned(),
     }
 }
@@ -226,7 +229,7 @@ fn form_word(form: Option<Shape>, words: &'static Words) -> &'static str {
 }
 
 /// What the person reads: of both forms the one that left, else the plain one.
-fn text_of(message: &Message, form: Option<Shape>) -> String {
+pub(super) fn text_of(message: &Message, form: Option<Shape>) -> String {
     let template = message.template.as_ref().map(|template| {
         let values = template.values.join(" · ");
         format!("{} {values}", template.name).trim().to_owned()

@@ -3,12 +3,14 @@
 //! ```text
 //! GET  /login       asks for the token    POST /login                      a cookie for twelve hours
 //! GET  /deliveries  messages, newest      POST /deliveries/{id}/settle     one of the three answers
-//! POST /logout                            POST /resume                     ends a pause
+//! GET  /contacts/{id}  a person            POST /resume                     ends a pause
+//! POST /logout
 //! ```
 //! Plain forms, no script. Invariant: nothing is shown without a session, and nothing is changed without a form of that
 //! session.
 
 mod deliveries;
+mod person;
 mod session;
 
 use super::words::Words;
@@ -39,6 +41,7 @@ const COOKIE_NAME: &str = "relance_session";
 pub(in crate::http) fn router(app: App) -> Router<App> {
     let pages = Router::new()
         .route("/deliveries", get(deliveries::page))
+        .route("/contacts/{id}", get(person::page))
         .route("/deliveries/{id}/settle", post(deliveries::settle))
         .route("/resume", post(deliveries::resume))
         .route("/logout", post(logout))
