@@ -7,6 +7,8 @@ create index run_asking on run (contact, asks) where asks is not null;
 alter table run add column turn text;
 create index run_turn on run (workflow, turn, id) where turn is not null and ended_at_ms is null;
 create index run_live on run (contact, workflow, id) where ended_at_ms is null;
+-- What there is of a person: shown, handed out, erased.
+create index run_contact on run (contact, id);
 -- When the first of its messages was handed over: what `limit` counts.
 alter table run add column reached_at_ms bigint;
 create index run_reached on run (contact, workflow, reached_at_ms) where reached_at_ms is not null;
@@ -89,6 +91,7 @@ create table consent (
 create index consent_contact on consent (contact, id);
 create index consent_person on consent (person, id) where person is not null;
 
+create index delivery_contact on delivery (contact, id);
 -- The message that a person had sent again as a new one.
 alter table delivery add column redrive_of text;
 create unique index delivery_redrive on delivery (redrive_of) where redrive_of is not null;

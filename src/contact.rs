@@ -61,9 +61,26 @@ pub enum WithdrawalScope {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Withdrawal {
     pub scope: WithdrawalScope,
-    /// `code 131050` …: who or what said so.
+    /// `code 131050, message …`, `word stop, event …`: who or what said so, and the proof.
     pub source: String,
     pub at_ms: i64,
+    /// When a person who said so by word was last told that it is done. Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_at_ms: Option<i64>,
+    /// The narrower one that it came over, and that stands again when this one is taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<Box<Withdrawal>>,
+}
+
+impl Withdrawal {
+    pub fn new(scope: WithdrawalScope, source: String, at_ms: i64) -> Self {
+        Self { scope, source, at_ms, answered_at_ms: None, over: None }
+    }
+
+    /// Whether the person said so by a word of `opt_out`.
+    pub fn is_by_word(&self) -> bool {
+        crate::consent::source_and_proof(&self.source).0 == crate::consent::WORD
+    }
 }
 
 /// One positive entry of the consent record.
@@ -83,9 +100,25 @@ impl Contact {
 
     /// Notes that the person wants no more of something; a wider withdrawal on record stays.
     pub fn withdraw(&mut self, withdrawal: Withdrawal) {
-        if self.withdrawal.as_ref().is_none_or(|known| known.scope < withdrawal.scope) {
-            self.withdrawal = Some(withdrawal);
+        match self.withdrawal.take() {
+            Some(known) if known.scope >= withdrawal.scope => self.withdrawal = Some(known),
+            known => self.withdrawal = Some(Withdrawal { over: known.map(Box::new), ..withdrawal }),
         }
+    }
+
+    /// Takes back the withdrawal that the person made by word; what it came over stands again. Whether there was one.
+    pub fn back_by_word(&mut self) -> bool {
+        let by_word = self.withdrawal.take_if(|known| known.is_by_word());
+        let there_was = by_word.is_some();
+        if let Some(withdrawal) = by_word {
+            self.withdrawal = withdrawal.over.map(|narrower| *narrower);
+        }
+        there_was
+    }
+
+    /// Every withdrawal that stands, the widest first.
+    pub fn withdrawals(&self) -> impl Iterator<Item = &Withdrawal> {
+        std::iter::successors(self.withdrawal.as_ref(), |one| one.over.as_deref())
     }
 
     /// Whether the person wants no more of what belongs to `scope`.

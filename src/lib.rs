@@ -41,6 +41,7 @@ pub mod attachment;
 pub mod call;
 pub mod clock;
 pub mod config;
+pub mod consent;
 pub mod contact;
 pub mod delivery;
 pub mod event;

@@ -7,6 +7,9 @@ use crate::config::Environment;
 use serde_json::Value;
 use std::time::Duration;
 
+/// How long a look at everything that is stored may take.
+const LONG: Duration = Duration::from_secs(3600);
+
 /// A server, and the token that opens it.
 pub struct Server {
     url: String,
@@ -44,6 +47,14 @@ impl Server {
     /// As [`Server::get`].
     pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         self.send(self.http.post(format!("{}{path}", self.url)).json(body)).await
+    }
+
+    /// As [`Server::post`], for what looks at everything that is stored.
+    ///
+    /// # Errors
+    /// As [`Server::get`].
+    pub async fn post_and_wait(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(self.http.post(format!("{}{path}", self.url)).json(body).timeout(LONG)).await
     }
 
     /// As [`Server::post`], under an Idempotency-Key: what is sent twice under it is one message.

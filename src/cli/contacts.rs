@@ -1,4 +1,4 @@
-//! `relance contacts show|import`: people that a running server knows.
+//! `relance contacts show|import|withdraw|allow|export|forget`: people that a running server knows.
 //!
 //! An import goes to the server in chunks: only its loop writes. Invariant: of one person listed twice the first row
 //! counts, and a row that cannot be used is told by its line and costs no other.
@@ -26,12 +26,35 @@ const LISTED: usize = 100;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// One person, by number or Callbell uuid
+    /// One person, with every consent and withdrawal on record
     Show {
         person: String,
         /// Show the whole number
         #[arg(long)]
         show_pii: bool,
+    },
+    /// Note that a person wants no more messages, who said so by phone or at the counter
+    Withdraw {
+        #[command(flatten)]
+        person: Named,
+        /// No more marketing; all else goes on
+        #[arg(long)]
+        marketing: bool,
+    },
+    /// Lift what a person withdrew, because they asked for it
+    Allow {
+        #[command(flatten)]
+        person: Named,
+    },
+    /// Everything held about a person, as JSON
+    Export {
+        #[command(flatten)]
+        person: Named,
+    },
+    /// Erase everything held about a person; a withdrawal stays known
+    Forget {
+        #[command(flatten)]
+        person: Named,
     },
     /// Take in a CSV file: columns phone, uuid, bsuid, name, first_name, email, language, timezone, consent
     Import { file: PathBuf },
@@ -41,13 +64,63 @@ pub async fn run(global: &Global, command: &Command) -> anyhow::Result<Exit> {
     let server = Server::of(global)?;
     match command {
         Command::Show { person, show_pii } => show(global, &server, person, *show_pii).await,
+        Command::Withdraw { person, marketing } => {
+            let scope = if *marketing { "marketing" } else { "all" };
+            let said = if *marketing { "no more marketing" } else { "no more messages" };
+            order(global, &server, "withdraw", person.body(Some(scope)), said).await
+        }
+        Command::Allow { person } => order(global, &server, "allow", person.body(None), "messages are allowed").await,
+        Command::Forget { person } => {
+            order(global, &server, "forget", person.body(None), "everything held is erased").await
+        }
+        Command::Export { person } => {
+            let held = server.post_and_wait("/api/contacts/export", &person.body(None)).await?;
+            serde_json::to_writer_pretty(std::io::stdout(), &held)?;
+            writeln!(std::io::stdout())?;
+            Ok(Exit::Fine)
+        }
         Command::Import { file } => import(global, &server, file).await,
     }
 }
 
+/// One person.
+#[derive(Debug, clap::Args)]
+pub struct Named {
+    /// Number, Callbell uuid, or the id that relance shows
+    person: String,
+}
+
+impl Named {
+    fn body(&self, scope: Option<&str>) -> Value {
+        let mut body = json!({ (kind_of(&self.person)): self.person });
+        if let Some(scope) = scope {
+            body["scope"] = scope.into();
+        }
+        body
+    }
+}
+
+/// What a person is named by: our ids are of 26 characters; a uuid has letters, a number never does.
+fn kind_of(person: &str) -> &'static str {
+    match person.chars().any(|c| c.is_ascii_alphabetic()) {
+        true if person.len() == 26 && ulid::Ulid::from_string(person).is_ok() => "id",
+        true => "uuid",
+        false => "phone",
+    }
+}
+
+async fn order(global: &Global, server: &Server, act: &str, body: Value, said: &str) -> anyhow::Result<Exit> {
+    let answer = server.post_and_wait(&format!("/api/contacts/{act}"), &body).await?;
+    if global.json {
+        writeln!(std::io::stdout(), "{answer}")?;
+    } else {
+        writeln!(std::io::stdout(), "{}: {said}", answer["contact"].as_str().unwrap_or_default())?;
+    }
+    Ok(Exit::Fine)
+}
+
 async fn show(global: &Global, server: &Server, person: &str, open: bool) -> anyhow::Result<Exit> {
-    // A uuid has letters; a number never does.
-    let key = if person.chars().any(|c| c.is_ascii_alphabetic()) { "uuid" } else { "phone" };
+    let key = kind_of(person);
     let person = utf8_percent_encode(person, NON_ALPHANUMERIC);
     let open = if open { "&show_pii=1" } else { "" };
     let answer = server.get(&format!("/api/contacts?{key}={person}{open}")).await?;
@@ -57,11 +130,17 @@ async fn show(global: &Global, server: &Server, person: &str, open: bool) -> any
         return Ok(Exit::Fine);
     }
     let fields = answer["contact"].as_object().context("the server named no contact")?;
-    for (name, value) in fields.iter().filter(|(_, value)| !is_nothing(value)) {
+    let shown = |(name, value): &(&String, &Value)| name.as_str() != "consent_history" && !is_nothing(value);
+    for (name, value) in fields.iter().filter(shown) {
         match value.as_str() {
             Some(text) => writeln!(out, "{name:<16}  {text}")?,
             None => writeln!(out, "{name:<16}  {value}")?,
         }
+    }
+    let part = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+    for entry in fields.get("consent_history").and_then(Value::as_array).into_iter().flatten() {
+        let [at, act, scope] = ["at", "act", "scope"].map(|name| part(entry, name));
+        writeln!(out, "{at}  {act} {scope}: {} {}", part(entry, "source"), part(entry, "proof"))?;
     }
     Ok(Exit::Fine)
 }

@@ -10,6 +10,7 @@ use super::fire::{scheduled_at, scheduled_event};
 use super::group::{Accepted, NewArrival};
 use super::tagged::{self, Rest};
 use super::{Item, Shared, repair};
+use crate::consent;
 use crate::contact::Phone;
 use crate::event::EvaluationResult;
 use crate::store::schedules::{BadRow, FiringRow};
@@ -205,7 +206,9 @@ fn arrival(
     let data = Value::Object(data);
     let who = evaluate::guarded(|| person(definition, &data, firing.fired_at_ms)).unwrap_or(Err("no_contact"));
     let whom = who.as_ref().ok().and_then(|person| person.keys().into_iter().next());
-    let whom = whom.map_or(format!("line {line}"), |key| format!("{key:?}"));
+    // No number stands in the key: it outlives the person.
+    let mark = |key| consent::mark(&shared.key, "campaign", &format!("{key:?}"));
+    let whom = whom.map_or(format!("line {line}"), mark);
     let key = format!("{} {} {} {whom}", firing.workflow, firing.trigger, firing.scheduled_at_ms);
     scheduled_event(definition, trigger, firing, &shared.clock, data, key, Some(line), who)
 }

@@ -12,14 +12,14 @@ use super::learn::{self, Learnt};
 use super::load::load_settled;
 use super::lookup::{self, Answered};
 use super::operator::{self, NotSettled, Settle};
-use super::retention::Removal;
 use super::repair::campaigns::CampaignOrder;
 use super::repair::{self, Redrive, Refused, RunOrder};
+use super::retention::Removal;
 use super::scopes::Scopes;
 use super::submit::{self, Submitted};
 use super::take_back::{self, TakenBack};
 use super::unit::Unit;
-use super::{Busy, Engine, Item, couriers};
+use super::{Busy, Engine, Item, couriers, rights};
 use crate::attachment::Attachment;
 use crate::delivery::{DeliveryState, Scope};
 use crate::relay::Relay;
@@ -82,6 +82,8 @@ pub(super) enum Change {
         firing: String,
         after: String,
     },
+    /// What an operator asks in the name of a person.
+    Rights(rights::Ask),
     /// This node does something for all, by its name, unless another that lives does.
     TakeDuty(String),
     /// A deploy has overtaken live runs.
@@ -119,6 +121,8 @@ pub(super) enum Changed {
     Campaign(Result<(), Refused>),
     /// Behind which run the next part begins; `None` = that was the last.
     CampaignPart(Option<String>),
+    /// Whether there is such a person, and the hashes of files that nobody has any more.
+    Rights(Option<Vec<String>>),
     /// Whether it is this node's.
     Duty(bool),
     /// How many runs were stopped.
@@ -184,10 +188,11 @@ impl Engine {
 pub(super) async fn load(tx: &mut Tx<'_>, unit: &mut Unit<'_>, changes: &[Change]) -> anyhow::Result<()> {
     for change in changes {
         if let Change::Import(import) = change {
-            unit.know_contacts(tx.contacts_by_keys(&import.keys()).await?);
+            rights::know_people(tx, unit, &import.keys()).await?;
         }
     }
     submit::load(tx, unit, changes).await?;
+    rights::load(tx, unit, changes).await?;
     take_back::load(tx, unit, changes).await?;
     let answered = changes.iter().filter_map(|change| match change {
         Change::LookedUp(answered) => Some(answered.as_ref()),
@@ -259,6 +264,7 @@ pub(super) async fn apply(
             Ok(Changed::Noted)
         }
         Change::Import(import) => Ok(Changed::Imported(import::apply(import, unit))),
+        Change::Rights(ask) => Ok(Changed::Rights(rights::apply(tx, ask, unit).await?)),
         Change::Remember(facts) => {
             tx.remember(facts).await?;
             Ok(Changed::Noted)

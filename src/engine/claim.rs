@@ -351,7 +351,7 @@ async fn settle_skipped(tx: &mut Tx<'_>, context: &Context<'_>, gated: &Gated) -
     if skipped().next().is_none() {
         return Ok(None);
     }
-    let mut unit = Unit::new(tx.now_ms, context.clock, context.deployed, context.pinned);
+    let mut unit = Unit::new(tx.now_ms, context.clock, context.deployed, context.pinned, context.key);
     let runs = skipped().map(|row| row.delivery.run.clone()).filter(|run| !run.is_empty()).collect();
     let people = load_runs(tx, &mut unit, runs).await?;
     load_contacts(tx, &mut unit, people).await?;

@@ -7,6 +7,7 @@
 use super::group::{Context, Work};
 use super::inbound::{self, Early};
 use super::load::{load_contacts, load_runs};
+use super::rights;
 use super::sent::message_uuid;
 use super::unit::Unit;
 use crate::store::Tx;
@@ -37,7 +38,7 @@ pub(super) async fn settle(
     tx.end_attempts(&std::mem::take(&mut unit.ends)).await?;
     load_attempts(tx, unit, &named).await?;
     let corrected = early.iter().filter_map(|(_, _, kept)| serde_json::from_str(kept).ok()).flat_map(Early::keys);
-    unit.know_contacts(tx.contacts_by_keys(&corrected.collect::<Vec<_>>()).await?);
+    rights::know_people(tx, unit, &corrected.collect::<Vec<_>>()).await?;
     for (uuid, status, kept) in &early {
         let of = |row: &&AttemptRow| row.message_uuid.as_ref() == Some(uuid);
         let attempt = unit.attempts.values().find(of).map(|row| row.id.clone());

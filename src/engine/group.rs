@@ -25,7 +25,7 @@ use super::overdue::LATE_MS;
 use super::scopes::Breakers;
 use super::sent::settle_calls;
 use super::unit::Unit;
-use super::{Outside, porter, repair, routing, stops, tagged, turns};
+use super::{Outside, porter, repair, rights, routing, stops, tagged, turns};
 use crate::clock::Clock;
 use crate::connector::webhook::ContactFacts;
 use crate::delivery::Outcome;
@@ -211,13 +211,14 @@ pub struct Accepted {
 pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) -> anyhow::Result<Done> {
     let now_ms = tx.now_ms;
     let mut done = Done { now_ms, ..Done::default() };
-    let mut unit = Unit::new(now_ms, context.clock, context.deployed, context.pinned);
+    let mut unit = Unit::new(now_ms, context.clock, context.deployed, context.pinned, context.key);
     let (known, fresh) = sort_out_duplicates(tx, work, now_ms).await?;
     let mut arrivals = new_arrivals(work, &fresh, context);
     let told: Vec<&Told> = work.told.iter().filter(|told| fresh.contains(&told.id)).collect();
     load_people(tx, &mut unit, &arrivals, &told).await?;
     load_calls(tx, &mut unit, work, &told).await?;
     routing::load(tx, &mut unit, &told, context.shared).await?;
+    rights::stop::load(tx, &mut unit, &told).await?;
     change::load(tx, &mut unit, &work.changes).await?;
     calls::load(tx, &mut unit, &work.called).await?;
     calls::load_own(tx, &mut unit, &told).await?;
@@ -234,6 +235,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
         done.changed.push(change::apply(tx, &mut unit, change, context).await?);
     }
     arrivals.extend(told.iter().filter_map(|told| inbound::apply(told, &mut unit)));
+    rights::stop::forestall(&mut arrivals, &unit);
     tagged::learn(&mut unit, &work.arrivals, &fresh);
     arrivals.iter_mut().for_each(|arrival| evaluate::judge(arrival, &unit));
     load_identities(tx, &mut unit, &arrivals).await?;
@@ -248,6 +250,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     done.accepted = answers(work, &known, &arrivals, evaluations);
     flush(tx, &mut unit).await?;
     outbound::write(tx, &mut unit).await?;
+    rights::forget::erase(tx, &mut unit, &mut done.changed).await?;
     done.alerts = std::mem::take(&mut unit.outbound.alerts);
     done.campaigns = unit.orders.campaigns;
     if context.breaker_closed {
@@ -372,9 +375,6 @@ fn keep_events(
     let texts: HashMap<&str, &Arc<str>> = work.arrivals.iter().map(|new| (new.id.as_str(), &new.text)).collect();
     for (arrival, evaluations) in arrivals.iter().zip(evaluations) {
         let event = &arrival.event;
-        let about =
-            || evaluate::keys(arrival).find_map(|key| unit.contact_by(&[key]).map(|contact| contact.id.clone()));
-        let contact = arrival.contact.clone().or_else(about);
         unit.events.push(EventRow {
             id: arrival.id.clone(),
             source: event.source.clone(),
@@ -384,7 +384,7 @@ fn keep_events(
             body_hash: event.dedupe.body_hash.clone(),
             at_ms: event.at_ms,
             received_at_ms: unit.now_ms,
-            contact,
+            contact: arrival.contact.clone(),
             data: match texts.get(arrival.id.as_str()) {
                 Some(text) => text.to_string(),
                 None => serde_json::to_string(&arrival.data)?,
@@ -413,12 +413,13 @@ fn answers(work: &Work, known: &KnownKeys, arrivals: &[Arrival], evaluations: Ve
 pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<()> {
     turns::pass(tx, unit).await?;
     let recipients: Vec<ContactKey> = unit.recipient_keys();
-    unit.know_contacts(tx.contacts_by_keys(&recipients).await?);
+    rights::know_people(tx, unit, &recipients).await?;
     let mut planned = unit.settle_recipients();
     planned.append(&mut unit.desk.deliveries);
     repair::hold_what_stands(tx, unit, &planned).await?;
     tx.insert_events(&std::mem::take(&mut unit.events)).await?;
     tx.upsert_contacts(&unit.changed_contacts()).await?;
+    tx.insert_consents(&std::mem::take(&mut unit.rights.entries)).await?;
     tx.insert_aliases(&std::mem::take(&mut unit.aliases)).await?;
     tx.upsert_lines(&unit.changed_lines()).await?;
     tx.insert_runs(&unit.new_runs()).await?;

@@ -6,6 +6,7 @@
 use super::evaluate::{Arrival, Candidate, Route, index_of, known_person};
 use super::evidence::{apply_status, prove};
 use super::hand_on::Late;
+use super::rights::stop;
 use super::stops::{self, News, Stop};
 use super::unit::Unit;
 use super::{observe, routing};
@@ -160,13 +161,18 @@ fn hear(told: &Told, before: Option<&Contact>, contact: Option<&Contact>, unit: 
             }
             let channel = line_of(message, &unit.deployed.settings.channels);
             let data = message.event(&channel);
-            let said = Some(contents(message)).filter(|_| routing::may_answer(&told.incoming));
-            let (stops, candidates) = match (contact, message.direction) {
-                (Some(contact), Direction::Received) => (
+            let customer = contact.filter(|_| message.direction == Direction::Received);
+            let taken = customer.is_some_and(|contact| {
+                open_window(message, contact, &channel, unit);
+                stop::hear(&told.id, message, contact, &channel, unit)
+            });
+            let said = Some(contents(message)).filter(|_| !taken && routing::may_answer(&told.incoming));
+            let (stops, candidates) = match customer.filter(|_| !taken) {
+                Some(contact) => (
                     said.as_deref().map_or(Vec::new(), |said| stops_of(message, said, contact, &channel, &data, unit)),
                     receive(message, contact, &channel, unit),
                 ),
-                _ => Default::default(),
+                None => Default::default(),
             };
             Some(Heard { data, at_ms: message.at_ms, channel: Some(channel), contents: said, stops, candidates })
         }
@@ -255,13 +261,17 @@ fn line_of(message: &InboundMessage, channels: &[Channel]) -> String {
     }
 }
 
-/// A message of the customer: opens the window, and may start runs.
-fn receive(message: &InboundMessage, contact: &Contact, channel: &str, unit: &mut Unit) -> Vec<Candidate> {
+/// A message of the customer opens the window.
+fn open_window(message: &InboundMessage, contact: &Contact, channel: &str, unit: &mut Unit) {
     if message.kind != ContentKind::Reaction {
         let line = window::after_inbound(unit.line(&contact.id, channel), message.at_ms);
         unit.put_line(&contact.id, channel, line);
         unit.opened.push((contact.id.clone(), channel.to_owned()));
     }
+}
+
+/// Who may take a message of the customer, in the order in which it is offered.
+fn receive(message: &InboundMessage, contact: &Contact, channel: &str, unit: &Unit) -> Vec<Candidate> {
     let contents = contents(message);
     let mut candidates: Vec<Candidate> = Vec::new();
     for (definition, trigger) in unit.deployed.messages() {

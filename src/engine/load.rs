@@ -7,6 +7,7 @@ use super::group::{CallResult, Work};
 use super::inbound::{self, Told};
 use super::lookup::LookUp;
 use super::overdue::LATE_MS;
+use super::rights;
 use super::sent::{contact_uuid, message_uuid};
 use super::unit::Unit;
 use crate::delivery::{DeliveryState, Outcome};
@@ -30,7 +31,7 @@ pub(super) async fn load_people(
 ) -> anyhow::Result<()> {
     let facts = told.iter().flat_map(|told| told.keys());
     let keys: BTreeSet<ContactKey> = arrivals.iter().flat_map(evaluate::keys).chain(facts).collect();
-    unit.know_contacts(tx.contacts_by_keys(&keys.into_iter().collect::<Vec<_>>()).await?);
+    rights::know_people(tx, unit, &keys.into_iter().collect::<Vec<_>>()).await?;
     let asks = |arrival: &&Arrival| arrival.candidates.iter().any(|candidate| candidate.definition.asks_window);
     let asked = arrivals.iter().filter(asks).flat_map(evaluate::keys);
     let wrote = told.iter().filter_map(|told| told.facts()).flat_map(inbound::facts_keys);

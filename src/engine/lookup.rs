@@ -10,7 +10,7 @@ use super::Item;
 use super::change::Change;
 use super::loops::Loop;
 use super::unit::Unit;
-use super::{Busy, Engine};
+use super::{Busy, Engine, rights};
 use crate::config::{Catalogue, Channel};
 use crate::connector::webhook::{ContactFacts, read_time};
 use crate::connector::{Callbell, Reply, wire};
@@ -247,7 +247,7 @@ fn read_rows(body: &Value) -> Vec<Row> {
 /// Reads what was learnt something of.
 pub(super) async fn load(tx: &mut Tx<'_>, unit: &mut Unit<'_>, learnt: &[&Answered]) -> anyhow::Result<()> {
     let keys: Vec<ContactKey> = learnt.iter().flat_map(|one| one.keys()).collect();
-    unit.know_contacts(tx.contacts_by_keys(&keys).await?);
+    rights::know_people(tx, unit, &keys).await?;
     let known = learnt.iter().filter_map(|one| unit.contact_by(&one.look_up.keys()).map(|contact| contact.id.clone()));
     let people: Vec<String> = known.collect();
     unit.know_lines(tx.lines(&people).await?);

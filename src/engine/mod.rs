@@ -51,6 +51,7 @@ mod porter;
 mod redo;
 pub mod repair;
 pub mod retention;
+mod rights;
 mod routing;
 mod scopes;
 mod sent;

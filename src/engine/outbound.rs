@@ -126,14 +126,20 @@ impl Unit<'_> {
         if let Some(code) = consequences.content_code {
             self.outbound.alerts.push(Alert::Content { workflow, step, code });
         }
-        self.note_person(&contact, consequences.withdrawn, consequences.undeliverable);
+        self.note_person(&contact, delivery, consequences.withdrawn, consequences.undeliverable);
         self.settle_run(delivery, consequences.settlement);
     }
 
-    fn note_person(&mut self, contact: &str, withdrawn: Option<(WithdrawalScope, i64)>, undeliverable: bool) {
+    fn note_person(
+        &mut self,
+        contact: &str,
+        delivery: &str,
+        withdrawn: Option<(WithdrawalScope, i64)>,
+        undeliverable: bool,
+    ) {
         let Some(mut contact) = self.contact(contact).cloned() else { return };
         if let Some((scope, code)) = withdrawn {
-            contact.withdraw(Withdrawal { scope, source: format!("code {code}"), at_ms: self.now_ms });
+            contact.withdraw(Withdrawal::new(scope, format!("code {code}, message {delivery}"), self.now_ms));
         }
         if undeliverable {
             contact.undeliverable_at_ms = Some(self.now_ms);

@@ -117,6 +117,7 @@ impl Person {
         if self.consents && contact.consent.is_none() {
             contact.consent = Some(Consent { proof: proof.to_owned(), at_ms: unit.now_ms });
         }
+        unit.remind(&mut contact);
         contact
     }
 

@@ -8,7 +8,7 @@
 
 use super::advance::Input;
 use super::asking::{self, Heard, Reply};
-use super::evaluate::{Arrival, Route, Starts};
+use super::evaluate::{self, Arrival, Route, Starts};
 use super::inbound::{self, Told};
 use super::load::know_runs;
 use super::stops;
@@ -51,6 +51,7 @@ pub(super) fn may_answer(incoming: &Incoming) -> bool {
 /// Offers an event to all who may take it: what each made of it.
 pub(super) fn decide(arrival: &mut Arrival, unit: &mut Unit) -> Vec<Evaluation> {
     let mut starts = Starts::default();
+    let about: Vec<_> = evaluate::keys(arrival).collect();
     let (matching, other) = questions(arrival, unit);
     let question = matching.into_iter().next().filter(|_| starts.taken_by.is_none());
     let answered = question.map(|question| wake(&question, arrival, unit, &mut starts));
@@ -72,6 +73,8 @@ pub(super) fn decide(arrival: &mut Arrival, unit: &mut Unit) -> Vec<Evaluation> 
     for candidate in unmatched {
         starts.offer(candidate, arrival, unit);
     }
+    // Whom an event is about is kept with it, also when it is somebody met just now.
+    arrival.contact = arrival.contact.take().or_else(|| unit.contact_by(&about).map(|contact| contact.id.clone()));
     starts.evaluations
 }
 

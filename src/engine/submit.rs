@@ -9,7 +9,7 @@ use super::calendar;
 use super::change::{Change, Changed};
 use super::deployed::Deployed;
 use super::unit::Unit;
-use super::{Busy, Engine, Item, QUEUE_BYTES};
+use super::{Busy, Engine, Item, QUEUE_BYTES, rights};
 use crate::config::{ChannelKind, LockedTemplate, ProjectSettings};
 use crate::connector::request::{Recipient, Refusal, SendRequest};
 use crate::connector::wire;
@@ -84,7 +84,7 @@ impl Submitted {
 pub(super) struct Desk {
     /// By dedupe key.
     earlier: HashMap<String, Earlier>,
-    /// Taken in this group.
+    /// Planned in this group: what was taken, and what answers a stop word.
     pub(super) deliveries: Vec<Delivery>,
 }
 
@@ -201,7 +201,7 @@ pub(super) async fn load(tx: &mut Tx<'_>, unit: &mut Unit<'_>, changes: &[Change
     }
     tx.clear_keys(&expired).await?;
     let people: BTreeSet<ContactKey> = submissions.iter().flat_map(|one| one.keys()).collect();
-    unit.know_contacts(tx.contacts_by_keys(&people.iter().cloned().collect::<Vec<_>>()).await?);
+    rights::know_people(tx, unit, &people.iter().cloned().collect::<Vec<_>>()).await?;
     let known = people.into_iter().filter_map(|key| unit.contact_by(&[key]).map(|contact| contact.id.clone()));
     let known: BTreeSet<String> = known.collect();
     unit.know_lines(tx.lines(&known.into_iter().collect::<Vec<_>>()).await?);

@@ -91,6 +91,13 @@ static LIST: Statement = Statement::new(concat!(
      order by u.id desc limit (select n from {rows: workflow text, state text, contact text, before text, n bigint} q)"
 ));
 
+static OF_CONTACT: Statement = Statement::new(concat!(
+    "select ",
+    run_columns!(),
+    ", '' from run u, {rows: contact text, n bigint} r where u.contact = r.contact
+     order by u.id desc limit (select n from {rows: contact text, n bigint} q)"
+));
+
 static INSERT_DEFINITIONS: Statement = Statement::new(
     "insert into definition (hash, workflow, files, created_at_ms) select hash, workflow, files, created_at_ms
      from {rows: hash text, workflow text, files text, created_at_ms bigint} r where true
@@ -331,6 +338,16 @@ impl Store {
         let mut rows = Rows::default();
         rows.push(&[definition.into(), after.into(), most.into()]);
         self.read(&LIVE_OF, rows).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    /// The newest runs of a person, newest first.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn runs_of(&self, contact: &str, most: u32) -> anyhow::Result<Vec<Run>> {
+        let mut rows = Rows::default();
+        rows.push(&[contact.into(), most.into()]);
+        self.read(&OF_CONTACT, rows).await?.iter().map(|row| read_run(row).map(|row| row.run)).collect()
     }
 
     /// A definition by its hash, whichever node deployed it; `None` when there is none.

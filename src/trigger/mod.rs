@@ -4,6 +4,7 @@ pub mod contact;
 pub mod fold;
 pub mod message;
 pub mod message_status;
+pub mod opt_out;
 pub mod schedule;
 pub mod webhook;
 

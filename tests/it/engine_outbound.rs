@@ -508,6 +508,9 @@ async fn an_opt_out_by_code_is_kept_and_rules(database: Database) {
     assert_eq!(asked(&world).await, "stopped: false true");
     let person = world.store(|store| async move { store.contacts(1).await }).await.remove(0);
     let withdrawal = person.withdrawal.unwrap();
-    assert_eq!((withdrawal.scope, withdrawal.source.as_str()), (WithdrawalScope::All, "code 1012"));
+    assert_eq!(withdrawal.scope, WithdrawalScope::All);
+    assert!(withdrawal.source.starts_with("code 1012, message "), "{}", withdrawal.source);
+    let told: Vec<String> = crate::engine_rights::history(&world, ANA).await;
+    assert_eq!(told, ["withdrawn marketing: code", "withdrawn all: code"]);
     world.advance(Duration::from_secs(5)).await;
 }

@@ -402,6 +402,11 @@ impl World {
         self.database.execute(statement).await
     }
 
+    /// Every row of every table, as text.
+    pub(crate) async fn dump(&self) -> String {
+        self.database.dump().await
+    }
+
     /// It is as if the second process had not been heard of for long, although it lives.
     pub(crate) async fn silence_peer(&self) {
         self.database.silence(self.peer().node()).await;

@@ -103,3 +103,29 @@ async fn nothing_is_shown_without_a_session_nor_changed_without_its_form() {
     assert_eq!(settle(&operator, &of_operator).await, 303);
     assert!(site.deliveries("state=uncertain").await.is_empty());
 }
+
+#[tokio::test]
+async fn the_page_of_a_person_tells_what_they_wanted_and_when() {
+    let site = Site::of("shop");
+    let (_sandbox, _serve) = (site.sandbox().await, site.serve().await);
+    assert_eq!(site.post_order(&order("A-1")).await.unwrap(), 200);
+    eventually("a message", async || site.deliveries("state=accepted").await.pop()).await;
+    site.customer_writes("+34600000001", "Baja").await;
+    eventually("the answer", async || (site.deliveries("state=accepted").await.len() == 2).then_some(())).await;
+    let (browser, address) = (Browser::start().await, format!("http://127.0.0.1:{}", site.port));
+    sign_in(&browser, &address, RELANCE_TOKEN).await;
+    browser.see_text("#deliveries td", "answer to a stop word").await;
+    browser.click("#deliveries td a[href^='/contacts/']").await;
+    browser.see_text("#consent h2", "wants no messages").await;
+    browser.see_text("#consent tr.given", "agreed").await;
+    browser.see_text("#consent tr.withdrawn", "baja, event").await;
+    browser.see_text("#messages .text", "no recibirás más mensajes").await;
+    browser.see_text("#person dd", "+346…01").await;
+    browser.click("#person dd a").await;
+    browser.see_text("#person dd", "+34600000001").await;
+    browser.click(".language").await;
+    browser.see_text("#consent h2", "ne veut plus de messages").await;
+    browser.see_text("#person dd", "+346…01").await;
+    assert_eq!(browser.complaints().await.len(), 0, "the browser refused something of the page");
+    browser.client.close().await.unwrap();
+}

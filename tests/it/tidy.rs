@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 /// Who may import whom, from the bottom to the top. `nouns` stands for all of them.
 const NOUNS: &[&str] =
-    &["attachment", "call", "contact", "message", "delivery", "relay", "rules", "run", "event", "clock"];
+    &["attachment", "call", "consent", "contact", "message", "delivery", "relay", "rules", "run", "event", "clock"];
 const LAYERS: &[(&str, &[&str])] = &[
     ("attachment", &["nouns"]),
     ("call", &["nouns"]),
+    ("consent", &["nouns"]),
     ("contact", &["nouns"]),
     ("message", &["nouns"]),
     ("delivery", &["nouns"]),
@@ -63,6 +64,7 @@ const ARROWS: &[(&str, &str, &str)] = &[
 const PURE: &[&str] = &[
     "attachment.rs",
     "call.rs",
+    "consent.rs",
     "contact.rs",
     "message.rs",
     "delivery.rs",

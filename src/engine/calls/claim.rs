@@ -159,7 +159,7 @@ async fn tell_ended(
     if ready.is_empty() {
         return Ok(());
     }
-    let mut unit = Unit::new(tx.now_ms, context.clock, context.deployed, context.pinned);
+    let mut unit = Unit::new(tx.now_ms, context.clock, context.deployed, context.pinned, context.key);
     let people = load_runs(tx, &mut unit, ready.iter().map(|call| call.run.clone()).collect()).await?;
     load_contacts(tx, &mut unit, people).await?;
     for (call, called) in ready.iter().filter_map(|call| ended_before(call, tx.now_ms)) {

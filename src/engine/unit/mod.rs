@@ -16,6 +16,7 @@ use super::hand_on::Late;
 use super::limits::Reached;
 use super::outbound::Outbound;
 use super::repair::Orders;
+use super::rights::Rights;
 use super::submit::Desk;
 use crate::action::send_message::Planned;
 use crate::attachment::Attachment;
@@ -82,6 +83,8 @@ pub(super) struct Unit<'a> {
     pub(super) deployed: &'a Deployed,
     /// Definitions of older versions that live runs still need, by hash.
     pub(super) pinned: &'a Pinned,
+    /// Installation key.
+    pub(super) key: &'a [u8],
     contacts: BTreeMap<String, Known<ContactRow>>,
     by_key: HashMap<ContactKey, String>,
     /// Names that people got in this group.
@@ -110,8 +113,10 @@ pub(super) struct Unit<'a> {
     pub(super) reached: Reached,
     /// Runs that had ended when their first message was handed over, with the instant.
     pub(super) reached_late: Vec<(String, i64)>,
-    /// Messages of the gateway.
+    /// Messages without a run.
     pub(super) desk: Desk,
+    /// What people want no more.
+    pub(super) rights: Rights,
     /// Results of the relay's posts.
     pub(super) relayed: Vec<Relay>,
     /// What became of fetching files.
@@ -125,12 +130,19 @@ pub(super) struct Unit<'a> {
 }
 
 impl<'a> Unit<'a> {
-    pub(super) fn new(now_ms: i64, clock: &'a Clock, deployed: &'a Deployed, pinned: &'a Pinned) -> Self {
+    pub(super) fn new(
+        now_ms: i64,
+        clock: &'a Clock,
+        deployed: &'a Deployed,
+        pinned: &'a Pinned,
+        key: &'a [u8],
+    ) -> Self {
         Self {
             now_ms,
             clock,
             deployed,
             pinned,
+            key,
             contacts: BTreeMap::new(),
             by_key: HashMap::new(),
             aliases: Vec::new(),
@@ -154,6 +166,7 @@ impl<'a> Unit<'a> {
             reached: Reached::default(),
             reached_late: Vec::new(),
             desk: Desk::default(),
+            rights: Rights::default(),
             relayed: Vec::new(),
             attached: Vec::new(),
             late: Vec::new(),

@@ -38,8 +38,16 @@ impl Unit<'_> {
         keys.iter().find_map(|key| self.by_key.get(key)).and_then(|id| self.contact(id))
     }
 
-    /// Writes a contact, new or changed; a change that changes nothing is none.
-    pub(in crate::engine) fn put_contact(&mut self, contact: Contact) {
+    /// Writes a contact, new or changed; a change that changes nothing is none. What was withdrawn stays withdrawn.
+    pub(in crate::engine) fn put_contact(&mut self, mut contact: Contact) {
+        if self.contact(&contact.id) != Some(&contact) {
+            self.keep_rights(&mut contact);
+        }
+        self.write_contact(contact);
+    }
+
+    /// Writes a contact as it is.
+    pub(in crate::engine) fn write_contact(&mut self, contact: Contact) {
         self.index(&contact);
         match self.contacts.get_mut(&contact.id) {
             Some(known) if known.row.contact == contact => {}
@@ -50,6 +58,14 @@ impl Unit<'_> {
                 self.contacts.insert(id, Known { row, origin: Origin::New, dirty: true });
             }
         }
+    }
+
+    /// Of a person stays that there was one: nobody is found as them any more.
+    pub(in crate::engine) fn forget_contact(&mut self, id: &str) {
+        self.by_key.retain(|_, of| of != id);
+        self.aliases.retain(|alias| alias.contact != id);
+        self.lines.retain(|(of, _), _| of != id);
+        self.write_contact(Contact { id: id.to_owned(), gone: true, ..Contact::default() });
     }
 
     /// Whether somebody is found by this without showing it.
@@ -64,6 +80,7 @@ impl Unit<'_> {
             None => {
                 self.by_key.insert(key.clone(), contact.to_owned());
                 let contact = contact.to_owned();
+                self.remind_of_name(&key, &contact);
                 self.aliases.push(AliasRow { key, contact, source, at_ms: self.now_ms });
                 true
             }

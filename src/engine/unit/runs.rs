@@ -163,6 +163,13 @@ impl Unit<'_> {
         self.note_end(id);
     }
 
+    /// Known runs of a person that have not ended.
+    pub(in crate::engine) fn live_runs_of(&self, contact: &str) -> Vec<String> {
+        let runs = self.runs.values().map(|known| &known.row.run);
+        let live = runs.filter(|run| run.contact == contact && !run.state.is_terminal());
+        live.map(|run| run.id.clone()).collect()
+    }
+
     /// Changes a known run that has not ended.
     pub(in crate::engine) fn change_run(&mut self, id: &str, change: impl FnOnce(&mut Run, i64)) {
         if let Some(known) = self.runs.get_mut(id).filter(|known| !known.row.run.state.is_terminal()) {

@@ -6,11 +6,9 @@ use super::super::hooks;
 use super::mask::masked_text;
 use super::outbound::read_json;
 use super::query::Query;
-use super::{not_found, view};
+use super::{people, view};
 use crate::config::Secret;
-use crate::contact::Phone;
 use crate::engine::import::{Import, ImportRow};
-use crate::store::contacts::ContactKey;
 use crate::store::events::EventFilter;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri};
@@ -65,20 +63,10 @@ async fn events(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal
 /// `GET /api/contacts?phone=|uuid=|id=`: one person. With `show_pii=1` the number is not masked.
 async fn contact(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> {
     let query = Query::read(&uri, &["phone", "uuid", "id", "show_pii"])?;
-    let hint = "name the person by one of `phone`, `uuid`, `id`";
-    let region = app.engine().deployed().settings.phone_region.clone();
-    let phone = |written: String| Phone::parse(&written, region.as_deref());
-    let keys = match (query.text("phone"), query.text("uuid"), query.text("id")) {
-        (Some(written), None, None) => phone(written)
-            .map(|phone| ContactKey::of_phone(&phone).collect())
-            .map_err(|_| Refusal::unreadable("the number cannot be read", "write it as `+34600000001`"))?,
-        (None, Some(uuid), None) => vec![ContactKey::Uuid(uuid)],
-        (None, None, Some(id)) => vec![ContactKey::Id(id)],
-        _ => return Err(Refusal::unreadable("nobody is named, or several are", hint)),
-    };
-    let found = app.engine().store().contact(&keys).await.map_err(|error| Refusal::store(&error))?;
-    let (contact, lines) = found.ok_or_else(|| not_found("contact"))?;
-    let shown = view::contact(&contact, &lines);
+    let (contact, lines) = people::find(&app, query.text("phone"), query.text("uuid"), query.text("id")).await?;
+    let history = app.engine().consent_history(&contact).await.map_err(|error| Refusal::store(&error))?;
+    let mut shown = view::contact(&contact, &lines);
+    shown["consent_history"] = history.iter().map(view::consent).collect();
     let shown = if query.text("show_pii").is_some() { shown } else { super::mask::masked(shown) };
     Ok(Json(json!({ "version": 1, "contact": shown })))
 }

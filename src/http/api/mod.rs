@@ -6,6 +6,7 @@ mod account;
 mod attachments;
 mod deploy;
 mod outbound;
+mod people;
 mod query;
 mod relay;
 mod repair;
@@ -52,6 +53,7 @@ pub(super) fn router(app: App) -> Router<App> {
         .route("/api/relay", get(relay::list))
         .route("/api/relay/redrive", post(relay::redrive))
         .merge(account::router())
+        .merge(people::router())
         .merge(repair::router())
         .route_layer(from_fn_with_state(app, admitted))
 }

@@ -2,6 +2,7 @@
 
 use super::mask::{masked, masked_text};
 use crate::attachment::{Attachment, AttachmentState};
+use crate::consent::Entry;
 use crate::contact::{Contact, Line};
 use crate::delivery::{Pause, Scope};
 use crate::engine::repair::Cause;
@@ -210,10 +211,25 @@ pub(super) fn contact(contact: &Contact, lines: &[(String, Line)]) -> Value {
     shown["blocked"] = contact.blocked.into();
     shown["known_to_account"] = contact.told.into();
     let consent = contact.consent.as_ref();
+    let withdrawal = contact.withdrawal.as_ref();
+    shown["withdrawal"] =
+        json!(withdrawal.map(|one| json!({ "scope": one.scope, "proof": one.source, "at": iso(one.at_ms) })));
     shown["consent"] = json!(consent.map(|consent| json!({ "proof": consent.proof, "at": iso(consent.at_ms) })));
     let line = |(channel, line): &(String, Line)| json!({ "channel": channel, "last_message_at": line.last_inbound_ms.map(iso) });
     shown["lines"] = lines.iter().map(line).collect();
     shown
+}
+
+/// An entry of the consent ledger.
+pub(super) fn consent(entry: &Entry) -> Value {
+    json!({
+        "at": iso(entry.at_ms),
+        "contact": entry.contact,
+        "act": entry.act,
+        "scope": entry.scope,
+        "source": entry.source,
+        "proof": entry.proof,
+    })
 }
 
 /// A file of a message. Its address at the vendor is left out: it is signed, and dead by now.

@@ -7,7 +7,7 @@ use crate::outbox::samples::{NOON, delivery};
 use crate::rules::{Quiet, Rules};
 
 fn person(withdrawn: Option<WithdrawalScope>) -> Contact {
-    let withdrawal = withdrawn.map(|scope| Withdrawal { scope, source: "code".into(), at_ms: NOON });
+    let withdrawal = withdrawn.map(|scope| Withdrawal::new(scope, "code".into(), NOON));
     let phone = Phone::from_vendor("33600000001").ok();
     Contact { phone, withdrawal, ..Contact::default() }
 }

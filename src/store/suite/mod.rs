@@ -9,6 +9,7 @@ mod aliases;
 mod attachments;
 mod audit;
 mod calls;
+mod consents;
 mod contacts;
 #[path = "../../../tests/it/database.rs"]
 mod database;
@@ -16,6 +17,7 @@ mod deliveries;
 mod events;
 mod live;
 mod nodes;
+mod people;
 mod relay_targets;
 mod relays;
 mod rows;

@@ -196,9 +196,10 @@ fn row_view(
     }
 }
 
-fn source(delivery: &Delivery, workflow: Option<&str>, words: &'static Words) -> String {
+pub(super) fn source(delivery: &Delivery, workflow: Option<&str>, words: &'static Words) -> String {
     match &delivery.caller {
         Some(caller) => format!("{} · {caller}", words.operator.gateway),
+        None if delivery.run.is_empty() => words.person_page().confirmation.to_owned(),
         None => workflow.unwrap_or(&delivery.workflow).to_owned(),
     }
 }

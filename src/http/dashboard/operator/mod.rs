@@ -6,6 +6,7 @@
 //! GET  /runs        runs, newest
 //! GET  /runs/{id}   one with its trace    POST /runs/{id}/act              an order for it
 //! GET  /deliveries  messages, newest      POST /deliveries/{id}/settle     one of the three answers
+//! GET  /contacts/{id}  a person
 //!                                         POST /deliveries/{id}/redrive    sends it again
 //! GET  /campaigns   how far each is       POST /campaigns/{id}/act         an order for it
 //! POST /logout                            POST /resume                     ends a pause
@@ -16,6 +17,7 @@
 mod campaigns;
 mod deliveries;
 mod desk;
+mod person;
 mod repair;
 mod session;
 
@@ -47,6 +49,7 @@ const COOKIE_NAME: &str = "relance_session";
 pub(in crate::http) fn router(app: App) -> Router<App> {
     let pages = Router::new()
         .route("/deliveries", get(deliveries::page))
+        .route("/contacts/{id}", get(person::page))
         .route("/deliveries/{id}/settle", post(deliveries::settle))
         .route("/deliveries/{id}/redrive", post(repair::send_again))
         .route("/resume", post(deliveries::resume))

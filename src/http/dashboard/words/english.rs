@@ -114,6 +114,7 @@ pub(super) static ENGLISH: Words = Words {
         ("past", "the time has already passed"),
         ("expired", "too late: the message expired"),
         ("no_consent", "no consent on record: without it no template is sent"),
+        ("erased", "what was held of the person was erased"),
         ("opted_out", "the person opted out"),
         ("contact_blocked", "the person is blocked in the account"),
         ("contact_gone", "the person is not in the account any more"),

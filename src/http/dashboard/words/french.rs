@@ -114,6 +114,7 @@ pub(super) static FRENCH: Words = Words {
         ("past", "l'heure est déjà passée"),
         ("expired", "trop tard : le message a expiré"),
         ("no_consent", "aucun consentement connu : sans lui, aucun modèle ne part"),
+        ("erased", "ce qui était conservé sur la personne a été effacé"),
         ("opted_out", "la personne s'est désinscrite"),
         ("contact_blocked", "la personne est bloquée dans le compte"),
         ("contact_gone", "la personne n'est plus dans le compte"),

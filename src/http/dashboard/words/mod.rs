@@ -5,12 +5,14 @@
 mod english;
 mod french;
 mod operator;
+mod person;
 mod repair;
 
 use crate::delivery::VendorStatus;
 use english::ENGLISH;
 use french::FRENCH;
 pub(super) use operator::OperatorWords;
+pub(super) use person::PersonWords;
 
 /// The labels of one language. `{}` is filled in by who uses it.
 #[derive(Debug)]
@@ -97,6 +99,11 @@ impl Words {
     pub(super) fn of(lang: &str) -> &'static Self {
         let base = lang.trim().split(['-', '_']).next().unwrap_or_default();
         if base.eq_ignore_ascii_case("fr") { &FRENCH } else { &ENGLISH }
+    }
+
+    /// What the page of a person says.
+    pub(super) fn person_page(&self) -> &'static PersonWords {
+        if self.lang == FRENCH.lang { &person::FRENCH } else { &person::ENGLISH }
     }
 
     /// What the address asks for, else the first language of the browser's list that we have.

@@ -1,0 +1,214 @@
+//! Forget: what is held of a person is erased. Ids, states and the consent ledger stay.
+//!
+//! ```text
+//! read pages of all events ──► erase those about the person, some hundred at a time   as often as it takes
+//!                          ──► the person, and the events that came meanwhile         one transaction, the last
+//! ```
+//! A kill in between leaves the person known: the command is given again. Invariant: when the person is gone, nothing of
+//! them is left, and a withdrawal is found by every number and name they had.
+
+use super::Ask;
+use crate::consent::{self, Act, Entry};
+use crate::contact::Contact;
+use crate::engine::Engine;
+use crate::engine::change::{Change, Changed};
+use crate::engine::unit::Unit;
+use crate::store::Tx;
+use crate::store::contacts::ContactKey;
+use crate::store::people::Numbers;
+use anyhow::bail;
+use std::path::Path;
+
+/// Why runs end and messages are cancelled.
+pub(super) const ERASED: &str = "erased";
+/// Events looked at, and erased, at a time.
+const LOOKED_AT: u32 = 2_000;
+const ERASED_AT_ONCE: usize = 200;
+/// Events are looked at again that came so long before the last look ended: ids are drawn before the commit.
+const MARGIN_MS: i64 = 60_000;
+/// Behind every id.
+const FIRST: &str = "";
+
+/// A part of the work.
+#[derive(Debug, Clone)]
+pub(in crate::engine) struct Erasure {
+    pub(super) contact: String,
+    numbers: Numbers,
+    events: Vec<String>,
+    /// The last part: who asked, and behind which event nobody has looked yet.
+    pub(super) forgotten_by: Option<(String, String)>,
+}
+
+impl Engine {
+    /// Erases everything held of a person: how many events that were; `None` = there is no such person.
+    ///
+    /// # Errors
+    /// What the database said, or that it did not take a part: what is left is erased when it is asked for again.
+    pub async fn forget(&self, contact: &str, who: &str) -> anyhow::Result<Option<usize>> {
+        let Some((person, _)) = self.store().contact(&[ContactKey::Id(contact.to_owned())]).await? else {
+            return Ok(None);
+        };
+        let numbers = self.numbers_of(&person).await?;
+        let looked_ms = self.clock().now_ms();
+        let events = self.events_about(&person).await?;
+        let mut files = Vec::new();
+        for part in events.chunks(ERASED_AT_ONCE) {
+            let erasure = Erasure {
+                contact: person.id.clone(),
+                numbers: numbers.clone(),
+                events: part.to_vec(),
+                forgotten_by: None,
+            };
+            files.extend(self.erase(erasure).await?);
+        }
+        let after = first_id_of(looked_ms - MARGIN_MS);
+        let last = Erasure {
+            contact: person.id.clone(),
+            numbers,
+            events: Vec::new(),
+            forgotten_by: Some((who.to_owned(), after)),
+        };
+        files.extend(self.erase(last).await?);
+        if let Some(folder) = self.media() {
+            remove_files(folder, &files).await;
+        }
+        Ok(Some(events.len()))
+    }
+
+    async fn erase(&self, erasure: Erasure) -> anyhow::Result<Vec<String>> {
+        match self.change(Change::Rights(Ask::Erase(erasure))).await {
+            Ok(Changed::Rights(Some(files))) => Ok(files),
+            _ => bail!("the store did not take it: ask again, what is left is erased then"),
+        }
+    }
+
+    /// The events that are about a person, the oldest first. All events are looked at.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn events_about(&self, person: &Contact) -> anyhow::Result<Vec<String>> {
+        let numbers = self.numbers_of(person).await?;
+        let (mut after, mut found) = (FIRST.to_owned(), Vec::new());
+        loop {
+            let page = self.store().events_about(&person.id, &numbers, &after, LOOKED_AT).await?;
+            let Some(last) = page.last().filter(|_| page.len() == LOOKED_AT as usize) else {
+                found.extend(page.into_iter().filter(|row| row.fits).map(|row| row.id));
+                return Ok(found);
+            };
+            after.clone_from(&last.id);
+            found.extend(page.into_iter().filter(|row| row.fits).map(|row| row.id));
+        }
+    }
+
+    async fn numbers_of(&self, person: &Contact) -> anyhow::Result<Numbers> {
+        let names = self.store().names_of(&person.id).await?;
+        Ok(Numbers::new(digits_of(person, &names)))
+    }
+}
+
+/// The present number, those it was corrected to, then the other way to write it.
+fn digits_of(person: &Contact, names: &[String]) -> Vec<String> {
+    let own = person.phone.iter().map(|phone| phone.digits().to_owned());
+    let corrected = names.iter().filter_map(|name| name.strip_prefix("phone:")).map(str::to_owned);
+    let variant = person.phone.iter().filter_map(|phone| phone.variant());
+    own.chain(corrected).chain(variant).collect()
+}
+
+/// A text before every id that is drawn from that instant on.
+fn first_id_of(at_ms: i64) -> String {
+    ulid::Ulid::from_parts(u64::try_from(at_ms).unwrap_or_default(), 0).to_string()
+}
+
+/// Files whose rows are gone. One that cannot be removed is told of in the log: nothing refers to it any more.
+async fn remove_files(folder: &Path, hashes: &[String]) {
+    for hash in hashes {
+        match tokio::fs::remove_file(folder.join(hash)).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => tracing::error!(hash, %error, "a file of an erased person could not be removed: remove it"),
+        }
+    }
+}
+
+/// Decides a part: the rows are erased when everything else of the group is written.
+pub(super) async fn apply(
+    tx: &mut Tx<'_>,
+    erasure: &Erasure,
+    contact: Contact,
+    unit: &mut Unit<'_>,
+) -> anyhow::Result<()> {
+    if let Some((who, _)) = &erasure.forgotten_by {
+        keep_withdrawal(tx, &contact, unit).await?;
+        unit.end_work_of(&contact.id, ERASED);
+        unit.forget_contact(&contact.id);
+        unit.audit(who, "forget", &contact.id, "");
+    }
+    unit.rights.erasures.push(erasure.clone());
+    Ok(())
+}
+
+/// What stands is entered under every mark of the person that does not tell it yet.
+async fn keep_withdrawal(tx: &mut Tx<'_>, contact: &Contact, unit: &mut Unit<'_>) -> anyhow::Result<()> {
+    let Some(stands) = contact.withdrawal.clone() else { return Ok(()) };
+    let names = tx.names_of(&contact.id).await?;
+    let corrected = names.iter().filter_map(|name| name.strip_prefix("phone:"));
+    let mut marks = consent::person_marks(unit.key, contact);
+    marks.extend(corrected.map(|digits| consent::phone_mark(unit.key, digits)));
+    let known = tx.withdrawals_of(&marks.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+    for mark in marks {
+        let told = known.get(&mark).and_then(consent::standing);
+        if told.is_none_or(|told| told.scope < stands.scope) {
+            let narrower_first: Vec<_> = contact.withdrawals().collect();
+            let entries = narrower_first.into_iter().rev().map(|withdrawal| {
+                let (source, proof) = consent::source_and_proof(&withdrawal.source);
+                Entry {
+                    id: unit.clock.new_id(),
+                    at_ms: withdrawal.at_ms,
+                    contact: contact.id.clone(),
+                    person: Some(mark.clone()),
+                    act: Act::Withdrawn,
+                    scope: withdrawal.scope,
+                    source: source.to_owned(),
+                    proof: proof.to_owned(),
+                }
+            });
+            let entries: Vec<Entry> = entries.collect();
+            unit.rights.entries.extend(entries);
+        }
+        unit.rights.remembered.insert(mark, stands.clone());
+    }
+    Ok(())
+}
+
+/// Erases what this group is to erase, and tells who asked which files nobody has any more.
+pub(in crate::engine) async fn erase(
+    tx: &mut Tx<'_>,
+    unit: &mut Unit<'_>,
+    changed: &mut [Changed],
+) -> anyhow::Result<()> {
+    let mut files = Vec::new();
+    for erasure in std::mem::take(&mut unit.rights.erasures) {
+        let Erasure { contact, numbers, mut events, forgotten_by } = erasure;
+        if let Some((_, mut after)) = forgotten_by {
+            loop {
+                let page = tx.events_about(&contact, &numbers, &after, LOOKED_AT).await?;
+                let (more, last) = (page.len() == LOOKED_AT as usize, page.last().map(|row| row.id.clone()));
+                events.extend(page.into_iter().filter(|row| row.fits).map(|row| row.id));
+                match last.filter(|_| more) {
+                    Some(last) => after = last,
+                    None => break,
+                }
+            }
+            tx.erase_person(&contact, &numbers).await?;
+        }
+        files.extend(tx.erase_events(&events, &numbers).await?);
+    }
+    if !files.is_empty() {
+        let told = changed.iter_mut().filter_map(|one| match one {
+            Changed::Rights(Some(told)) => Some(told),
+            _ => None,
+        });
+        told.for_each(|told| told.clone_from(&files));
+    }
+    Ok(())
+}

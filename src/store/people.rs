@@ -1,0 +1,295 @@
+//! People: the work that is open for a person, what is held about them, and its erasure.
+//!
+//! Erasing keeps ids, states and the consent ledger. It is done in parts that may each be done again: events by their
+//! ids, everything else by the contact's. Invariant: after both, no number, name or text of the person is left.
+
+use super::dialect::Statement;
+use super::{Cell, Rows, Store, Tx};
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+/// An event that is about a person, as far as a look at it tells.
+#[derive(Debug, Clone)]
+pub struct AboutRow {
+    pub id: String,
+    /// It is about them, or holds one of their numbers.
+    pub fits: bool,
+}
+
+static OPEN_RUNS: Statement = Statement::new(
+    "select u.id from run u, {rows: contact text, most bigint} r
+     where u.contact = r.contact and u.ended_at_ms is null
+     order by u.id limit (select most from {rows: contact text, most bigint} q)",
+);
+
+static OPEN_DELIVERIES: Statement = Statement::new(
+    "select d.id from delivery d, {rows: contact text, most bigint} r
+     where d.contact = r.contact and d.state in ('queued', 'held', 'sending', 'uncertain')
+        and d.state in ('queued', 'held')
+     order by d.id limit (select most from {rows: contact text, most bigint} q)",
+);
+
+/// The fence grows: whoever moves one of them at this moment finds it moved.
+static STOP_BEYOND: Statement = Statement::new(
+    "update run set state = 'stopped', reason = r.reason, ended_at_ms = r.now_ms, wake_at_ms = null, asks = null,
+        fence = run.fence + 1
+     from {rows: contact text, after text, reason text, now_ms bigint} r
+     where run.contact = r.contact and run.ended_at_ms is null and run.id > r.after",
+);
+
+static CANCEL_OF_STOPPED: Statement = Statement::new(
+    "update delivery set state = 'cancelled', reason = r.reason
+     from {rows: contact text, after text, reason text, now_ms bigint} r
+     where delivery.state in ('queued', 'held') and delivery.run in (select u.id from run u
+        where u.contact = r.contact and u.id > r.after and u.state = 'stopped' and u.reason = r.reason
+            and u.ended_at_ms = r.now_ms)",
+);
+
+/// A page of all events by their ids. Nothing finds events by their person: it would cost every event something, for a
+/// question that is asked once in a while.
+static ABOUT: Statement = Statement::new(
+    "select p.id, case when p.contact = r.contact or p.data like r.a or p.data like r.b or p.data like r.c
+        or exists (select 1 from run u where u.event = p.id and u.contact = r.contact) then 1 else 0 end
+     from {rows: contact text, after text, a text, b text, c text, n bigint} r, (select e.id, e.contact, e.data from event e
+        where e.id > (select after from {rows: contact text, after text, a text, b text, c text, n bigint} s)
+        order by e.id limit (select n from {rows: contact text, after text, a text, b text, c text, n bigint} q)) p
+     order by p.id",
+);
+
+static KEYS_WITH_NUMBERS: Statement = Statement::new(
+    "update event set dedupe_key = null from {rows: id text, a text, b text, c text} r
+     where event.id = r.id and (event.dedupe_key like r.a or event.dedupe_key like r.b or event.dedupe_key like r.c)",
+);
+
+/// What is left of data, and of a message.
+const NOTHING: &str = "{}";
+
+/// A reason of one word says nothing of the person; a sentence may.
+macro_rules! erased_reason {
+    ($table:literal) => {
+        concat!("case when ", $table, ".reason like '% %' then '' else ", $table, ".reason end")
+    };
+}
+
+static ERASE_EVENTS: Statement = Statement::new(
+    "update event set data = r.blank, body_hash = '' from {rows: id text, blank text} r where event.id = r.id",
+);
+static EVALUATIONS: Statement =
+    Statement::new("select e.id, e.evaluations from event e join {rows: id text} r on r.id = e.id");
+static ERASE_EVALUATIONS: Statement = Statement::new(
+    "update event set evaluations = r.evaluations from {rows: id text, evaluations text} r where event.id = r.id",
+);
+static FILES: Statement =
+    Statement::new("select a.hash from attachment a join {rows: event text} r on a.event = r.event");
+static FORGET_FILES: Statement =
+    Statement::new("delete from attachment where event in (select event from {rows: event text} r)");
+static FILES_IN_USE: Statement =
+    Statement::new("select distinct a.hash from attachment a join {rows: hash text} r on a.hash = r.hash");
+static FORGET_RELAYS: Statement =
+    Statement::new("delete from relay where event in (select event from {rows: event text} r)");
+
+static ERASE_RUNS: Statement = Statement::new(concat!(
+    "update run set progress = r.blank, reason = ",
+    erased_reason!("run"),
+    " from {rows: contact text, blank text} r where run.contact = r.contact"
+));
+static ERASE_DELIVERIES: Statement = Statement::new(concat!(
+    "update delivery set message = r.blank, probable = null, reason = ",
+    erased_reason!("delivery"),
+    " from {rows: contact text, blank text} r
+     where delivery.contact = r.contact or delivery.run in (select u.id from run u where u.contact = r.contact)"
+));
+static ERASE_ATTEMPTS: Statement = Statement::new(
+    "update attempt set error = null where error is not null and delivery in (select d.id from delivery d
+        where d.contact in (select contact from {rows: contact text} r)
+            or d.run in (select u.id from run u where u.contact in (select contact from {rows: contact text} s)))",
+);
+static FORGET_RELAYED_MESSAGES: Statement = Statement::new(
+    "delete from relay where event in (select d.id from delivery d
+        where d.contact in (select contact from {rows: contact text} r))",
+);
+static FORGET_CALLS: Statement = Statement::new(
+    "delete from call where run in (select u.id from run u where u.contact in (select contact from {rows: contact text} r))",
+);
+static FORGET_SUBJECTS: Statement = Statement::new(
+    "delete from subject where run in (select u.id from run u
+        where u.contact in (select contact from {rows: contact text} r))",
+);
+static FORGET_NAMES: Statement =
+    Statement::new("delete from alias where contact in (select contact from {rows: contact text} r)");
+static FORGET_LINES: Statement =
+    Statement::new("delete from line where contact in (select contact from {rows: contact text} r)");
+static FORGET_EARLY: Statement = Statement::new(
+    "delete from early_status where exists (select 1 from {rows: a text, b text, c text} r
+        where early_status.event like r.a or early_status.event like r.b or early_status.event like r.c)",
+);
+
+static NAMES: Statement =
+    Statement::new("select a.name from {rows: contact text} r join alias a on a.contact = r.contact order by a.name");
+
+/// The digits of a person's numbers as a text is searched for them: at most three are told apart.
+#[derive(Debug, Clone, Default)]
+pub struct Numbers([Option<String>; 3]);
+
+impl Numbers {
+    pub fn new(digits: impl IntoIterator<Item = String>) -> Self {
+        let mut found = digits.into_iter().map(|digits| format!("%{digits}%"));
+        Self([found.next(), found.next(), found.next()])
+    }
+
+    fn cells(&self) -> [Cell<'_>; 3] {
+        [self.0[0].as_deref().into(), self.0[1].as_deref().into(), self.0[2].as_deref().into()]
+    }
+}
+
+impl Tx<'_> {
+    /// Runs of a person that have not ended, and what waits to be sent to them: ids, the oldest first.
+    pub(crate) async fn open_work_of(
+        &mut self,
+        contact: &str,
+        most: usize,
+    ) -> anyhow::Result<(Vec<String>, Vec<String>)> {
+        let question = || -> anyhow::Result<Rows> {
+            let mut rows = Rows::default();
+            rows.push(&[contact.into(), i64::try_from(most)?.into()]);
+            Ok(rows)
+        };
+        let runs = self.fetch(&OPEN_RUNS, question()?).await?;
+        let deliveries = self.fetch(&OPEN_DELIVERIES, question()?).await?;
+        Ok((ids(&runs)?, ids(&deliveries)?))
+    }
+
+    /// Stops every run of a person beyond that id, and cancels what those have not handed over.
+    pub(crate) async fn stop_runs_beyond(&mut self, contact: &str, after: &str, reason: &str) -> anyhow::Result<()> {
+        for statement in [&STOP_BEYOND, &CANCEL_OF_STOPPED] {
+            let mut rows = Rows::default();
+            rows.push(&[contact.into(), after.into(), reason.into(), self.now_ms.into()]);
+            self.write(statement, rows).await?;
+        }
+        Ok(())
+    }
+
+    /// A page of events: as [`Store::events_about`].
+    pub(crate) async fn events_about(
+        &mut self,
+        contact: &str,
+        numbers: &Numbers,
+        after: &str,
+        most: u32,
+    ) -> anyhow::Result<Vec<AboutRow>> {
+        self.fetch(&ABOUT, about(contact, numbers, after, most)).await?.iter().map(read_about).collect()
+    }
+
+    /// Erases what events hold: data, files, bodies on their way to others, and keys with a number in them. Their
+    /// evaluations keep what started, without reasons. The hashes of files that nobody has any more come back.
+    pub(crate) async fn erase_events(&mut self, events: &[String], numbers: &Numbers) -> anyhow::Result<Vec<String>> {
+        let of_events = || {
+            let mut rows = Rows::default();
+            events.iter().for_each(|id| rows.push(&[id.into()]));
+            rows
+        };
+        let mut evaluations = Rows::default();
+        for row in self.fetch(&EVALUATIONS, of_events()).await? {
+            let (id, text): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            evaluations.push(&[id.as_str().into(), Cell::Text(&without_reasons(&text)?)]);
+        }
+        self.write(&ERASE_EVALUATIONS, evaluations).await?;
+        let mut data = Rows::default();
+        events.iter().for_each(|id| data.push(&[id.into(), NOTHING.into()]));
+        self.write(&ERASE_EVENTS, data).await?;
+        let mut keys = Rows::default();
+        let [a, b, c] = numbers.cells();
+        events.iter().for_each(|id| keys.push(&[id.into(), a, b, c]));
+        self.write(&KEYS_WITH_NUMBERS, keys).await?;
+        self.write(&FORGET_RELAYS, of_events()).await?;
+        let files = self.fetch(&FILES, of_events()).await?;
+        self.write(&FORGET_FILES, of_events()).await?;
+        let mut hashes: Vec<String> = Vec::new();
+        for row in files {
+            hashes.extend(row.try_get::<Option<String>, _>(0)?);
+        }
+        let mut rows = Rows::default();
+        hashes.iter().for_each(|hash| rows.push(&[hash.into()]));
+        let in_use = ids(&self.fetch(&FILES_IN_USE, rows).await?)?;
+        hashes.retain(|hash| !in_use.contains(hash));
+        Ok(hashes)
+    }
+
+    /// Erases what everything but events and the contact's own row holds of a person.
+    pub(crate) async fn erase_person(&mut self, contact: &str, numbers: &Numbers) -> anyhow::Result<()> {
+        for statement in
+            [&FORGET_RELAYED_MESSAGES, &ERASE_ATTEMPTS, &FORGET_CALLS, &FORGET_SUBJECTS, &FORGET_NAMES, &FORGET_LINES]
+        {
+            let mut rows = Rows::default();
+            rows.push(&[contact.into()]);
+            self.write(statement, rows).await?;
+        }
+        let no_progress = serde_json::to_string(&crate::run::Progress::default())?;
+        for (statement, nothing) in [(&ERASE_DELIVERIES, NOTHING), (&ERASE_RUNS, no_progress.as_str())] {
+            let mut rows = Rows::default();
+            rows.push(&[contact.into(), nothing.into()]);
+            self.write(statement, rows).await?;
+        }
+        let mut rows = Rows::default();
+        let [a, b, c] = numbers.cells();
+        if !matches!(a, Cell::Null) {
+            rows.push(&[a, b, c]);
+        }
+        self.write(&FORGET_EARLY, rows).await.map(drop)
+    }
+
+    /// The other names of a person.
+    pub(crate) async fn names_of(&mut self, contact: &str) -> anyhow::Result<Vec<String>> {
+        let mut rows = Rows::default();
+        rows.push(&[contact.into()]);
+        ids(&self.fetch(&NAMES, rows).await?)
+    }
+}
+
+impl Store {
+    /// A page of all events behind an id, each with whether it is about the person.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn events_about(
+        &self,
+        contact: &str,
+        numbers: &Numbers,
+        after: &str,
+        most: u32,
+    ) -> anyhow::Result<Vec<AboutRow>> {
+        self.read(&ABOUT, about(contact, numbers, after, most)).await?.iter().map(read_about).collect()
+    }
+
+    /// The other names of a person: `phone:<digits>`, `telegram:<id>`.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn names_of(&self, contact: &str) -> anyhow::Result<Vec<String>> {
+        let mut rows = Rows::default();
+        rows.push(&[contact.into()]);
+        ids(&self.read(&NAMES, rows).await?)
+    }
+}
+
+fn about(contact: &str, numbers: &Numbers, after: &str, most: u32) -> Rows {
+    let [a, b, c] = numbers.cells();
+    let mut rows = Rows::default();
+    rows.push(&[contact.into(), after.into(), a, b, c, most.into()]);
+    rows
+}
+
+fn read_about(row: &AnyRow) -> anyhow::Result<AboutRow> {
+    Ok(AboutRow { id: row.try_get(0)?, fits: row.try_get::<i64, _>(1)? != 0 })
+}
+
+fn ids(rows: &[AnyRow]) -> anyhow::Result<Vec<String>> {
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// What an event came to, without the sentences that say why.
+fn without_reasons(evaluations: &str) -> anyhow::Result<String> {
+    let mut list: Vec<crate::event::Evaluation> = serde_json::from_str(evaluations)?;
+    list.iter_mut().filter(|one| one.reason.contains(' ')).for_each(|one| one.reason.clear());
+    Ok(serde_json::to_string(&list)?)
+}

@@ -1,0 +1,84 @@
+//! The rights of a person from the command line: withdraw, allow, export, forget; what is said, and who may.
+
+use crate::process::{Said, Site, eventually};
+use serde_json::{Value, json};
+
+const ANA: &str = "+34600000001";
+
+fn shown(said: &Said) -> Value {
+    serde_json::from_str(&said.stdout).unwrap_or_else(|_| panic!("no JSON: {said:?}"))
+}
+
+fn order() -> Value {
+    json!({ "order_id": "A-1", "order_number": 1042, "total": 129.9, "currency": "EUR", "accepts_whatsapp": true,
+        "customer": { "first_name": "Ana", "phone": ANA } })
+}
+
+#[tokio::test]
+async fn what_is_held_of_a_person_is_handed_out_and_erased() {
+    let site = Site::of("shop");
+    let (_sandbox, _serve) = (site.sandbox().await, site.serve().await);
+    assert_eq!(site.post_order(&order()).await.unwrap(), 200);
+    eventually("a message", async || site.deliveries("state=accepted").await.pop()).await;
+    site.customer_writes(ANA, "a question").await;
+
+    let withdrawn = site.run(&["contacts", "withdraw", ANA]).await;
+    assert!(withdrawn.code == 0 && withdrawn.stdout.contains("no more messages"), "{withdrawn:?}");
+    let person = site.run(&["contacts", "show", ANA]).await;
+    assert!(person.stdout.contains("withdrawn all: operator "), "{person:?}");
+    assert!(person.stdout.contains("given all: event 01") && !person.stdout.contains("600000001"), "{person:?}");
+    assert_eq!(site.run(&["contacts", "allow", ANA]).await.code, 0);
+    assert_eq!(site.run(&["contacts", "withdraw", ANA, "--marketing"]).await.code, 0);
+    let json = shown(&site.run(&["contacts", "show", ANA, "--json"]).await);
+    let acts: Vec<_> = json["contact"]["consent_history"].as_array().unwrap().iter().map(|one| &one["act"]).collect();
+    assert_eq!(acts, ["given", "withdrawn", "back", "withdrawn"]);
+    assert_eq!(json["contact"]["withdrawal"]["scope"], "marketing");
+
+    let held = shown(&site.run(&["contacts", "export", ANA]).await);
+    assert_eq!((&held["version"], &held["contact"]["phone"]), (&json!(1), &json!(ANA)));
+    let id = held["contact"]["id"].as_str().unwrap().to_owned();
+    assert_eq!(held["runs"][0]["workflow"], "order_paid");
+    assert!(held["messages"][0]["message"].to_string().contains("Ana"), "{held:#}");
+    let texts = held["events"].to_string();
+    assert!(texts.contains("a question") && texts.contains("order_number"), "{held:#}");
+    assert_eq!(held["consents"].as_array().unwrap().len(), 4);
+
+    let forgotten = site.run(&["contacts", "forget", ANA]).await;
+    assert!(forgotten.code == 0 && forgotten.stdout == format!("{id}: everything held is erased\n"), "{forgotten:?}");
+    assert_eq!(site.run(&["contacts", "show", ANA]).await.code, 4);
+    let again = site.run(&["contacts", "forget", &id, "--json"]).await;
+    assert_eq!((again.code, &shown(&again)["contact"]), (0, &json!(id)));
+    let left = shown(&site.run(&["contacts", "export", &id]).await).to_string();
+    assert!(!left.contains("600000001") && !left.contains("a question") && left.contains("order_paid"), "{left}");
+    for act in ["withdraw", "allow", "export", "forget"] {
+        let nobody = site.run(&["contacts", act, "+34600000009"]).await;
+        assert!(nobody.code == 4 && nobody.stderr.contains("hint: "), "{act}: {nobody:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_may_only_read_or_send_decides_nothing_about_people() {
+    let mut site = Site::of("shop");
+    let project = std::fs::read_to_string(site.path().join("relance.yaml")).unwrap();
+    let tokens = "tokens:\n  reader: { secret: READER_TOKEN, scopes: [read, send] }\n";
+    site.write("relance.yaml", &format!("{project}\n{tokens}"));
+    site.set("READER_TOKEN", "canary-reader-token");
+    let (_sandbox, _serve) = (site.sandbox().await, site.serve().await);
+    site.customer_writes(ANA, "hello").await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    for act in ["withdraw", "allow", "export", "forget"] {
+        let url = format!("http://127.0.0.1:{}/api/contacts/{act}", site.port);
+        let ask = async |token: Option<&str>, body: Value| {
+            let request = http.post(&url).json(&body);
+            let request = token.into_iter().fold(request, |request, token| request.bearer_auth(token));
+            request.send().await.unwrap().status().as_u16()
+        };
+        assert_eq!(ask(None, json!({ "phone": ANA })).await, 401, "{act}");
+        assert_eq!(ask(Some("canary-reader-token"), json!({ "phone": ANA })).await, 403, "{act}");
+        let owner = Some(crate::process::RELANCE_TOKEN);
+        assert_eq!(ask(owner, json!({})).await, 400, "{act}");
+        assert_eq!(ask(owner, json!({ "phone": ANA, "id": "x" })).await, 400, "{act}");
+        assert_eq!(ask(owner, json!({ "phone": "nobody" })).await, 400, "{act}");
+    }
+    assert_eq!(site.run(&["contacts", "show", ANA]).await.code, 0);
+}
