@@ -6,6 +6,7 @@
 use super::deployed::Deployed;
 use crate::config::LockedTemplate;
 use crate::delivery::Purpose;
+use crate::expr::Text;
 use crate::message::Category;
 use crate::outbox::gate::category_allowed;
 use crate::workflow::{Action, SendMessage, Step};
@@ -86,8 +87,10 @@ struct TemplateUse<'a> {
 impl<'a> Uses<'a> {
     fn collect(&mut self, steps: &'a [Step], workflow: &'a str, purpose: Purpose) {
         for step in steps {
-            if let Action::SendMessage(message) = &step.action {
-                self.note(message, workflow, purpose);
+            match &step.action {
+                Action::SendMessage(message) => self.note(message, workflow, purpose),
+                Action::UpdateContact(update) => self.note_team(update.team.as_ref(), workflow),
+                _ => {}
             }
             step.inner().into_iter().for_each(|steps| self.collect(steps, workflow, purpose));
         }
@@ -101,7 +104,11 @@ impl<'a> Uses<'a> {
                 of.by.push((workflow, purpose));
             }
         }
-        if let Some(team) = message.team.as_ref().and_then(|team| team.literal()) {
+        self.note_team(message.team.as_ref(), workflow);
+    }
+
+    fn note_team(&mut self, team: Option<&'a Text>, workflow: &'a str) {
+        if let Some(team) = team.and_then(Text::literal) {
             self.teams.entry(team).or_insert(workflow);
         }
     }
@@ -144,6 +151,9 @@ fn team_drift(deployed: &Deployed, team: &str, workflow: &str) -> Option<Drift> 
     let unknown = deployed.account.teams.is_some() && deployed.account.team(team).is_none();
     unknown.then(|| Drift {
         name: format!("{PREFIX}team:{team}"),
-        what: format!("R405: the account has no team `{team}`: messages of `{workflow}` leave without it"),
+        what: format!(
+            "R405: the account has no team `{team}`: messages of `{workflow}` leave without it, and a step that assigns \
+             people to it fails"
+        ),
     })
 }

@@ -5,7 +5,7 @@ use crate::delivery::{OutsideWindow, Purpose};
 use crate::message::{Bot, MediaKind};
 use crate::trigger::TriggerKind;
 use crate::trigger::message::Matcher;
-use crate::workflow::{Action, Again, Duration, IfPast, Shift, Value, Wait};
+use crate::workflow::{Action, Again, Audience, Duration, HttpBody, IfPast, JsonText, Shift, Value, Wait};
 
 const PROJECT: &str = "version: 1\nname: Shop\nsettings: { timezone: Europe/Madrid, retry: 3, expires: 2d }\nphone_region: ES\nlanguage: es\nchannels:\n  shop: { uuid: c1, default: true }\n  desk: { title: Desk, kind: qr, pace: 10 per minute }\nconsent: { field: agreed }\ncallbell: { base_url: \"http://127.0.0.1:4100/v1/\", pace: 5 per second }\nsources:\n  forms: { signature: hmac, header: X-Signature, encoding: base64, secret: FORMS_SECRET, id: event.id }\n  open: { signature: none, path_token: OPEN_TOKEN }\ncolleagues: { ana: 600 000 002 }\nvars: { shop: Zapatos, floor: 2, code: 007 }\n";
 const TEMPLATES: &str = "paid:\n  title: Paid EN\n  values: [name, total]\n  languages: { es: { uuid: u-es } }\nphoto: { uuid: u-img, media: image }\n";
@@ -144,6 +144,99 @@ do:
     assert!(matches!(photo.media, Some((MediaKind::Image, _))));
     let Action::SendMessage(last) = &workflow.steps[5].action else { panic!() };
     assert_eq!(last.outside_window, OutsideWindow::Hold);
+}
+
+#[test]
+fn a_workflow_that_listens_calls_and_stops_is_lowered_with_all_its_parts() {
+    let mut files = project(
+        r#"
+name: Everything that waits
+purpose: utility
+when: { schedule: every day at 09:00 }
+audience: { tag: [vip, gold] }
+stop_when:
+  - { webhook: order.paid, source: forms, if: event.total > 1, same: { id: scheduled_at } }
+  - { message: { is: [enough] }, channel: shop }
+  - { contact: tagged, tag: gone }
+settings: { limit: [1 per contact per 7d, 3 per contact per 24h], pace: 60 per minute, quiet_hours: 21:30-8:00, once_per: contact.id, again: queue }
+do:
+  - id: ask
+    wait_for_reply:
+      for: 20h
+      replies:
+        - { is: ["yes", ok], do: [{ set: { said: "{{steps.ask.text}}" } }] }
+        - { has: image, do: [{ stop: a picture }] }
+      otherwise: [{ stop: something else }]
+      no_reply:
+        - branch: { cases: [{ if: contact.opted_in, do: [{ stop: silence }] }] }
+  - http_request:
+      method: PUT
+      url: https://api.shop.example/a/{{url contact.phone}}
+      headers: { Authorization: "Bearer {{secret.KEY}}" }
+      query: { a: "1" }
+      json: { n: [1, 007, true, null, "2"], who: "{{contact.phone}}" }
+      timeout: 1500ms
+      expect: [200, 404]
+  - update_contact:
+      name: Ana
+      add_tags: vip
+      remove_tags: [old]
+      fields: { Shoe size: "38" }
+      note: Hello
+      assign_to: nobody
+      team: Front desk
+      bot: start
+      close_conversation: true
+"#
+        .replace("1500ms", "15s")
+        .as_str(),
+    );
+    let more = "opt_out: { words: [basta], back_words: [vuelvo], reply: Hecho }\nallow_hosts: [\"*.Shop.example\"]\n";
+    files.insert("relance.yaml".into(), format!("{PROJECT}{more}"));
+    assert_eq!(told(&files), Vec::<String>::new());
+    let project = load(&files).project.unwrap();
+    assert_eq!(project.settings.opt_out.back_words, Some(vec!["vuelvo".into()]));
+    assert!(project.settings.allows_host("api.shop.example") && !project.settings.allows_host("shop.example"));
+    let workflow = &project.workflows["test"];
+    assert_eq!(workflow.audience, Some(Audience::Tag(vec!["vip".into(), "gold".into()])));
+    let names: Vec<&str> = workflow.stop_when.iter().map(|stop| stop.trigger.name.as_str()).collect();
+    assert_eq!(names, ["webhook:order.paid", "message:is=enough", "contact:tagged=gone"]);
+    assert_eq!(workflow.stop_when[0].same, [("id".to_owned(), "scheduled_at".to_owned())]);
+    assert!(matches!(workflow.stop_when[0].trigger.condition, Condition::Question(_)));
+    let settings = &workflow.settings;
+    assert_eq!((settings.again, settings.limit.len(), settings.limit[1].count), (Again::Queue, 2, 3));
+    let night = settings.quiet_hours.unwrap();
+    assert_eq!((night.from.minute(), night.to.hour(), settings.pace.unwrap().count), (30, 8, 60));
+    assert!(workflow.step("0.no_reply.0.cases.0.do.0").is_some() && workflow.step("0.otherwise.0").is_some());
+    assert_eq!(workflow.next_after("0.replies.0.do.0").as_deref(), Some("1"));
+    let Action::WaitForReply(question) = &workflow.steps[0].action else { panic!() };
+    assert_eq!((question.lasts.ms, question.replies[1].pattern.has.len()), (72_000_000, 1));
+    let Action::HttpRequest(request) = &workflow.steps[1].action else { panic!() };
+    assert_eq!((request.method.as_str(), request.timeout_ms, &request.expect[..]), ("PUT", 15_000, &[200, 404][..]));
+    let HttpBody::Json(JsonText::Map(fields)) = &request.body else { panic!() };
+    let JsonText::List(items) = &fields[0].1 else { panic!() };
+    let literals = items.iter().filter(|item| matches!(item, JsonText::Literal(_))).count();
+    assert_eq!((items.len(), literals), (5, 3), "007 and what is in quotes stay text");
+    let Action::UpdateContact(update) = &workflow.steps[2].action else { panic!() };
+    assert_eq!((update.add_tags.as_slice(), update.fields[0].0.as_str()), (&["vip".to_owned()][..], "Shoe size"));
+    assert!(update.close_conversation && update.assign_to.is_some());
+}
+
+#[test]
+fn the_window_is_open_after_an_answer_and_closed_without_one() {
+    let ask = |after: &str| {
+        format!(
+            "name: T\nwhen: {{ message: any }}\ndo:\n  - wait_for_reply:\n      for: 9m\n{after}  - send_message: {{ text: Hi }}\n"
+        )
+    };
+    let reply = "      replies: [{ is: ok, do: [{ send_message: { text: Good } }] }]\n";
+    let stops = "      no_reply: [{ stop: silence }]\n";
+    assert_eq!(codes(&ask(reply)), ["R203 1:1", "R401 7:5"], "nobody may have answered");
+    assert_eq!(codes(&ask(&format!("{reply}{stops}"))), Vec::<String>::new(), "only an answer leads on");
+    let waits = "      otherwise: [{ wait: 9m }]\n";
+    assert_eq!(codes(&ask(&format!("{reply}{waits}{stops}"))), ["R203 1:1", "R401 9:5"]);
+    let stopped = "      replies: [{ is: ok, do: [{ stop: fine }] }]\n";
+    assert_eq!(codes(&ask(&format!("{stopped}{stops}"))), ["R504 8:5"], "no way leads on");
 }
 
 #[test]
