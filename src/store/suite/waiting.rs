@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 on_both_databases!(what_waits_is_found_by_an_index_however_much_waits);
 
 /// Enough that reading a table whole is never the cheapest way.
-const FEW: u32 = 20_000;
+const FEW: u32 = 30_000;
 const SEED: &str = include_str!("../../../benches/waiting.sql");
 /// Due now, beside those that wait.
-const DUE: u32 = 256;
+const DUE: u32 = 64;
 const CALLS: u32 = 64;
 
 async fn what_waits_is_found_by_an_index_however_much_waits(database: Database) {
@@ -175,11 +175,11 @@ fn a_table_that_is_read_whole_is_noticed() {
 /// The middle of several tries, each in a transaction that is undone.
 async fn times(rig: &mut Rig) -> Vec<(&'static str, Duration)> {
     let names = [
-        "256 due runs",
+        "64 due runs",
         "64 due deliveries",
         "what is due next",
         "64 people by number",
-        "256 runs moved",
+        "64 runs moved",
         "64 people's questions",
         "64 stops by subject",
         "64 stops by person",
@@ -202,7 +202,7 @@ async fn times(rig: &mut Rig) -> Vec<(&'static str, Duration)> {
 
 async fn ask(which: usize, tx: &mut Tx<'_>) {
     match which {
-        0 => assert_eq!(tx.due_runs(NOON - 60_000, NOON, 256).await.unwrap().len(), 256),
+        0 => assert_eq!(tx.due_runs(NOON - 60_000, NOON, 256).await.unwrap().len(), 64),
         1 => assert_eq!(tx.claim_due_deliveries("main", 64, (NOON - 86_400_000, 20)).await.unwrap().len(), 64),
         2 => assert!(tx.next_due_ms(&["main"], NOON - 60_000).await.unwrap().0.is_some()),
         3 => {
