@@ -91,7 +91,7 @@ use tokio::sync::{mpsc, oneshot};
 /// Events that may wait for a commit at most, in number and in bytes of their bodies. A body takes several times its size
 /// while it is evaluated and written: as a value, as a text, as a parameter of a statement.
 const QUEUE: usize = 1024;
-const QUEUE_BYTES: usize = 8 * 1024 * 1024;
+const QUEUE_BYTES: usize = 4 * 1024 * 1024;
 
 /// A handle on the running engine. Cloning shares it.
 #[derive(Debug, Clone)]

@@ -51,7 +51,7 @@ impl Default for Limits {
 pub(super) struct Room(Semaphore);
 
 impl Room {
-    const KIB: usize = 16 * 1024;
+    const KIB: usize = 8 * 1024;
 
     pub(super) fn new() -> Self {
         Self(Semaphore::new(Self::KIB))

@@ -72,8 +72,8 @@ async fn fill(rig: &mut Rig, waiting: u32) {
     let code: String = SEED.lines().filter(|line| !line.starts_with("--")).map(|line| format!("{line}\n")).collect();
     let seed = filled.iter().fold(code, |seed, (name, value)| seed.replace(name, value));
     let due = format!(
-        "update run set wake_at_ms = {NOON} - 1 where id <= 'r{}';
-         update delivery set state = 'queued', due_at_ms = {NOON} where id <= 'd{}';",
+        "update run set wake_at_ms = {NOON} - 1 where id > 'r1' and id <= 'r{}';
+         update delivery set state = 'queued', due_at_ms = {NOON} where id > 'd1' and id <= 'd{}';",
         1_000_000_000 + DUE,
         1_000_000_000 + CALLS
     );
