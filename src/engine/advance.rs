@@ -10,7 +10,7 @@ use crate::action::{http_request, update_contact};
 use crate::call::{Ask, Called};
 use crate::config::ProjectSettings;
 use crate::delivery::Settlement;
-use crate::expr::{Hole, Question, Scope};
+use crate::expr::{Question, Scope};
 use crate::message::Form;
 use crate::run::{Run, RunState, Said, Standing, TraceEntry, WaitingFor};
 use crate::workflow::{self, Action, IfPast, Shift, Step, Wait, Workflow};
@@ -19,9 +19,6 @@ use serde_json::{Map, Value, json};
 
 /// Messages that one run asks for at most: one that wants more is caught in a loop, and a person has to look at it.
 pub const SENDS: u32 = 50;
-/// Bytes that the results of a run's steps may have together.
-const MOST_RESULTS: usize = 1024 * 1024;
-
 /// What is true while the run moves.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
@@ -110,7 +107,7 @@ pub(super) enum Flow {
 pub(super) struct Moving<'a> {
     pub(super) run: Run,
     pub(super) facts: &'a Facts<'a>,
-    effects: Vec<Effect>,
+    pub(super) effects: Vec<Effect>,
 }
 
 impl Moving<'_> {
@@ -304,65 +301,6 @@ impl Moving<'_> {
         Flow::Pause
     }
 
-    fn call_out(&mut self, step: &Step, planned: Result<Ask, Hole>) -> Flow {
-        let ask = match planned {
-            Ok(Ask::UpdateContact(change)) if change.parts().is_empty() => {
-                self.leave_result(json!({"outcome": "done"}));
-                return Flow::Next;
-            }
-            Ok(ask) => ask,
-            Err(hole) => {
-                self.leave_result(json!({"outcome": "failed", "reason": hole.0}));
-                return Flow::End(RunState::NeedsAttention, hole.0);
-            }
-        };
-        let retry_limit = step.retry.unwrap_or(self.facts.workflow.settings.retry);
-        self.effects.push(Effect::Call { step: step.path.clone(), retry_limit, ask: Box::new(ask) });
-        self.pause(WaitingFor::Call, None);
-        self.run.state = RunState::Queued;
-        Flow::Pause
-    }
-
-    fn called(&mut self, called: &Called) {
-        let (left, failed) = match called {
-            Called::Done(left) => (left, None),
-            Called::Failed { reason, left } => (left, Some(reason)),
-            Called::Again { reason } => {
-                self.trace(&format!("{reason}; it is tried again"));
-                (self.run.state, self.run.reason) = (RunState::Waiting, "backoff".into());
-                return;
-            }
-            Called::Released => {
-                (self.run.state, self.run.reason) = (RunState::Queued, String::new());
-                return;
-            }
-            Called::Uncertain { reason } => {
-                self.trace(&format!(
-                    "nobody can tell whether it was done, and it is not done again by itself: {reason}"
-                ));
-                (self.run.state, self.run.reason) = (RunState::NeedsAttention, "uncertain".into());
-                return;
-            }
-        };
-        self.leave_pause();
-        self.leave_result(left.clone());
-        match (failed, left["status"].as_u64()) {
-            (Some(reason), _) => self.trace(&format!("the call failed: {reason}")),
-            (None, Some(status)) => self.trace(&format!("answered {status}")),
-            (None, None) => self.trace("the contact is changed"),
-        }
-        if serde_json::to_string(&self.run.progress.steps).is_ok_and(|steps| steps.len() > MOST_RESULTS) {
-            return self.end(RunState::NeedsAttention, "the results of its steps are too large to be kept".into());
-        }
-        match failed {
-            Some(reason) => self.end(RunState::NeedsAttention, reason.clone()),
-            None => {
-                let next = self.next();
-                self.go(next);
-            }
-        }
-    }
-
     fn wait(&mut self, wait: &Wait) -> Flow {
         let (now_ms, zone) = (self.facts.now_ms, &self.facts.workflow.settings.timezone);
         let (until_ms, if_past) = match wait {
@@ -433,7 +371,7 @@ impl Moving<'_> {
         self.run.wake_at_ms = wake_at_ms;
     }
 
-    fn end(&mut self, state: RunState, reason: String) {
+    pub(super) fn end(&mut self, state: RunState, reason: String) {
         self.run.leave_wait();
         self.run.progress.paused = None;
         self.run.state = state;

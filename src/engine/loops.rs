@@ -381,6 +381,12 @@ impl Loop {
             self.schedule_ms = fired.next_ms.unwrap_or(i64::MAX);
             self.feed_again |= fired.campaigns;
         }
+        self.note_due(&done, tick, overdue);
+        Ok(done)
+    }
+
+    /// A look at everything tells when the next is due; a group between two looks may only bring it forward.
+    fn note_due(&mut self, done: &Done, tick: bool, overdue: usize) {
         self.due_ms = match (tick, done.next_due_ms) {
             (true, next) => {
                 let overdue_ms = self.overdue.seen(overdue, done.overdue, done.now_ms);
@@ -388,7 +394,6 @@ impl Loop {
             }
             (false, next) => self.due_ms.min(next.unwrap_or(i64::MAX)),
         };
-        Ok(done)
     }
 
     async fn finish(&mut self, work: Work, owed: Owed, mut done: Done) {

@@ -16,6 +16,7 @@ pub mod audience;
 mod beside;
 mod board;
 pub mod calendar;
+mod calling;
 mod calls;
 mod campaign;
 pub mod care;

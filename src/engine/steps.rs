@@ -18,7 +18,7 @@ impl Steps {
     pub(super) fn look(&mut self, now_ms: i64, monotonic_ms: i64) -> Option<i64> {
         let (was_ms, was_monotonic_ms) = self.last.replace((now_ms, monotonic_ms))?;
         let step_ms = (now_ms - was_ms) - (monotonic_ms - was_monotonic_ms);
-        (step_ms > FORWARD_MS || step_ms < -BACK_MS).then_some(step_ms)
+        (!(-BACK_MS..=FORWARD_MS).contains(&step_ms)).then_some(step_ms)
     }
 
     /// Says so.

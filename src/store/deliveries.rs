@@ -207,13 +207,6 @@ static LIST: Statement = Statement::new(concat!(
      order by d.id desc limit (select n from {rows: state text, run text, contact text, before text, n bigint} q)"
 ));
 
-static OF_CONTACT: Statement = Statement::new(concat!(
-    "select ",
-    delivery_columns!(),
-    " from delivery d, {rows: contact text, n bigint} r where d.contact = r.contact
-     order by d.id desc limit (select n from {rows: contact text, n bigint} q)"
-));
-
 impl Tx<'_> {
     /// Due heads of free lines of a lane, oldest first, with the facts of the gate. `counted`: since when messages of runs
     /// are counted, and the how many-th newest of them is told of.
@@ -417,16 +410,6 @@ impl Store {
         let mut rows = Rows::default();
         rows.push(&[id.into()]);
         self.read(&BY_IDS, rows).await?.first().map(read_delivery).transpose()
-    }
-
-    /// The newest deliveries to a person, newest first.
-    ///
-    /// # Errors
-    /// What the database said.
-    pub async fn deliveries_of(&self, contact: &str, most: u32) -> anyhow::Result<Vec<DeliveryRow>> {
-        let mut rows = Rows::default();
-        rows.push(&[contact.into(), most.into()]);
-        self.read(&OF_CONTACT, rows).await?.iter().map(read_delivery).collect()
     }
 
     /// Deliveries, newest first.

@@ -3,6 +3,7 @@
 //! Erasing keeps ids, states and the consent ledger. It is done in parts that may each be done again: events by their
 //! ids, everything else by the contact's. Invariant: after both, no number, name or text of the person is left.
 
+use super::deliveries::{DeliveryRow, delivery_columns, read_delivery};
 use super::dialect::Statement;
 use super::{Cell, Rows, Store, Tx};
 use sqlx::Row as _;
@@ -142,6 +143,13 @@ impl Numbers {
     }
 }
 
+static OF_CONTACT: Statement = Statement::new(concat!(
+    "select ",
+    delivery_columns!(),
+    " from delivery d, {rows: contact text, n bigint} r where d.contact = r.contact
+     order by d.id desc limit (select n from {rows: contact text, n bigint} q)"
+));
+
 impl Tx<'_> {
     /// Runs of a person that have not ended, and what waits to be sent to them: ids, the oldest first.
     pub(crate) async fn open_work_of(
@@ -247,6 +255,16 @@ impl Tx<'_> {
 }
 
 impl Store {
+    /// The newest deliveries to a person, newest first.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn deliveries_of(&self, contact: &str, most: u32) -> anyhow::Result<Vec<DeliveryRow>> {
+        let mut rows = Rows::default();
+        rows.push(&[contact.into(), most.into()]);
+        self.read(&OF_CONTACT, rows).await?.iter().map(read_delivery).collect()
+    }
+
     /// A page of all events behind an id, each with whether it is about the person.
     ///
     /// # Errors

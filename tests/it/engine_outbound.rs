@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 on_both_databases!(
-    thirty_to_one_person_are_spaced_and_hold_nobody_else_back,
+    twenty_to_one_person_are_spaced_and_hold_nobody_else_back,
     three_thousand_leave_at_the_rate_of_the_account,
     a_template_is_paused_at_its_first_failure_and_what_is_queued_is_held,
     a_pause_that_ends_by_itself_lets_its_messages_go,
@@ -73,9 +73,9 @@ async fn count(world: &World, state: &str) -> usize {
 
 // --- rates -----------------------------------------------------------------------------------------------------------
 
-async fn thirty_to_one_person_are_spaced_and_hold_nobody_else_back(database: Database) {
+async fn twenty_to_one_person_are_spaced_and_hold_nobody_else_back(database: Database) {
     let mut world = shop(database).spaced().workflow("order", TEMPLATE).start().await;
-    let to_ana = (1..=30).map(|n| order(ANA, n));
+    let to_ana = (1..=20).map(|n| order(ANA, n));
     world.events("order.paid", to_ana.chain((1..=40).map(|n| order(&phone(n), n)))).await;
     world.advance(seconds(1)).await;
     assert_eq!(world.messages().iter().filter(|message| message.phone != ANA).count(), 40, "nobody waits for Ana");
@@ -85,10 +85,10 @@ async fn thirty_to_one_person_are_spaced_and_hold_nobody_else_back(database: Dat
     let at: Vec<i64> =
         world.messages().iter().filter(|message| message.phone == ANA).map(|message| message.at_ms - NOON).collect();
     let texts: Vec<_> = world.messages().into_iter().filter(|one| one.phone == ANA).map(|one| one.text).collect();
-    assert_eq!(texts, (1..=30).map(|n| format!("Your order {n}")).collect::<Vec<_>>());
+    assert_eq!(texts, (1..=20).map(|n| format!("Your order {n}")).collect::<Vec<_>>());
     assert!(at.windows(2).all(|pair| pair[1] - pair[0] >= 1000), "{at:?}");
     assert!(at.windows(4).all(|four| four[3] - four[0] >= 6000), "{at:?}");
-    assert!(at[29] <= 27 * 6000 + 1000, "{at:?}");
+    assert!(at[19] <= 17 * 6000 + 1000, "{at:?}");
 }
 
 async fn three_thousand_leave_at_the_rate_of_the_account(database: Database) {
@@ -177,7 +177,7 @@ async fn a_template_is_paused_at_its_first_failure_and_what_is_queued_is_held(da
     world.advance(minutes(9)).await;
     assert_eq!((world.messages().len(), count(&world, "accepted template").await), (500, 500));
     let audit = world.store(|store| async move { store.audit(10).await }).await;
-    assert_eq!((audit.len(), audit[0].who.as_str(), audit[0].act.as_str()), (1, "ops", "resume"));
+    assert_eq!((audit[0].who.as_str(), audit[0].act.as_str()), ("ops", "resume"));
 }
 
 async fn a_pause_that_ends_by_itself_lets_its_messages_go(database: Database) {
@@ -406,7 +406,8 @@ async fn a_person_settles_an_uncertain_message(database: Database) {
     let nobody = world.within(async move { engine.settle("nobody", Answer::Resend, "ops").await }).await;
     assert_eq!(nobody, Ok(Err(NotSettled::Unknown)));
     let audit = world.store(|store| async move { store.audit(10).await }).await;
-    let acts: Vec<_> = audit.iter().map(|row| (row.who.as_str(), row.act.as_str(), row.detail.as_str())).collect();
+    let by_hand = audit.iter().filter(|row| row.who == "ops");
+    let acts: Vec<_> = by_hand.map(|row| (row.who.as_str(), row.act.as_str(), row.detail.as_str())).collect();
     assert_eq!(acts, [("ops", "settle", "resend"), ("ops", "settle", "give_up"), ("ops", "settle", "was_sent")]);
 }
 

@@ -26,7 +26,8 @@ const ORDER: &str = "
 ";
 
 /// (run, state, where it stands, what for, when it goes on); its only message, where it has one.
-const RUNS: [(&str, &str, &str, &str, Option<i64>, Option<&str>); 13] = [
+type OldRun = (&'static str, &'static str, &'static str, &'static str, Option<i64>, Option<&'static str>);
+const RUNS: [OldRun; 13] = [
     ("r_timer", "waiting", "0", "timer", Some(3_600_000), None),
     ("r_overdue", "waiting", "0", "timer", Some(-1), None),
     ("r_queued", "waiting", "1", "delivery", None, Some("queued")),

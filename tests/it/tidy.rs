@@ -85,7 +85,7 @@ const PURE: &[&str] = &[
     "engine/advance.rs",
     "engine/asking.rs",
     "engine/calendar.rs",
-    "engine/ended.rs",
+    "engine/calling.rs",
     "engine/evaluate.rs",
     "engine/person.rs",
     "engine/inbound.rs",
