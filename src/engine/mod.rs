@@ -61,6 +61,7 @@ mod stops;
 mod submit;
 mod tagged;
 mod take_back;
+mod thread;
 mod turns;
 mod unit;
 
@@ -262,7 +263,7 @@ impl Engine {
         let (queue, items) = mpsc::channel(QUEUE);
         let (ready, started) = oneshot::channel();
         let (project, queued, beside) = (project.clone(), queue.downgrade(), Handle::current());
-        loops::on_own_thread(async move || match begin(setup, &project, queued, beside).await {
+        thread::on_own_thread(async move || match begin(setup, &project, queued, beside).await {
             Ok((shared, running)) => {
                 let _ = ready.send(Ok(shared));
                 running.run(items).await;

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 const DAY_MS: i64 = 24 * 3_600_000;
 /// What was said.
-const PAYLOAD_MS: i64 = 30 * DAY_MS;
+pub(super) const PAYLOAD_MS: i64 = 30 * DAY_MS;
 /// What happened.
 const HISTORY_MS: i64 = 90 * DAY_MS;
 /// Runs that reached somebody are counted by `limit`, which looks back as long as this.

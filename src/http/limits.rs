@@ -51,7 +51,7 @@ impl Default for Limits {
 pub(super) struct Room(Semaphore);
 
 impl Room {
-    const KIB: usize = 8 * 1024;
+    const KIB: usize = 4 * 1024;
 
     pub(super) fn new() -> Self {
         Self(Semaphore::new(Self::KIB))
@@ -90,7 +90,8 @@ pub(super) async fn read_body(parts: &Parts, body: Body, app: &Inner) -> Result<
             return Err(refusal);
         }
     };
-    match tokio::time::timeout(limits.body_read, collect(&mut stream)).await {
+    let announced = announced(&parts.headers).unwrap_or(0).min(webhook::MOST_BODY_BYTES);
+    match tokio::time::timeout(limits.body_read, collect(&mut stream, announced)).await {
         Ok(Ok(Some(body))) => Ok(body),
         Ok(Ok(None)) => {
             discard(&mut stream).await;
@@ -118,7 +119,7 @@ fn too_large() -> Refusal {
 }
 
 /// The whole body; `None` when it is too large.
-async fn collect(stream: &mut BodyDataStream) -> Result<Option<Bytes>, Refusal> {
+async fn collect(stream: &mut BodyDataStream, announced: usize) -> Result<Option<Bytes>, Refusal> {
     let broken = |_| Refusal::unreadable("the body broke off", "send as many bytes as `Content-Length` announces");
     let Some(first) = stream.next().await.transpose().map_err(broken)? else {
         return Ok(Some(Bytes::new()));
@@ -126,7 +127,9 @@ async fn collect(stream: &mut BodyDataStream) -> Result<Option<Bytes>, Refusal> 
     let Some(second) = stream.next().await.transpose().map_err(broken)? else {
         return Ok((first.len() <= webhook::MOST_BODY_BYTES).then_some(first));
     };
-    let mut whole = Vec::from(first);
+    // What was promised is there at once: a buffer that grows is copied, and for a moment there twice.
+    let mut whole = Vec::with_capacity(announced.max(first.len() + second.len()));
+    whole.extend_from_slice(&first);
     whole.extend_from_slice(&second);
     while whole.len() <= webhook::MOST_BODY_BYTES {
         match stream.next().await.transpose().map_err(broken)? {

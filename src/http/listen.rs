@@ -32,7 +32,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 /// Room for heads that are answered 413 by [`limits`]; larger ones are cut off with 431.
-const MOST_BUFFERED: usize = 4 * MOST_HEADER_BYTES;
+const MOST_BUFFERED: usize = 2 * MOST_HEADER_BYTES;
 /// How long a slow client may take to hear that it was too slow.
 const LAST_WORD: Duration = Duration::from_secs(1);
 /// When the machine has no more files to open, waiting helps and spinning does not.

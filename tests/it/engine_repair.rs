@@ -78,7 +78,9 @@ async fn causes(world: &World) -> Vec<CauseRow> {
 async fn acts(world: &World) -> Vec<String> {
     let mut rows = world.store(|store| async move { store.audit(5000).await }).await;
     rows.reverse();
-    assert!(rows.iter().all(|row| row.who == "ops"));
+    // What a deploy did is on record as well, and no order.
+    rows.retain(|row| row.act != "deploy");
+    assert!(rows.iter().all(|row| row.who == "ops"), "{rows:?}");
     rows.iter().map(|row| format!("{} {}", row.act, row.subject.split(' ').next().unwrap())).collect()
 }
 
@@ -438,6 +440,10 @@ const ASK: &str = "
       - id: answer
         wait_for_reply:
           for: 2h
+          replies:
+            - contains: fine
+              do:
+                - set: { heard: 'yes' }
           no_reply:
             - send_message: { template: bye }
       - stop: '{{steps.answer.text}}'
@@ -496,21 +502,21 @@ fn once() -> String {
 }
 
 async fn a_campaign_paused_in_the_middle_sends_nothing_until_it_is_resumed(database: Database) {
-    let world = club(database, 1000, &once()).start().await;
+    let world = club(database, 600, &once()).start().await;
     world.advance(hours(1) + seconds(40)).await;
     let before = world.sends();
-    assert!((200..800).contains(&before), "{before}");
+    assert!((100..550).contains(&before), "{before}");
     assert_eq!(order_campaign(&world, CampaignAct::Pause).await.as_deref(), Ok("paused"));
     let before = world.sends();
     world.advance(minutes(30)).await;
     assert_eq!((world.sends(), campaign_state(&world).await.as_str()), (before, "paused"));
     let held = world.delivery_states().await.iter().filter(|state| *state == "held: campaign_paused").count();
-    assert_eq!(held, 1000 - before);
+    assert_eq!(held, 600 - before);
     assert_eq!(order_campaign(&world, CampaignAct::Pause).await, Err(Refused::Campaign("paused".into())));
     assert_eq!(order_campaign(&world, CampaignAct::Resume).await.as_deref(), Ok("done"));
     world.advance(minutes(3)).await;
     let phones: BTreeSet<String> = world.messages().into_iter().map(|message| message.phone).collect();
-    assert_eq!((phones.len(), world.messages().len(), world.sends()), (1000, 1000, 1000));
+    assert_eq!((phones.len(), world.messages().len(), world.sends()), (600, 600, 600));
     assert_eq!(order_campaign(&world, CampaignAct::Cancel).await, Err(Refused::Campaign("done".into())));
     assert_eq!(acts(&world).await, ["pause campaign", "resume campaign"]);
 }
@@ -538,7 +544,7 @@ async fn a_campaign_is_paused_over_a_new_start_and_its_later_messages_wait_too(d
 }
 
 async fn a_cancelled_campaign_sends_nothing_more_and_its_runs_stop(database: Database) {
-    let mut world = club(database, 1200, INVITE).start().await;
+    let mut world = club(database, 600, INVITE).start().await;
     world.advance(hours(1) + seconds(30)).await;
     assert_eq!(order_campaign(&world, CampaignAct::Cancel).await.as_deref(), Ok("cancelled"));
     world.settle().await;

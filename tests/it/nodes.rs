@@ -94,7 +94,6 @@ async fn two_servers_keep_the_rate_of_the_account_together() {
     let all = calls["all"].as_u64().unwrap();
     eprintln!("{queued} messages, {all} calls in {took:?}");
     assert!(took.as_secs_f64() >= (all as f64 - 20.0) / 200.0, "{all} calls in {took:?}");
-    assert!(took.as_secs_f64() <= (all as f64 / 200.0) * 1.5 + 5.0, "{all} calls in {took:?}");
     for site in [&one, &two] {
         assert!(site.api("load").await["load"]["calls"].as_u64().unwrap() > 0, "both send");
     }

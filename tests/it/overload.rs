@@ -22,6 +22,9 @@ const SECONDS: u64 = 3;
 const NORMAL_WITHIN: Duration = Duration::from_secs(30);
 const QUICK: Duration = Duration::from_millis(250);
 
+/// Of the process under test; unoptimized, what a request holds while it is served is a multiple of the released binary's.
+const MOST_MIB: u64 = if cfg!(debug_assertions) { 256 } else { 150 };
+
 /// One answer.
 struct Answered {
     key: String,
@@ -127,7 +130,7 @@ async fn stand(database: Database, bytes: usize) -> (usize, usize) {
         refused.len(),
         times.get(times.len() * 99 / 100).copied().unwrap_or_default(),
     );
-    assert!(memory <= 150, "{memory} MiB");
+    assert!(memory <= MOST_MIB, "{memory} MiB");
     (taken.len(), refused.len())
 }
 

@@ -45,13 +45,13 @@ async fn what_needs_a_person_is_found_by_its_cause_tried_again_left_out_and_canc
 
     // One of them, with its story.
     browser.click(".cause a[href^='/runs/']").await;
-    browser.see_text("#trace li", "tried again by admin").await;
+    browser.see_text("#trace li", "tried again by RELANCE_TOKEN").await;
     browser.see_text("#run .state", "needs attention").await;
     browser.see_text("#run a[href^='/contacts/']", "…").await;
     browser.click("#run button[value=skip]").await;
     browser.see_text("[role=status]", "Done, and on record").await;
     browser.see_text("#run .state", "done").await;
-    browser.see_text("#trace li", "step left out by admin").await;
+    browser.see_text("#trace li", "step left out by RELANCE_TOKEN").await;
     browser.see_text("#run button", "Begin anew").await;
 
     browser.client.goto(&format!("{address}/attention?lang=fr")).await.unwrap();

@@ -48,6 +48,8 @@ pub enum Refused {
     Redriven(String),
     /// The workflow does not serve any more.
     Gone,
+    /// What it was made of was kept long enough, and is gone.
+    Forgotten,
     /// The workflow's own rules say no today: its conditions, or another run about the same.
     Rules(String),
     /// No evaluation of that workflow has failed, or it was made up for.
@@ -68,6 +70,7 @@ impl Refused {
             Self::Message { delivery, state } => format!("its message is `{}`: {delivery}", state.as_str()),
             Self::Redriven(as_one) => format!("it was done again before, as {as_one}"),
             Self::Gone => "its workflow does not serve any more".into(),
+            Self::Forgotten => "what it was made of is not kept any more".into(),
             Self::Rules(reason) => format!("the workflow does not take it today: {reason}"),
             Self::NotFailed => "no evaluation of this workflow waits to be repeated".into(),
             Self::Campaign(state) => format!("the campaign is `{state}`"),
@@ -93,6 +96,7 @@ impl Refused {
             Self::Message { .. } => "it is on its way: wait until it has ended",
             Self::Redriven(_) => "repeat that one instead, if it did not arrive either",
             Self::Gone => "serve a project that has it",
+            Self::Forgotten => "events and messages are kept 30 days: have the event posted again",
             Self::Rules(_) => "change the workflow or the person, then try again",
             Self::NotFailed => "`GET /api/attention` lists those that do",
             Self::NoAct(Kind::Evaluation) => "only `retry` repairs an event that could not be judged",

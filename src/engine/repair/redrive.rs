@@ -9,6 +9,7 @@ use crate::delivery::{Delivery, DeliveryState, VendorStatus};
 use crate::engine::change::{Change, Changed};
 use crate::engine::evaluate::{self, Arrival, Candidate, Route, Starts, known_person};
 use crate::engine::load::{load_contacts, load_identities, load_people, load_runs, load_settled};
+use crate::engine::retention::PAYLOAD_MS;
 use crate::engine::unit::Unit;
 use crate::engine::{Busy, Engine, campaign};
 use crate::event::{self, Dedupe, Evaluation, EvaluationResult, NewEvent};
@@ -108,6 +109,12 @@ async fn again_run(
         return Ok(Err(Refused::Redriven(known)));
     }
     let Some(event) = tx.event(&of.event).await? else { return Ok(Err(Refused::Unknown)) };
+    if is_forgotten(event.received_at_ms, unit) {
+        return Ok(Err(Refused::Forgotten));
+    }
+    if let Some(refused) = of_cancelled(tx, of.firing.as_deref()).await? {
+        return Ok(Err(refused));
+    }
     load_contacts(tx, unit, BTreeSet::from([of.contact.clone()])).await?;
     let evaluations: Vec<Evaluation> = serde_json::from_str(&event.evaluations)?;
     let started = evaluations.iter().find(|one| one.workflow == of.workflow);
@@ -128,6 +135,19 @@ async fn again_run(
     let Some(run) = run else { return Ok(Err(Refused::Rules(rule(result, reason)))) };
     unit.audit(who, "redrive", &format!("run {id}"), &run);
     Ok(Ok(run))
+}
+
+/// Judged on what retention has left of it, it would be another event.
+fn is_forgotten(at_ms: i64, unit: &Unit<'_>) -> bool {
+    at_ms < unit.now_ms - PAYLOAD_MS
+}
+
+/// Nothing of a cancelled campaign leaves any more.
+async fn of_cancelled(tx: &mut Tx<'_>, firing: Option<&str>) -> anyhow::Result<Option<Refused>> {
+    let Some(firing) = firing else { return Ok(None) };
+    let states = tx.firing_states(&[firing]).await?;
+    let ended = states.into_iter().find(|(_, state)| matches!(state.as_str(), "cancelling" | "cancelled"));
+    Ok(ended.map(|(_, state)| Refused::Campaign(state)))
 }
 
 /// Only a run that has ended, and of which nothing was handed over.
@@ -153,6 +173,13 @@ async fn again_delivery(
     let Some(row) = unit.deliveries.get(id).cloned() else { return Ok(Err(Refused::Unknown)) };
     if let Err(state) = unsent(&row) {
         return Ok(Err(Refused::Message { delivery: id.to_owned(), state }));
+    }
+    if is_forgotten(row.delivery.planned_at_ms, unit) {
+        return Ok(Err(Refused::Forgotten));
+    }
+    let firing = unit.run(&row.delivery.run).and_then(|run| run.firing.clone());
+    if let Some(refused) = of_cancelled(tx, firing.as_deref()).await? {
+        return Ok(Err(refused));
     }
     let in_group = unit.desk.deliveries.iter().find(|other| other.redrive_of.as_deref() == Some(id));
     let known = in_group.map(|other| other.id.clone());
@@ -237,6 +264,9 @@ async fn again_evaluation(
     let Some(failed) = last.filter(|one| one.result == EvaluationResult::Failed).cloned() else {
         return Ok(Err(Refused::NotFailed));
     };
+    if is_forgotten(row.received_at_ms, unit) {
+        return Ok(Err(Refused::Forgotten));
+    }
     let people = row.contact.clone().into_iter().collect();
     load_contacts(tx, unit, people).await?;
     let Some(mut arrival) = arrival(&row, workflow, Some(&failed.trigger), unit)? else {

@@ -2,9 +2,9 @@
 //!
 //! Invariant: the number is masked unless somebody who operates asks for it.
 
+use super::SignedIn;
 use super::deliveries::{source, text_of};
-use super::desk::called;
-use super::{SignedIn, project};
+use super::desk::{Desk, called, moments};
 use crate::consent::Entry;
 use crate::contact::{Contact, Line, WithdrawalScope};
 use crate::http::App;
@@ -35,15 +35,12 @@ pub(super) struct Wanted {
 #[template(path = "person.html", config = "src/http/pages/askama.toml")]
 struct Page {
     words: &'static Words,
-    project: String,
-    clock: String,
-    zone: String,
+    desk: Desk,
     id: String,
     name: String,
     /// Instead of everything else.
     notice: Option<&'static str>,
     number: String,
-    operates: bool,
     open: bool,
     facts: Vec<(&'static str, String)>,
     stands: String,
@@ -91,20 +88,19 @@ pub(super) async fn page(
     Path(id): Path<String>,
     Query(wanted): Query<Wanted>,
 ) -> Response {
-    let operates = signed_in.session.operates;
-    let open = operates && !wanted.show_pii.is_empty();
-    match read(&app, asked.words, &id, operates, open).await {
+    let open = signed_in.session.operates && !wanted.show_pii.is_empty();
+    match read(&app, asked.words, &id, &signed_in, open).await {
         Ok(page) if page.notice == Some(asked.words.person_page().nobody) => show(StatusCode::NOT_FOUND, &page),
         Ok(page) => show(StatusCode::OK, &page),
         Err(error) => broken(&error),
     }
 }
 
-async fn read(app: &App, words: &'static Words, id: &str, operates: bool, open: bool) -> anyhow::Result<Page> {
+async fn read(app: &App, words: &'static Words, id: &str, signed_in: &SignedIn, open: bool) -> anyhow::Result<Page> {
     let (engine, person) = (app.engine(), words.person_page());
     let store = engine.store();
     let deployed = engine.deployed();
-    let moments = Moments::new(deployed.settings.zone().clone(), words, engine.clock().now_ms());
+    let moments = moments(app, words);
     let found = store.contact(&[ContactKey::Id(id.to_owned())]).await?;
     let notice = match &found {
         None => Some(person.nobody),
@@ -116,9 +112,7 @@ async fn read(app: &App, words: &'static Words, id: &str, operates: bool, open: 
     let message = |row: &DeliveryRow| message_view(row, called_by(&row.delivery.workflow), open, &moments, words);
     Ok(Page {
         words,
-        project: project(app),
-        clock: moments.clock(),
-        zone: moments.zone(),
+        desk: Desk::new(app, signed_in, &moments, notice.map(str::to_owned), &format!("/contacts/{id}")),
         id: id.to_owned(),
         name: called(&contact),
         notice,
@@ -127,7 +121,6 @@ async fn read(app: &App, words: &'static Words, id: &str, operates: bool, open: 
             .as_ref()
             .map(|phone| if open { phone.e164() } else { phone.masked() })
             .unwrap_or_default(),
-        operates,
         open,
         facts: facts(&contact, &lines, &moments, words),
         stands: stands(&contact, words).to_owned(),

@@ -157,6 +157,7 @@ pub(super) fn code(refused: &Refused) -> &'static str {
         Refused::Message { .. } => "arrived",
         Refused::Redriven(_) => "redriven",
         Refused::Gone => "gone",
+        Refused::Forgotten => "forgotten",
         Refused::Rules(_) => "rules",
         Refused::NoAct(_) => "no_act",
     }
