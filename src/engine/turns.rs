@@ -101,8 +101,8 @@ async fn first_of_each(
             break;
         }
     }
-    for (line, run) in unit.begun_runs().filter_map(|(run, _)| Some((line_of(run)?, run))) {
-        if free.contains(&line) && run.is_in_line() {
+    for (line, run) in unit.runs_in_line().filter_map(|run| Some((line_of(run)?, run))) {
+        if free.contains(&line) {
             let known = first.entry(line).or_insert_with(|| run.id.clone());
             if run.id < *known {
                 known.clone_from(&run.id);

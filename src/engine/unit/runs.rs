@@ -240,6 +240,12 @@ impl Unit<'_> {
         begun.map(|known| (&known.row.run, known.row.event.as_ref()))
     }
 
+    /// Runs that stand in line as this group has them: what is stored may say otherwise until it is written.
+    pub(in crate::engine) fn runs_in_line(&self) -> impl Iterator<Item = &Run> {
+        let stands = |run: &&Run| run.state == RunState::Queued && run.is_in_line();
+        self.runs.values().map(|known| &known.row.run).filter(stands)
+    }
+
     /// Runs that ended in this group, and were stored before.
     pub(in crate::engine) fn ended_runs(&self) -> impl Iterator<Item = &Run> {
         let ended = |known: &&Known<LiveRun>| known.dirty && known.row.run.state.is_terminal();
