@@ -106,6 +106,43 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// A message of no run that is due now and was not tried yet: what a planned one begins as. It expires at once unless
+    /// whoever plans it says otherwise.
+    pub fn queued(id: String, contact: String, channel: String, message: Message, now_ms: i64, seed: i64) -> Self {
+        Self {
+            id,
+            run: String::new(),
+            workflow: String::new(),
+            step: String::new(),
+            caller: None,
+            contact,
+            channel,
+            purpose: Purpose::Service,
+            outside_window: OutsideWindow::Skip,
+            message,
+            state: DeliveryState::Queued,
+            reason: String::new(),
+            form: None,
+            due_at_ms: now_ms,
+            expires_at_ms: now_ms,
+            line_at_ms: now_ms,
+            fallback_used: false,
+            attempts: 0,
+            retries: 0,
+            retry_limit: 0,
+            seed,
+            planned_at_ms: now_ms,
+            reconcile_until_ms: None,
+            looks: 0,
+            probable: None,
+            possible_duplicate: false,
+            duplicate_confirmed: false,
+            rules: Rules::default(),
+            handed_at_ms: None,
+            redrive_of: None,
+        }
+    }
+
     /// Where it waits for its turn.
     pub fn lane(&self) -> String {
         lane(&self.channel, self.rules.pace.map(|_| self.workflow.as_str()))

@@ -14,11 +14,10 @@ use crate::config::{ChannelKind, LockedTemplate, ProjectSettings};
 use crate::connector::request::{Recipient, Refusal, SendRequest};
 use crate::connector::wire;
 use crate::contact::{Consent, Contact, Phone};
-use crate::delivery::{Delivery, DeliveryState, OutsideWindow, Purpose, outside_id};
+use crate::delivery::{Delivery, Purpose, outside_id};
 use crate::event::Dedupe;
 use crate::message::{Category, Message, WHATSAPP};
 use crate::outbox::window;
-use crate::rules::Rules;
 use crate::store::Tx;
 use crate::store::contacts::ContactKey;
 use crate::store::events::EventRow;
@@ -363,36 +362,11 @@ fn event(
 fn delivery(submission: &Numbered, contact: String, channel: String, message: Message, unit: &Unit<'_>) -> Delivery {
     let defaults = &unit.deployed.settings.defaults;
     Delivery {
-        id: submission.id.clone(),
-        run: String::new(),
-        workflow: String::new(),
-        step: String::new(),
         caller: Some(submission.asked.caller.clone()),
-        contact,
-        channel,
         purpose: purpose_of(&message),
-        outside_window: OutsideWindow::Skip,
-        message,
-        state: DeliveryState::Queued,
-        reason: String::new(),
-        form: None,
-        due_at_ms: unit.now_ms,
         expires_at_ms: calendar::shift(unit.now_ms, defaults.expires, 1, &defaults.timezone),
-        line_at_ms: unit.now_ms,
-        fallback_used: false,
-        attempts: 0,
-        retries: 0,
         retry_limit: defaults.retry,
-        seed: unit.clock.new_seed(),
-        planned_at_ms: unit.now_ms,
-        reconcile_until_ms: None,
-        looks: 0,
-        probable: None,
-        possible_duplicate: false,
-        duplicate_confirmed: false,
-        rules: Rules::default(),
-        handed_at_ms: None,
-        redrive_of: None,
+        ..Delivery::queued(submission.id.clone(), contact, channel, message, unit.now_ms, unit.clock.new_seed())
     }
 }
 

@@ -5,10 +5,9 @@ use crate::clock::Clock;
 use crate::connector::wire::sign_id;
 use crate::connector::{Callbell, webhook};
 use crate::contact::Phone;
-use crate::delivery::{Attempt, OutsideWindow, Purpose};
+use crate::delivery::Attempt;
 use crate::engine::{Engine, Outside, Setup};
 use crate::message::{Form, Message};
-use crate::rules::Rules;
 use crate::store::Store;
 use crate::store::contacts::ContactRow;
 use crate::store::deliveries::DeliveryRow;
@@ -48,37 +47,13 @@ fn a_caller_finds_its_own_uuid_and_metadata_in_every_form_of_a_body() {
 }
 
 fn delivery(id: &str, own: &str) -> Delivery {
+    let message = Message { metadata: [("own".into(), own.into())].into(), ..Message::default() };
     Delivery {
-        id: id.into(),
-        run: String::new(),
-        workflow: String::new(),
-        step: String::new(),
         caller: Some("crm".into()),
-        contact: "c1".into(),
-        channel: "main".into(),
-        purpose: Purpose::Service,
-        outside_window: OutsideWindow::Skip,
-        message: Message { metadata: [("own".into(), own.into())].into(), ..Message::default() },
-        state: DeliveryState::Queued,
-        reason: String::new(),
         form: Some(Form::Text),
-        due_at_ms: NOW,
-        expires_at_ms: NOW,
-        line_at_ms: NOW,
-        fallback_used: false,
         attempts: 1,
-        retries: 0,
         retry_limit: 5,
-        seed: 1,
-        planned_at_ms: NOW,
-        reconcile_until_ms: None,
-        looks: 0,
-        probable: None,
-        possible_duplicate: false,
-        duplicate_confirmed: false,
-        rules: Rules::default(),
-        handed_at_ms: None,
-        redrive_of: None,
+        ..Delivery::queued(id.into(), "c1".into(), "main".into(), message, NOW, 1)
     }
 }
 

@@ -187,7 +187,7 @@ async fn again_delivery(
     if let Some(known) = known {
         return Ok(Err(Refused::Redriven(known)));
     }
-    let copy = copy_of(&row.delivery, unit);
+    let copy = copy_of(row.delivery, unit);
     let new = copy.id.clone();
     wait_for_copy(&copy, who, unit);
     unit.audit(who, "redrive", &format!("delivery {id}"), &new);
@@ -211,29 +211,22 @@ fn unsent(row: &DeliveryRow) -> Result<(), DeliveryState> {
 }
 
 /// The same message, from now on. What may have arrived although it was given up says so.
-fn copy_of(old: &Delivery, unit: &Unit<'_>) -> Delivery {
-    let now_ms = unit.now_ms;
+fn copy_of(old: Delivery, unit: &Unit<'_>) -> Delivery {
+    let (now_ms, id) = (unit.now_ms, unit.clock.new_id());
     Delivery {
-        id: unit.clock.new_id(),
-        state: DeliveryState::Queued,
+        run: old.run,
+        workflow: old.workflow,
+        step: old.step,
+        caller: old.caller,
+        purpose: old.purpose,
+        outside_window: old.outside_window,
         reason: if old.rules.pace.is_some() { "pace" } else { "" }.to_owned(),
-        form: None,
-        due_at_ms: now_ms,
         expires_at_ms: now_ms + LIFE_MS.max(old.expires_at_ms - old.planned_at_ms),
-        line_at_ms: now_ms,
-        fallback_used: false,
-        attempts: 0,
-        retries: 0,
-        seed: unit.clock.new_seed(),
-        planned_at_ms: now_ms,
-        reconcile_until_ms: None,
-        looks: 0,
-        probable: None,
+        retry_limit: old.retry_limit,
         possible_duplicate: old.possible_duplicate || old.reason == "given_up",
-        duplicate_confirmed: false,
-        handed_at_ms: None,
-        redrive_of: Some(old.id.clone()),
-        ..old.clone()
+        rules: old.rules,
+        redrive_of: Some(old.id),
+        ..Delivery::queued(id, old.contact, old.channel, old.message, now_ms, unit.clock.new_seed())
     }
 }
 

@@ -10,13 +10,12 @@ use super::load_work_of;
 use crate::config::ProjectSettings;
 use crate::connector::webhook::{Direction, InboundMessage, Incoming};
 use crate::contact::{Contact, Withdrawal, WithdrawalScope};
-use crate::delivery::{Delivery, DeliveryState, OutsideWindow, Purpose};
+use crate::delivery::Delivery;
 use crate::engine::calendar;
 use crate::engine::evaluate::Arrival;
 use crate::engine::inbound::{Told, facts_keys};
 use crate::engine::unit::Unit;
 use crate::message::{Message, Plain};
-use crate::rules::Rules;
 use crate::store::Tx;
 use crate::trigger::opt_out::{self, What, Wish};
 use std::collections::BTreeSet;
@@ -106,37 +105,13 @@ fn confirm(wish: &Wish, contact: &str, channel: &str, unit: &mut Unit) -> bool {
     let Some(channel) = settings.channel(channel) else { return false };
     let text = opt_out::answer(wish, &settings.opt_out, person.language.as_deref(), &settings.language);
     let defaults = &settings.defaults;
+    let message = Message { plain: Some(Plain { text: Some(text), media: None }), ..Message::default() };
+    let id = unit.clock.new_id();
     unit.desk.deliveries.push(Delivery {
-        id: unit.clock.new_id(),
-        run: String::new(),
-        workflow: String::new(),
         step: CONFIRMATION.to_owned(),
-        caller: None,
-        contact: contact.to_owned(),
-        channel: channel.name.clone(),
-        purpose: Purpose::Service,
-        outside_window: OutsideWindow::Skip,
-        message: Message { plain: Some(Plain { text: Some(text), media: None }), ..Message::default() },
-        state: DeliveryState::Queued,
-        reason: String::new(),
-        form: None,
-        due_at_ms: unit.now_ms,
         expires_at_ms: calendar::shift(unit.now_ms, defaults.expires, 1, &defaults.timezone),
-        line_at_ms: unit.now_ms,
-        fallback_used: false,
-        attempts: 0,
-        retries: 0,
         retry_limit: defaults.retry,
-        seed: unit.clock.new_seed(),
-        planned_at_ms: unit.now_ms,
-        reconcile_until_ms: None,
-        looks: 0,
-        probable: None,
-        possible_duplicate: false,
-        duplicate_confirmed: false,
-        handed_at_ms: None,
-        rules: Rules::default(),
-        redrive_of: None,
+        ..Delivery::queued(id, contact.to_owned(), channel.name.clone(), message, unit.now_ms, unit.clock.new_seed())
     });
     true
 }

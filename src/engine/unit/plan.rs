@@ -131,38 +131,20 @@ impl Unit<'_> {
         let workflow = &self.definition_of(run)?.workflow;
         let rules = rules(workflow, run, &planned.planned.to);
         let reason = if rules.pace.is_some() { "pace" } else { "" };
+        let id = self.clock.new_id();
         Some(Delivery {
-            id: self.clock.new_id(),
             run: planned.run,
             workflow: run.workflow.clone(),
             step: planned.step,
-            contact,
-            channel,
             purpose: workflow.purpose,
             outside_window: planned.planned.outside_window,
-            message: planned.planned.message,
-            state: DeliveryState::Queued,
             // It stands in nobody's way until it is its workflow's turn.
             reason: reason.to_owned(),
-            form: None,
-            due_at_ms: self.now_ms,
             expires_at_ms: planned.expires_at_ms,
-            line_at_ms: self.now_ms,
-            fallback_used: false,
-            attempts: 0,
-            retries: 0,
             retry_limit: planned.retry_limit,
-            seed: self.clock.new_seed(),
-            planned_at_ms: self.now_ms,
-            caller: None,
-            reconcile_until_ms: None,
-            looks: 0,
-            probable: None,
-            possible_duplicate: false,
-            duplicate_confirmed: false,
             rules,
-            handed_at_ms: None,
             redrive_of,
+            ..Delivery::queued(id, contact, channel, planned.planned.message, self.now_ms, self.clock.new_seed())
         })
     }
 

@@ -29,9 +29,8 @@ mod waiting;
 use super::{Moved, Store, Tx, Writer};
 use crate::clock::Clock;
 use crate::contact::Contact;
-use crate::delivery::{Delivery, DeliveryState, OutsideWindow, Purpose};
+use crate::delivery::{Delivery, OutsideWindow, Purpose};
 use crate::message::{Message, Plain};
-use crate::rules::Rules;
 use crate::run::{Progress, Run, RunState};
 use contacts::contact;
 use database::{Database, on_both_databases};
@@ -107,37 +106,16 @@ fn run(id: &str, contact: &str) -> Run {
 
 /// A delivery of run `r1`; its step is its id.
 fn delivery(id: &str, contact: &str) -> Delivery {
+    let message = Message { plain: Some(Plain { text: Some("hello".into()), media: None }), ..Message::default() };
     Delivery {
-        id: id.into(),
         run: "r1".into(),
         workflow: "w".into(),
         step: id.into(),
-        contact: contact.into(),
-        channel: "main".into(),
         purpose: Purpose::Utility,
         outside_window: OutsideWindow::Hold,
-        message: Message { plain: Some(Plain { text: Some("hello".into()), media: None }), ..Message::default() },
-        state: DeliveryState::Queued,
-        reason: String::new(),
-        form: None,
-        due_at_ms: NOON,
         expires_at_ms: NOON + 1000,
-        line_at_ms: NOON,
-        fallback_used: false,
-        attempts: 0,
-        retries: 0,
         retry_limit: 5,
-        seed: i64::MAX,
-        planned_at_ms: NOON,
-        caller: None,
-        reconcile_until_ms: None,
-        looks: 0,
-        probable: None,
-        possible_duplicate: false,
-        duplicate_confirmed: false,
-        rules: Rules::default(),
-        handed_at_ms: None,
-        redrive_of: None,
+        ..Delivery::queued(id.into(), contact.into(), "main".into(), message, NOON, i64::MAX)
     }
 }
 
