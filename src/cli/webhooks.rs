@@ -23,8 +23,8 @@ use std::time::Duration;
 
 /// The server's own answer has some bytes.
 const MOST_OF_AN_ANSWER: usize = 4096;
-/// A post is logged after its answer: so much later at most.
-const LOGGED_WITHIN_MS: i64 = 2000;
+/// A post is logged after its answer: so much later at most, when this server is busy.
+const LOGGED_WITHIN_MS: i64 = 10_000;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {

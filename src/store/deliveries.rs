@@ -26,7 +26,8 @@ pub struct DueDelivery {
 /// Which deliveries to list; `None` = all.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryFilter {
-    pub state: Option<DeliveryState>,
+    /// Only those in one of these; empty = in any.
+    pub states: Vec<DeliveryState>,
     pub run: Option<String>,
     pub contact: Option<String>,
     /// Only older ones than this.
@@ -201,10 +202,10 @@ pub(super) static NEXT_DUE: Statement = Statement::new(
 static LIST: Statement = Statement::new(concat!(
     "select ",
     delivery_columns!(),
-    " from delivery d, {rows: state text, run text, contact text, before text, n bigint} r
-     where (r.before is null or d.id < r.before) and (r.state is null or d.state = r.state) and (r.run is null or d.run = r.run)
+    " from delivery d, {rows: states text, run text, contact text, before text, n bigint} r
+     where (r.before is null or d.id < r.before) and (r.states is null or r.states like '%,' || d.state || ',%') and (r.run is null or d.run = r.run)
         and (r.contact is null or d.contact = r.contact)
-     order by d.id desc limit (select n from {rows: state text, run text, contact text, before text, n bigint} q)"
+     order by d.id desc limit (select n from {rows: states text, run text, contact text, before text, n bigint} q)"
 ));
 
 impl Tx<'_> {
@@ -418,8 +419,9 @@ impl Store {
     /// What the database said.
     pub async fn list_deliveries(&self, filter: &DeliveryFilter) -> anyhow::Result<Vec<DeliveryRow>> {
         let mut rows = Rows::default();
+        let states: String = filter.states.iter().map(|state| format!(",{},", state.as_str())).collect();
         rows.push(&[
-            filter.state.map(DeliveryState::as_str).into(),
+            Some(states.as_str()).filter(|states| !states.is_empty()).into(),
             filter.run.as_deref().into(),
             filter.contact.as_deref().into(),
             filter.before.as_deref().into(),

@@ -102,18 +102,20 @@ async fn the_webhook_is_connected_tested_and_never_taken_from_somebody_without_a
 
 #[tokio::test]
 async fn a_webhook_that_was_ours_once_and_an_empty_log_are_asked_about() {
-    let site = site();
-    let _running = (site.sandbox().await, site.serve().await);
+    let mut site = site();
+    let (sandbox, _serve) = (site.sandbox().await, site.serve().await);
     let empty = site.run(&["webhooks", "connect"]).await;
     assert!(empty.code == 2 && empty.stderr.contains("--yes"), "{empty:?}");
     assert_eq!(site.run(&["webhooks", "connect", "--yes"]).await.code, 0);
     site.customer_writes(ANA, "hello").await;
     assert_eq!(site.run(&["webhooks", "connect"]).await.code, 0, "the newest post came here");
+    // An hour later, somebody else takes what the account posts.
+    drop(sandbox);
+    site.set("RELANCE_CLOCK_OFFSET", "+1h");
+    let _sandbox = site.sandbox().await;
     let somebody = HttpTarget::start().await;
     let account = Callbell::new(&site.env["CALLBELL_BASE_URL"], Some(Secret::new(&site.env["CALLBELL_TOKEN"])));
     account.unwrap().subscribe(&somebody.url).await.unwrap();
-    // Longer than a post may be logged after its answer.
-    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
     site.customer_writes(ANA, "hello there").await;
     let moved = site.run(&["webhooks", "connect"]).await;
     assert!(moved.code == 2 && moved.stderr.contains("--yes"), "{moved:?}");

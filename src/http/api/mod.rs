@@ -142,7 +142,7 @@ async fn run(State(app): State<App>, Path(id): Path<String>, uri: Uri) -> Result
 async fn deliveries(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> {
     let query = Query::read(&uri, &["state", "run", "contact", "before", "limit"])?;
     let filter = DeliveryFilter {
-        state: query.delivery_state()?,
+        states: query.delivery_states()?,
         run: query.text("run"),
         contact: query.text("contact"),
         before: query.text("before"),

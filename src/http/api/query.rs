@@ -46,8 +46,11 @@ impl Query {
         self.word("state", &RunState::ALL.map(RunState::as_str), RunState::parse)
     }
 
-    pub(super) fn delivery_state(&self) -> Result<Option<DeliveryState>, Refusal> {
-        self.word("state", &DeliveryState::ALL.map(DeliveryState::as_str), DeliveryState::parse)
+    /// One, or several with commas between them.
+    pub(super) fn delivery_states(&self) -> Result<Vec<DeliveryState>, Refusal> {
+        let Some(text) = self.text("state") else { return Ok(Vec::new()) };
+        let words = DeliveryState::ALL.map(DeliveryState::as_str);
+        text.split(',').map(|one| read_word("state", one, &words, DeliveryState::parse)).collect()
     }
 
     pub(super) fn relay_state(&self) -> Result<Option<RelayState>, Refusal> {
@@ -63,12 +66,15 @@ impl Query {
     }
 
     fn word<T>(&self, key: &str, words: &[&str], parse: fn(&str) -> Option<T>) -> Result<Option<T>, Refusal> {
-        let Some(text) = self.text(key) else { return Ok(None) };
-        parse(&text).map(Some).ok_or_else(|| {
-            let error = format!("no `{key}` is called `{}`", shortened(&text));
-            Refusal::unreadable(error, format!("one of {}", quoted(words.iter())))
-        })
+        self.text(key).map(|text| read_word(key, &text, words, parse)).transpose()
     }
+}
+
+fn read_word<T>(key: &str, text: &str, words: &[&str], parse: fn(&str) -> Option<T>) -> Result<T, Refusal> {
+    parse(text).ok_or_else(|| {
+        let error = format!("no `{key}` is called `{}`", shortened(text));
+        Refusal::unreadable(error, format!("one of {}", quoted(words.iter())))
+    })
 }
 
 /// Whether a key stands behind `?`, however it is written there.

@@ -308,7 +308,7 @@ async fn deliveries_are_listed_by_state_run_and_contact(database: Database) {
         (all.clone(), vec!["d3", "d2", "d1"]),
         (DeliveryFilter { limit: 1, ..all.clone() }, vec!["d3"]),
         (DeliveryFilter { before: Some("d3".into()), ..all.clone() }, vec!["d2", "d1"]),
-        (DeliveryFilter { state: Some(DeliveryState::Skipped), ..all.clone() }, vec!["d2"]),
+        (DeliveryFilter { states: vec![DeliveryState::Skipped], ..all.clone() }, vec!["d2"]),
         (DeliveryFilter { run: Some("r1".into()), ..all.clone() }, vec!["d2", "d1"]),
         (DeliveryFilter { contact: Some("c1".into()), ..all.clone() }, vec!["d3", "d1"]),
         (DeliveryFilter { contact: Some("c1".into()), run: Some("r2".into()), ..all }, vec!["d3"]),
