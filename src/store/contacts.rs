@@ -31,14 +31,21 @@ pub enum ContactKey {
     Id(String),
 }
 
-static BY_PHONE: Statement =
-    Statement::new("select c.version, c.data from {rows: value text} r join contact c on c.phone = r.value");
-static BY_UUID: Statement =
-    Statement::new("select c.version, c.data from {rows: value text} r join contact c on c.uuid = r.value");
-static BY_BSUID: Statement =
-    Statement::new("select c.version, c.data from {rows: value text} r join contact c on c.bsuid = r.value");
-static BY_ID: Statement =
-    Statement::new("select c.version, c.data from {rows: value text} r join contact c on c.id = r.value");
+/// Whoever any key identifies; the third column tells the name of one who is found by that.
+static BY_KEYS: Statement = Statement::new(
+    "with asked as (select r.kind, r.value from {rows: kind text, value text} r)
+     select c.version, c.data, null from asked a join contact c on c.phone = a.value where a.kind = 'phone'
+     union all
+     select c.version, c.data, null from asked a join contact c on c.uuid = a.value where a.kind = 'uuid'
+     union all
+     select c.version, c.data, null from asked a join contact c on c.bsuid = a.value where a.kind = 'bsuid'
+     union all
+     select c.version, c.data, null from asked a join contact c on c.id = a.value where a.kind = 'id'
+     union all
+     select c.version, c.data, l.name from asked a
+     join alias l on l.name = case a.kind when 'phone' then 'phone:' || a.value when 'alias' then a.value end
+     join contact c on c.id = l.contact",
+);
 
 static UPSERT: Statement = Statement::new(
     "insert into contact (id, version, phone, uuid, bsuid, data)
@@ -76,17 +83,8 @@ static ALL: Statement = Statement::new(
 impl Tx<'_> {
     /// The contacts that any of these keys identify; one found by two keys may come twice.
     pub(crate) async fn contacts_by_keys(&mut self, keys: &[ContactKey]) -> anyhow::Result<Vec<ContactRow>> {
-        let mut found = Vec::new();
-        for (statement, kind) in [(&BY_PHONE, 0), (&BY_UUID, 1), (&BY_BSUID, 2), (&BY_ID, 3)] {
-            let mut rows = Rows::default();
-            let of_kind = keys.iter().filter_map(ContactKey::column).filter(|(of, _)| *of == kind);
-            of_kind.for_each(|(_, value)| rows.push(&[value.into()]));
-            for row in self.fetch(statement, rows).await? {
-                found.push(read_contact(&row)?);
-            }
-        }
-        found.extend(self.contacts_by_aliases(keys).await?);
-        Ok(found)
+        let found = self.fetch(&BY_KEYS, asked(keys)).await?;
+        found.iter().map(|row| found_by(row, keys)).collect()
     }
 
     /// Writes contacts, each with the next version; fails when another writer was faster.
@@ -139,9 +137,8 @@ impl Store {
     /// # Errors
     /// What the database said.
     pub async fn contacts_of(&self, ids: &[&str]) -> anyhow::Result<Vec<Contact>> {
-        let mut rows = Rows::default();
-        ids.iter().for_each(|id| rows.push(&[(*id).into()]));
-        self.read(&BY_ID, rows).await?.iter().map(|row| read_contact(row).map(|row| row.contact)).collect()
+        let ids: Vec<ContactKey> = ids.iter().map(|id| ContactKey::Id((*id).to_owned())).collect();
+        self.read(&BY_KEYS, asked(&ids)).await?.iter().map(|row| read_contact(row).map(|row| row.contact)).collect()
     }
 
     /// The newest contacts, newest first.
@@ -162,20 +159,11 @@ impl Store {
     /// What the database said.
     pub async fn contact(&self, keys: &[ContactKey]) -> anyhow::Result<Option<(Contact, Vec<(String, Line)>)>> {
         for key in keys {
-            let mut rows = Rows::default();
-            let found = match key.column() {
-                Some((kind, value)) => {
-                    rows.push(&[value.into()]);
-                    self.read([&BY_PHONE, &BY_UUID, &BY_BSUID, &BY_ID][kind], rows).await?
-                }
-                None => Vec::new(),
-            };
-            let found = found.first().map(read_contact).transpose()?;
-            let found = match found {
-                Some(found) => Some(found),
-                None => self.contact_by_alias(key).await?,
-            };
-            if let Some(ContactRow { contact, .. }) = found {
+            let found = self.read(&BY_KEYS, asked(std::slice::from_ref(key))).await?;
+            // Whose own it is stands before who is known by it.
+            let found: Vec<ContactRow> =
+                found.iter().map(|row| found_by(row, std::slice::from_ref(key))).collect::<Result<_, _>>()?;
+            if let Some(ContactRow { contact, .. }) = found.into_iter().min_by_key(|row| row.found_as.is_some()) {
                 let mut rows = Rows::default();
                 rows.push(&[(&contact.id).into()]);
                 let lines = self.read(&LINES, rows).await?;
@@ -193,19 +181,31 @@ impl ContactKey {
         [Some(phone.digits().to_owned()), phone.variant()].into_iter().flatten().map(Self::Phone)
     }
 
-    /// Which of the statements on contacts finds it, and its value.
-    fn column(&self) -> Option<(usize, &str)> {
+    /// Its kind as the statement names it, and its value.
+    fn column(&self) -> (&'static str, &str) {
         match self {
-            Self::Phone(digits) => Some((0, digits)),
-            Self::Uuid(uuid) => Some((1, uuid)),
-            Self::Bsuid(bsuid) => Some((2, bsuid)),
-            Self::Id(id) => Some((3, id)),
-            Self::Alias(_) => None,
+            Self::Phone(digits) => ("phone", digits),
+            Self::Uuid(uuid) => ("uuid", uuid),
+            Self::Bsuid(bsuid) => ("bsuid", bsuid),
+            Self::Id(id) => ("id", id),
+            Self::Alias(name) => ("alias", name),
         }
     }
 }
 
-pub(super) fn read_contact(row: &AnyRow) -> anyhow::Result<ContactRow> {
+fn asked(keys: &[ContactKey]) -> Rows {
+    let mut rows = Rows::default();
+    keys.iter().map(ContactKey::column).for_each(|(kind, value)| rows.push(&[kind.into(), value.into()]));
+    rows
+}
+
+fn found_by(row: &AnyRow, keys: &[ContactKey]) -> anyhow::Result<ContactRow> {
+    let name: Option<String> = row.try_get(2)?;
+    let found_as = name.and_then(|name| keys.iter().find(|key| key.alias().as_ref() == Some(&name)).cloned());
+    Ok(ContactRow { found_as, ..read_contact(row)? })
+}
+
+fn read_contact(row: &AnyRow) -> anyhow::Result<ContactRow> {
     let data: String = row.try_get(1)?;
     let contact = serde_json::from_str(&data).context("a stored contact is not readable")?;
     Ok(ContactRow { contact, version: row.try_get(0)?, found_as: None })
