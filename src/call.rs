@@ -52,6 +52,8 @@ pub struct StepCall {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallState {
     Queued,
+    /// Its campaign is paused.
+    Held,
     /// Committed before the first byte is written.
     Started,
     Done,
@@ -63,12 +65,13 @@ pub enum CallState {
 }
 
 impl CallState {
-    pub const ALL: [Self; 6] =
-        [Self::Queued, Self::Started, Self::Done, Self::Failed, Self::Uncertain, Self::Cancelled];
+    pub const ALL: [Self; 7] =
+        [Self::Queued, Self::Held, Self::Started, Self::Done, Self::Failed, Self::Uncertain, Self::Cancelled];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
+            Self::Held => "held",
             Self::Started => "started",
             Self::Done => "done",
             Self::Failed => "failed",

@@ -185,7 +185,7 @@ impl Unit<'_> {
         let Some(known) = self.runs.get_mut(id).filter(|known| known.row.run.reached_at_ms.is_none()) else { return };
         let run = &mut known.row.run;
         run.reached_at_ms = Some(now_ms);
-        self.reached.note(&run.workflow, &run.contact, id, now_ms);
+        self.reached.note(&run.workflow, &run.contact, &run.event, now_ms);
         match run.ended_at_ms {
             None => known.dirty = true,
             Some(_) => self.reached_late.push((id.to_owned(), now_ms)),
