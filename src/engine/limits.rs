@@ -56,7 +56,8 @@ impl Reached {
     /// first message is under way.
     fn is_full(&self, whose: &Whose, limits: &[RunLimit], now_ms: i64, zone: &TimeZone, on_its_way: bool) -> bool {
         let Some(runs) = self.runs.get(&(whose.workflow.to_owned(), whose.contact.to_owned())) else { return false };
-        let others = || runs.iter().filter(|(event, at_ms)| *event != whose.event && (on_its_way || **at_ms != i64::MAX));
+        let others =
+            || runs.iter().filter(|(event, at_ms)| *event != whose.event && (on_its_way || **at_ms != i64::MAX));
         limits.iter().any(|limit| {
             let since_ms = since_ms(limit, now_ms, zone);
             let count = others().filter(|(_, at_ms)| **at_ms > since_ms).count();

@@ -348,7 +348,8 @@ async fn a_campaign_whose_list_a_deploy_replaces_needs_a_person(database: Databa
 }
 
 async fn a_run_of_a_list_that_begins_anew_knows_what_the_list_says(database: Database) {
-    let plan = club(database, "once_per: contact.phone").audience("members.csv", format!("phone,first_name\n{ANA},Ana\n"));
+    let plan =
+        club(database, "once_per: contact.phone").audience("members.csv", format!("phone,first_name\n{ANA},Ana\n"));
     let mut world = deploying(plan, InFlight::Restart).await;
     world.advance(minutes(61)).await;
     world.change("invite", &invite("dearest", "once_per: contact.phone"));

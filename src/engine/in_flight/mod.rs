@@ -13,9 +13,9 @@
 pub(super) mod campaigns;
 
 use super::board::Place;
+use super::campaign;
 use super::change::{Change, Changed};
 use super::deployed::{Definition, Deployed};
-use super::campaign;
 use super::evaluate::{self, Arrival, Candidate, Person, Route};
 use super::limits;
 use super::load::{load_contacts, load_identities, load_runs};

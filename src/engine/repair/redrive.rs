@@ -7,14 +7,14 @@
 use super::Refused;
 use crate::delivery::{Delivery, DeliveryState, VendorStatus};
 use crate::engine::change::{Change, Changed};
-use crate::engine::fire::SCHEDULED;
 use crate::engine::evaluate::{self, Arrival, Candidate, Route, Starts, known_person};
+use crate::engine::fire::SCHEDULED;
 use crate::engine::load::{load_contacts, load_identities, load_people, load_runs, load_settled};
 use crate::engine::retention::PAYLOAD_MS;
 use crate::engine::unit::Unit;
 use crate::engine::{Busy, Engine, campaign, limits};
 use crate::event::{self, Dedupe, Evaluation, EvaluationResult, NewEvent};
-use crate::run::{Run, RunState, TraceEntry, WaitingFor};
+use crate::run::{Run, RunState, Told, TraceEntry, WaitingFor};
 use crate::store::Tx;
 use crate::store::deliveries::DeliveryRow;
 use crate::store::events::EventRow;
@@ -238,7 +238,7 @@ fn wait_for_copy(copy: &Delivery, who: &str, unit: &mut Unit<'_>) {
             (run.state, run.reason) = (RunState::Waiting, String::new());
             run.progress.waiting_for = Some(WaitingFor::Delivery);
         }
-        let what = format!("its message is sent again by {who}");
+        let what = Told::SentAgain.with(&[who]);
         run.progress.trace.push(TraceEntry { at_ms: now_ms, step: copy.step.clone(), what });
     });
 }

@@ -110,7 +110,8 @@ async fn read(app: &App, words: &'static Words, signed_in: &SignedIn, wanted: &W
     let store = app.engine().store();
     let state = DeliveryState::parse(&wanted.state);
     let before = Some(wanted.before.clone()).filter(|before| !before.is_empty());
-    let filter = DeliveryFilter { states: state.into_iter().collect(), before, limit: LISTED + 1, ..DeliveryFilter::default() };
+    let filter =
+        DeliveryFilter { states: state.into_iter().collect(), before, limit: LISTED + 1, ..DeliveryFilter::default() };
     let mut deliveries = store.list_deliveries(&filter).await?;
     let more = deliveries.len() > LISTED as usize;
     deliveries.truncate(LISTED as usize);

@@ -12,7 +12,6 @@ use crate::engine::Busy;
 use crate::engine::repair::{Act, Cause, Kind, Refused, Tally};
 use crate::http::App;
 use crate::http::dashboard::moment::Moments;
-use crate::http::dashboard::story::spoken;
 use crate::http::dashboard::words::{Words, word};
 use crate::http::dashboard::{Asked, broken, show};
 use crate::http::mask::masked_text;
@@ -260,7 +259,7 @@ async fn people(app: &App, runs: impl Iterator<Item = &Run>) -> anyhow::Result<H
 fn run_view(run: &Run, app: &App, person: Option<&Contact>, moments: &Moments, words: &'static Words) -> RunView {
     let deployed = app.engine().deployed();
     let named = deployed.definitions.get(&run.workflow).map(|known| known.workflow.name.clone());
-    let last = run.progress.trace.last().map(|entry| masked_text(&spoken(&entry.what, words)).into_owned());
+    let last = run.progress.trace.last().map(|entry| masked_text(&words.told(&entry.what)).into_owned());
     RunView {
         id: run.id.clone(),
         started: moments.exact(run.started_at_ms),
@@ -336,7 +335,7 @@ async fn read_run(
     let moments = moments(app, words);
     let again: HashSet<&str> = deliveries.iter().filter_map(|row| row.delivery.redrive_of.as_deref()).collect();
     let told = |entry: &crate::run::TraceEntry| {
-        (moments.exact(entry.at_ms), entry.step.clone(), masked_text(&spoken(&entry.what, words)).into_owned())
+        (moments.exact(entry.at_ms), entry.step.clone(), masked_text(&words.told(&entry.what)).into_owned())
     };
     Ok(Some(Trace {
         words,
