@@ -102,6 +102,14 @@ impl Ask {
         }
     }
 
+    /// The HTTP call, if it is one that the workflow writes out.
+    pub fn http(&self) -> Option<&HttpCall> {
+        match self {
+            Self::HttpRequest(call) => Some(call),
+            Self::UpdateContact(_) => None,
+        }
+    }
+
     /// Whom it calls: one that does not answer holds up no other.
     pub fn lane(&self) -> String {
         match self {
@@ -246,6 +254,16 @@ impl StepCall {
             Ask::HttpRequest(_) => None,
             Ask::UpdateContact(call) => call.parts().into_iter().find(|part| !self.parts_done.contains(part)),
         }
+    }
+
+    /// The status of the answer, once it has ended with one.
+    pub fn http_status(&self) -> Option<u64> {
+        self.result.as_ref()?["status"].as_u64()
+    }
+
+    /// Why it failed, or is in doubt.
+    pub fn reason(&self) -> Option<&str> {
+        self.result.as_ref()?["reason"].as_str()
     }
 
     /// It after one taking; and what its run is told, `None` = nothing yet.

@@ -3,6 +3,7 @@
 //!
 //! Invariant: the page offers what the engine would obey as far as the row tells; the engine alone decides.
 
+use super::calls::{CallView, call_view};
 use super::deliveries::{form_word, marks, text_of};
 use super::desk::{Desk, Filled, Nothing, called, moments, sentence};
 use super::{SignedIn, to};
@@ -287,6 +288,7 @@ struct Trace {
     /// Instant, step, what happened.
     trace: Vec<(String, String, String)>,
     messages: Vec<MessageView>,
+    calls: Vec<CallView>,
 }
 
 #[derive(Debug)]
@@ -331,6 +333,7 @@ async fn read_run(
     let store = app.engine().store();
     let Some(run) = store.run(id).await?.map(|row| row.run) else { return Ok(None) };
     let deliveries = store.deliveries_of_runs(&[id]).await?;
+    let calls = store.calls_of_run(id).await?;
     let people = people(app, std::iter::once(&run)).await?;
     let moments = moments(app, words);
     let again: HashSet<&str> = deliveries.iter().filter_map(|row| row.delivery.redrive_of.as_deref()).collect();
@@ -344,6 +347,7 @@ async fn read_run(
         acts: acts(run.state, words),
         trace: run.progress.trace.iter().map(told).collect(),
         messages: deliveries.iter().map(|row| message_view(row, &again, &moments, words)).collect(),
+        calls: calls.iter().map(|call| call_view(call, &moments, words)).collect(),
         desk: Desk::new(app, signed_in, &moments, sentence(&wanted.said, words), &format!("/runs/{}", run.id)),
         run: run_view(&run, app, people.get(&run.contact), &moments, words),
     }))
