@@ -52,6 +52,8 @@ pub struct StepCall {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallState {
     Queued,
+    /// Its campaign is paused.
+    Held,
     /// Committed before the first byte is written.
     Started,
     Done,
@@ -63,12 +65,13 @@ pub enum CallState {
 }
 
 impl CallState {
-    pub const ALL: [Self; 6] =
-        [Self::Queued, Self::Started, Self::Done, Self::Failed, Self::Uncertain, Self::Cancelled];
+    pub const ALL: [Self; 7] =
+        [Self::Queued, Self::Held, Self::Started, Self::Done, Self::Failed, Self::Uncertain, Self::Cancelled];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
+            Self::Held => "held",
             Self::Started => "started",
             Self::Done => "done",
             Self::Failed => "failed",
@@ -96,6 +99,14 @@ impl Ask {
         match self {
             Self::HttpRequest(_) => "http_request",
             Self::UpdateContact(_) => "update_contact",
+        }
+    }
+
+    /// The HTTP call, if it is one that the workflow writes out.
+    pub fn http(&self) -> Option<&HttpCall> {
+        match self {
+            Self::HttpRequest(call) => Some(call),
+            Self::UpdateContact(_) => None,
         }
     }
 
@@ -243,6 +254,16 @@ impl StepCall {
             Ask::HttpRequest(_) => None,
             Ask::UpdateContact(call) => call.parts().into_iter().find(|part| !self.parts_done.contains(part)),
         }
+    }
+
+    /// The status of the answer, once it has ended with one.
+    pub fn http_status(&self) -> Option<u64> {
+        self.result.as_ref()?["status"].as_u64()
+    }
+
+    /// Why it failed, or is in doubt.
+    pub fn reason(&self) -> Option<&str> {
+        self.result.as_ref()?["reason"].as_str()
     }
 
     /// It after one taking; and what its run is told, `None` = nothing yet.

@@ -180,5 +180,16 @@ pub(super) fn print_run(global: &Global, answer: &Value) -> anyhow::Result<()> {
         let detail: Vec<_> = detail.into_iter().filter(|part| !part.is_empty()).collect();
         writeln!(out, "  message {}  {}  {}", word(&delivery["id"]), word(&delivery["state"]), detail.join(", "))?;
     }
+    for call in list(&answer["calls"]) {
+        let asked = format!("{} {}", word(&call["method"]), word(&call["host"]));
+        let asked = if call["host"].is_null() { word(&call["kind"]) } else { asked };
+        let status = call["http_status"].as_u64().map(|status| format!("HTTP {status}")).unwrap_or_default();
+        let attempts = format!("attempts: {}", call["attempts"]);
+        let detail: Vec<_> =
+            [status, word(&call["reason"]), attempts].into_iter().filter(|part| !part.is_empty()).collect();
+        let when = if call["ended_at"].is_null() { word(&call["planned_at"]) } else { word(&call["ended_at"]) };
+        let (step, state) = (word(&call["step"]), word(&call["state"]));
+        writeln!(out, "  call {asked}  {state}  {when}  {}  [step {step}]", detail.join(", "))?;
+    }
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::config::ProjectSettings;
 use crate::delivery::Settlement;
 use crate::expr::{Question, Scope};
 use crate::message::Form;
-use crate::run::{Run, RunState, Said, Standing, TraceEntry, WaitingFor};
+use crate::run::{Run, RunState, Said, Standing, Told, TraceEntry, WaitingFor};
 use crate::workflow::{self, Action, IfPast, Shift, Step, Wait, Workflow};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -134,7 +134,7 @@ impl Moving<'_> {
 
     fn wake(&mut self) {
         self.leave_pause();
-        self.trace("the wait is over");
+        self.trace(Told::WaitOver, &[]);
         self.leave_result(json!({"outcome": "done"}));
         let next = self.next();
         self.go(next);
@@ -144,7 +144,7 @@ impl Moving<'_> {
         let wanting = self.run.state == RunState::NeedsAttention;
         match order {
             Order::Retry if wanting => {
-                self.trace(&format!("tried again by {who}"));
+                self.trace(Told::TriedAgain, &[who]);
                 self.leave_pause();
                 match self.run.progress.cursor.as_str() {
                     "" => self.start(),
@@ -152,14 +152,14 @@ impl Moving<'_> {
                 }
             }
             Order::Skip if wanting && !self.run.progress.cursor.is_empty() => {
-                self.trace(&format!("step left out by {who}"));
+                self.trace(Told::LeftOutBy, &[who]);
                 self.leave_pause();
                 self.leave_result(json!({"outcome": "skipped", "reason": "by_hand"}));
                 let next = self.next();
                 self.go(next);
             }
             Order::Pause if !wanting && !self.run.state.is_terminal() && self.run.state != RunState::Paused => {
-                self.trace(&format!("paused by {who}"));
+                self.trace(Told::Paused, &[who]);
                 self.run.progress.paused = Some(Standing {
                     state: std::mem::replace(&mut self.run.state, RunState::Paused),
                     reason: std::mem::take(&mut self.run.reason),
@@ -174,7 +174,7 @@ impl Moving<'_> {
 
     /// Goes on from what a paused run stands in.
     fn resume(&mut self, who: &str) {
-        self.trace(&format!("resumed by {who}"));
+        self.trace(Told::Resumed, &[who]);
         let Some(standing) = self.run.progress.paused.take() else { return self.run.state = RunState::Waiting };
         (self.run.state, self.run.reason) = (standing.state, standing.reason);
         self.run.wake_at_ms = standing.wake_at_ms;
@@ -186,7 +186,7 @@ impl Moving<'_> {
 
     fn settle(&mut self, settlement: &Settlement) {
         if *settlement == Settlement::Uncertain {
-            self.trace("nobody can tell whether the message was taken; it is not sent again by itself");
+            self.trace(Told::MessageInDoubt, &[]);
             let (state, reason) = match &mut self.run.progress.paused {
                 Some(standing) => (&mut standing.state, &mut standing.reason),
                 None => (&mut self.run.state, &mut self.run.reason),
@@ -197,7 +197,7 @@ impl Moving<'_> {
         self.leave_pause();
         self.note_said(settlement);
         self.leave_result(settlement_result(settlement, self.facts.now_ms));
-        self.trace(&settlement_words(settlement));
+        self.trace_settled(settlement);
         match settlement {
             // Other runs reached the person as often as the workflow may, before this one did.
             Settlement::Skipped { reason, .. } if reason == "limit" => self.end(RunState::Skipped, reason.clone()),
@@ -246,7 +246,7 @@ impl Moving<'_> {
     fn take(&mut self, step: &Step) -> Flow {
         let verdict = self.with_scope(|scope| step.condition.judge(scope));
         if !verdict.is_yes() {
-            self.trace(&format!("step left out: {}", verdict.reason()));
+            self.trace(Told::LeftOut, &[verdict.reason()]);
             if matches!(step.action, Action::SendMessage(_)) {
                 self.run.progress.said = Some(Said::Nothing);
             }
@@ -315,10 +315,10 @@ impl Moving<'_> {
             },
         };
         if until_ms <= now_ms && if_past == IfPast::Stop {
-            self.trace(&format!("{} has already passed", local(until_ms, zone)));
+            self.trace(Told::Passed, &[&local(until_ms, zone)]);
             return Flow::End(RunState::Stopped, "past".into());
         }
-        self.trace(&format!("waits until {}", local(until_ms, zone)));
+        self.trace(Told::WaitsUntil, &[&local(until_ms, zone)]);
         if until_ms <= now_ms {
             return Flow::Next;
         }
@@ -336,7 +336,7 @@ impl Moving<'_> {
             if verdict.is_yes() {
                 return self.enter(index + 1, &case.steps);
             }
-            self.trace(&format!("case {} not taken: {}", index + 1, verdict.reason()));
+            self.trace(Told::CaseNotTaken, &[&(index + 1).to_string(), verdict.reason()]);
         }
         self.enter(0, otherwise)
     }
@@ -344,8 +344,8 @@ impl Moving<'_> {
     /// `choice`: number of the case from 1; 0 = `otherwise`.
     fn enter(&mut self, choice: usize, steps: &[Step]) -> Flow {
         match choice {
-            0 => self.trace("no case taken: otherwise"),
-            choice => self.trace(&format!("case {choice} taken")),
+            0 => self.trace(Told::NoCase, &[]),
+            choice => self.trace(Told::CaseTaken, &[&choice.to_string()]),
         }
         self.leave_result(json!({"outcome": "done", "choice": choice}));
         steps.first().map_or(Flow::Next, |step| Flow::Into(step.path.clone()))
@@ -378,7 +378,7 @@ impl Moving<'_> {
         if state.is_terminal() {
             self.run.ended_at_ms = Some(self.facts.now_ms);
         }
-        self.trace(&ending_words(state, &reason));
+        self.push_trace(Told::ending(state, &reason));
         self.run.reason = reason;
     }
 
@@ -390,9 +390,23 @@ impl Moving<'_> {
         }
     }
 
-    pub(super) fn trace(&mut self, what: &str) {
+    pub(super) fn trace(&mut self, line: Told, parts: &[&str]) {
+        self.push_trace(line.with(parts));
+    }
+
+    fn push_trace(&mut self, what: String) {
         let step = self.run.progress.cursor.clone();
-        self.run.progress.trace.push(TraceEntry { at_ms: self.facts.now_ms, step, what: what.to_owned() });
+        self.run.progress.trace.push(TraceEntry { at_ms: self.facts.now_ms, step, what });
+    }
+
+    fn trace_settled(&mut self, settlement: &Settlement) {
+        match settlement {
+            Settlement::Sent { form: Form::Text, .. } => self.trace(Told::SentAsText, &[]),
+            Settlement::Sent { form: Form::Template, .. } => self.trace(Told::SentAsTemplate, &[]),
+            Settlement::Skipped { reason, .. } => self.trace(Told::NotSent, &[reason]),
+            Settlement::Failed { reason } => self.trace(Told::MessageFailed, &[reason]),
+            Settlement::Uncertain => self.trace(Told::MessageInDoubt, &[]),
+        }
     }
 
     fn with_scope<T>(&self, ask: impl FnOnce(&Scope) -> T) -> T {
@@ -458,23 +472,5 @@ fn settlement_result(settlement: &Settlement, now_ms: i64) -> Value {
         Settlement::Skipped { reason, .. } => json!({"outcome": "skipped", "reason": reason}),
         Settlement::Failed { reason } => json!({"outcome": "failed", "reason": reason}),
         Settlement::Uncertain => json!({"outcome": "uncertain"}),
-    }
-}
-
-fn settlement_words(settlement: &Settlement) -> String {
-    match settlement {
-        Settlement::Sent { form: Form::Text, .. } => "sent as text".into(),
-        Settlement::Sent { form: Form::Template, .. } => "sent as template".into(),
-        Settlement::Skipped { reason, .. } => format!("not sent: {reason}"),
-        Settlement::Failed { reason } => format!("the message failed: {reason}"),
-        Settlement::Uncertain => "uncertain".into(),
-    }
-}
-
-fn ending_words(state: RunState, reason: &str) -> String {
-    let state = state.as_str().replace('_', " ");
-    match reason {
-        "" => state,
-        reason => format!("{state}: {reason}"),
     }
 }

@@ -6,7 +6,7 @@
 use super::advance::{Effect, Flow, Moving};
 use crate::call::{Ask, Called};
 use crate::expr::Hole;
-use crate::run::{RunState, WaitingFor};
+use crate::run::{RunState, Told, WaitingFor};
 use crate::workflow::Step;
 use serde_json::json;
 
@@ -38,7 +38,7 @@ impl Moving<'_> {
             Called::Done(left) => (left, None),
             Called::Failed { reason, left } => (left, Some(reason)),
             Called::Again { reason } => {
-                self.trace(&format!("{reason}; it is tried again"));
+                self.trace(Told::CalledAgain, &[reason]);
                 (self.run.state, self.run.reason) = (RunState::Waiting, "backoff".into());
                 return;
             }
@@ -47,9 +47,7 @@ impl Moving<'_> {
                 return;
             }
             Called::Uncertain { reason } => {
-                self.trace(&format!(
-                    "nobody can tell whether it was done, and it is not done again by itself: {reason}"
-                ));
+                self.trace(Told::CallInDoubt, &[reason]);
                 (self.run.state, self.run.reason) = (RunState::NeedsAttention, "uncertain".into());
                 return;
             }
@@ -57,9 +55,9 @@ impl Moving<'_> {
         self.leave_pause();
         self.leave_result(left.clone());
         match (failed, left["status"].as_u64()) {
-            (Some(reason), _) => self.trace(&format!("the call failed: {reason}")),
-            (None, Some(status)) => self.trace(&format!("answered {status}")),
-            (None, None) => self.trace("the contact is changed"),
+            (Some(reason), _) => self.trace(Told::CallFailed, &[reason]),
+            (None, Some(status)) => self.trace(Told::Answered, &[&status.to_string()]),
+            (None, None) => self.trace(Told::ContactChanged, &[]),
         }
         if serde_json::to_string(&self.run.progress.steps).is_ok_and(|steps| steps.len() > MOST_RESULTS) {
             return self.end(RunState::NeedsAttention, "the results of its steps are too large to be kept".into());

@@ -12,8 +12,8 @@ use super::tagged::{self, Rest};
 use super::{Item, Shared, repair};
 use crate::consent;
 use crate::contact::Phone;
-use crate::event::EvaluationResult;
-use crate::store::schedules::{BadRow, FiringRow};
+use crate::event::{Evaluation, EvaluationResult};
+use crate::store::schedules::{BadRow, FiringCounts, FiringRow};
 use crate::store::{Moved, Tx};
 use crate::workflow;
 use serde_json::{Map, Value};
@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 /// Bad rows that are listed one by one; the others are counted.
 const LISTED: usize = 1000;
 
-/// A campaign is not read any more: somebody paused or ended it, or another node reads it.
+/// A campaign is not read any more: somebody paused or ended it, it goes by another definition, or another node reads it.
 #[derive(Debug)]
 pub(super) struct Stands;
 
@@ -41,7 +41,8 @@ impl std::error::Error for Stands {}
 pub(super) struct Chunk {
     pub(super) arrivals: Vec<NewArrival>,
     pub(super) firing: FiringRow,
-    pub(super) was: i64,
+    /// The cursor before them, and the counts.
+    pub(super) was: (i64, FiringCounts),
 }
 
 impl Chunk {
@@ -51,14 +52,19 @@ impl Chunk {
         for (arrival, row) in self.arrivals.iter().zip(rows) {
             count(&mut firing, arrival, row);
         }
-        let written = tx.update_firing(&firing, self.was).await;
+        let written = tx.update_firing(&firing, self.was.0, self.was.1).await;
         if written.as_ref().is_err_and(|error| error.is::<Moved>()) {
             let stored = tx.firing(&firing.id).await?;
-            let mine = |stored: &FiringRow| stored.state == "running" && stored.node == firing.node;
+            let mine = |stored: &FiringRow| goes_on(stored, &firing) && stored.node == firing.node;
             anyhow::ensure!(stored.as_ref().is_some_and(mine), Stands);
         }
         written
     }
+}
+
+/// Whether a campaign still is what somebody is at work on: nobody has paused or ended it, or had it go by another definition.
+pub(super) fn goes_on(stored: &FiringRow, known: &FiringRow) -> bool {
+    stored.id == known.id && stored.state == "running" && stored.definition == known.definition
 }
 
 fn count(firing: &mut FiringRow, arrival: &NewArrival, row: &Accepted) {
@@ -67,11 +73,17 @@ fn count(firing: &mut FiringRow, arrival: &NewArrival, row: &Accepted) {
     match evaluation.map(|evaluation| (evaluation.result, evaluation.reason.as_str())) {
         _ if row.duplicate => firing.counts.duplicates += 1,
         Some((EvaluationResult::Started, _)) => firing.counts.started += 1,
-        Some((EvaluationResult::Skipped, reason @ ("bad_number" | "no_contact"))) => {
-            bad(firing, line, reason.to_owned())
-        }
-        Some((EvaluationResult::Failed, reason)) => bad(firing, line, reason.to_owned()),
+        Some((_, reason)) if !evaluation.is_some_and(is_usable) => bad(firing, line, reason.to_owned()),
         _ => firing.counts.refused += 1,
+    }
+}
+
+/// Whether a row could be judged, whatever came of it.
+pub(super) fn is_usable(evaluation: &Evaluation) -> bool {
+    match evaluation.result {
+        EvaluationResult::Failed => false,
+        EvaluationResult::Skipped => !matches!(evaluation.reason.as_str(), "bad_number" | "no_contact"),
+        _ => true,
     }
 }
 
@@ -127,7 +139,7 @@ async fn definition(shared: &Shared, firing: &FiringRow) -> anyhow::Result<Optio
 /// Ends a campaign that cannot go on: a person has to look at it.
 pub(super) async fn stop(firing: FiringRow, reason: &str, queue: &mpsc::Sender<Item>) -> anyhow::Result<()> {
     tracing::error!(workflow = firing.workflow, reason, "a campaign stopped");
-    let was = firing.cursor;
+    let was = (firing.cursor, firing.counts);
     let firing = FiringRow { state: "needs_attention".into(), reason: reason.to_owned(), ..firing };
     offer(Chunk { arrivals: Vec::new(), firing, was }, queue).await.map(drop)
 }
@@ -170,7 +182,7 @@ async fn feed_one(
             Ok(rows) => rows,
             Err(error) => return stop(firing, &format!("the audience cannot be read: {error:#}"), queue).await,
         };
-        let was = firing.cursor;
+        let was = (firing.cursor, firing.counts);
         firing.cursor += rows.len() as i64;
         let last = rows.len() < CHUNK;
         if last {
@@ -188,7 +200,7 @@ async fn feed_one(
             return Ok(());
         }
         firing = match shared.store.open_firing(&shared.node).await? {
-            Some(stored) if stored.id == firing.id && stored.state == "running" => stored,
+            Some(stored) if goes_on(&stored, &firing) => stored,
             _ => return Ok(()),
         };
     }

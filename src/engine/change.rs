@@ -88,6 +88,8 @@ pub(super) enum Change {
     TakeDuty(String),
     /// A deploy has overtaken live runs.
     Overtaken(Overtaken),
+    /// A deploy has overtaken a campaign, and what is left of it goes by what serves.
+    OvertakenCampaign(String),
     /// What the deploy of this number asked for live runs is done.
     InFlightDone(i64),
     /// What was kept long enough goes.
@@ -270,6 +272,9 @@ pub(super) async fn apply(
             Ok(Changed::Noted)
         }
         Change::Overtaken(overtaken) => Ok(Changed::Overtaken(in_flight::apply(tx, unit, overtaken).await?)),
+        Change::OvertakenCampaign(firing) => {
+            in_flight::campaigns::apply(tx, unit, firing, context).await.map(|()| Changed::Noted)
+        }
         Change::InFlightDone(number) => tx.end_in_flight(*number).await.map(|()| Changed::Noted),
         Change::Remove(Removal::Rows(kept, ids)) => tx.remove_kept(*kept, ids).await.map(|()| Changed::Noted),
         Change::Remove(Removal::Progress(runs)) => tx.clear_progress(runs).await.map(|()| Changed::Noted),

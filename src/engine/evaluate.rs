@@ -294,7 +294,7 @@ fn start(
 ) -> Decided {
     let workflow = &candidate.definition.workflow;
     let (mut before, mut lined) = (None, false);
-    let over = unit.is_over_limit(workflow, &contact.id);
+    let over = unit.is_over_limit(workflow, &contact.id, &arrival.id);
     if let Some(hash) = &identity
         && let Some((holder, state)) = unit.holder(&workflow.id, hash)
         && of.is_none_or(|of| of.id != holder)

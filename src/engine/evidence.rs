@@ -88,6 +88,11 @@ pub(super) fn apply_status(attempt_id: &str, status: &str, code: Option<i64>, un
     }
     let accepted = row.delivery.state == DeliveryState::Accepted;
     let waits_again = waits(row.delivery.state) && row.status == Some(VendorStatus::Failed);
+    let failed = [row.status, shown].map(|status| status == Some(VendorStatus::Failed));
+    let run = row.delivery.run.clone();
+    if failed[0] != failed[1] && !run.is_empty() {
+        unit.counted_again.insert(run);
+    }
     let now_ms = unit.now_ms;
     let mut consequences = settle::Consequences::default();
     unit.change_delivery(&delivery, |row| {

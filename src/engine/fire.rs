@@ -178,6 +178,9 @@ fn arrival(definition: &Arc<Definition>, index: usize, firing: &FiringRow, clock
     scheduled_event(definition, index, firing, clock, data, key, None, who)
 }
 
+/// Where events of firings come from; the instant of such an event is the firing's.
+pub(super) const SCHEDULED: &str = "schedule";
+
 /// The event of a firing, or of one row of its audience.
 #[expect(clippy::too_many_arguments, reason = "one place builds the event of a firing and of an audience's row")]
 pub(super) fn scheduled_event(
@@ -193,7 +196,7 @@ pub(super) fn scheduled_event(
     let text: Arc<str> = data.to_string().into();
     let dedupe = Dedupe { key, keep_ms: Dedupe::ID_MS, body_hash: String::new() };
     let event = NewEvent {
-        source: "schedule".into(),
+        source: SCHEDULED.into(),
         name: definition.workflow.triggers[trigger].name.clone(),
         data: Value::Null,
         at_ms: firing.scheduled_at_ms,

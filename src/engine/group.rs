@@ -246,6 +246,10 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     // After what happened: an answer that came in time counts, and what was stopped sends nothing.
     due.iter().for_each(|run| wake(run, &mut unit));
     done.next_due_ms = stop_ms.or_else(|| unit.stopping.first().map(|_| now_ms));
+    if unit.orders.releases() {
+        // What goes on may be due later: it is looked for.
+        done.next_due_ms = Some(now_ms);
+    }
     keep_events(&mut unit, work, &arrivals, &evaluations)?;
     done.accepted = answers(work, &known, &arrivals, evaluations);
     flush(tx, &mut unit).await?;
@@ -438,6 +442,8 @@ pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Resul
     tx.update_runs(&unit.changed_runs()).await?;
     stops::write(tx, unit).await?;
     tx.reach_runs(&std::mem::take(&mut unit.reached_late)).await?;
+    let counted_again = std::mem::take(&mut unit.counted_again);
+    tx.count_again(&counted_again.iter().map(String::as_str).collect::<Vec<_>>()).await?;
     tx.insert_deliveries(&planned).await?;
     calls::write(tx, unit).await?;
     repair::write(tx, &unit.orders).await?;

@@ -2,7 +2,9 @@
 //!
 //! Judged twice: as a run would start, and again before its first message, where what is on its way at that instant counts
 //! as well. For the second look the contacts are locked until the commit, so that two nodes never count past each other.
-//! Invariant: a run is counted from the moment its first message may have been handed over, and never twice.
+//! Invariant: a run is counted from the moment its first message may have been handed over, and never twice: one that a
+//! person had done again is the same event's, and stands for the one before it. What the platform told to have failed
+//! reached nobody.
 
 use super::calendar;
 use super::evaluate::Arrival;
@@ -18,10 +20,10 @@ use std::collections::{BTreeMap, HashMap};
 /// Runs that reached their contacts, as far as somebody asked.
 #[derive(Debug, Default)]
 pub(super) struct Reached {
-    /// (workflow, contact) → run → when; [`i64::MAX`] while its first message is on its way.
+    /// (workflow, contact) → event of the run → when; [`i64::MAX`] while its first message is on its way.
     runs: HashMap<(String, String), BTreeMap<String, i64>>,
-    /// Runs whose first message is due → the contact that they are about.
-    first: HashMap<String, String>,
+    /// Runs whose first message is due → the contact that they are about, and the event.
+    first: HashMap<String, (String, String)>,
 }
 
 /// As the definition says, for the message that is planned by it.
@@ -41,20 +43,21 @@ fn earliest_ms(limits: &[RunLimit], now_ms: i64, zone: &TimeZone) -> Option<i64>
 
 impl Reached {
     /// Notes a run that reached its contact.
-    pub(super) fn note(&mut self, workflow: &str, contact: &str, run: &str, at_ms: i64) {
+    pub(super) fn note(&mut self, workflow: &str, contact: &str, event: &str, at_ms: i64) {
         let runs = self.runs.entry((workflow.to_owned(), contact.to_owned())).or_default();
-        runs.entry(run.to_owned()).and_modify(|known| *known = at_ms.min(*known)).or_insert(at_ms);
+        runs.entry(event.to_owned()).and_modify(|known| *known = at_ms.min(*known)).or_insert(at_ms);
     }
 
     fn know(&mut self, rows: Vec<Counted>) {
-        rows.into_iter().for_each(|row| self.note(&row.workflow, &row.contact, &row.run, row.at_ms));
+        rows.into_iter().for_each(|row| self.note(&row.workflow, &row.contact, &row.event, row.at_ms));
     }
 
     /// Whether so many other runs reached the contact as any of the limits allows. `on_its_way`: whether those count whose
     /// first message is under way.
     fn is_full(&self, whose: &Whose, limits: &[RunLimit], now_ms: i64, zone: &TimeZone, on_its_way: bool) -> bool {
         let Some(runs) = self.runs.get(&(whose.workflow.to_owned(), whose.contact.to_owned())) else { return false };
-        let others = || runs.iter().filter(|(run, at_ms)| *run != whose.run && (on_its_way || **at_ms != i64::MAX));
+        let others =
+            || runs.iter().filter(|(event, at_ms)| *event != whose.event && (on_its_way || **at_ms != i64::MAX));
         limits.iter().any(|limit| {
             let since_ms = since_ms(limit, now_ms, zone);
             let count = others().filter(|(_, at_ms)| **at_ms > since_ms).count();
@@ -66,7 +69,7 @@ impl Reached {
 struct Whose<'a> {
     workflow: &'a str,
     contact: &'a str,
-    run: &'a str,
+    event: &'a str,
 }
 
 // --- as a run would start ---------------------------------------------------------------------------------------------
@@ -88,10 +91,10 @@ pub(super) async fn load(tx: &mut Tx<'_>, unit: &mut Unit<'_>, arrivals: &[Arriv
 }
 
 impl Unit<'_> {
-    /// Whether a run of this workflow about this contact would be one too many.
-    pub(super) fn is_over_limit(&self, workflow: &crate::workflow::Workflow, contact: &str) -> bool {
+    /// Whether a run of this workflow about this contact, started by this event, would be one too many.
+    pub(super) fn is_over_limit(&self, workflow: &crate::workflow::Workflow, contact: &str, event: &str) -> bool {
         let settings = &workflow.settings;
-        let whose = Whose { workflow: &workflow.id, contact, run: "" };
+        let whose = Whose { workflow: &workflow.id, contact, event };
         self.reached.is_full(&whose, &planned(&settings.limit), self.now_ms, &settings.timezone, false)
     }
 }
@@ -109,7 +112,7 @@ pub(super) async fn before_first<'a>(
     reached.first = tx.first_messages(&ids).await?.into_iter().collect();
     let mut asked = BTreeMap::new();
     for delivery in limited {
-        let Some(contact) = reached.first.get(&delivery.run) else { continue };
+        let Some((contact, _)) = reached.first.get(&delivery.run) else { continue };
         let zone = zone_of(&delivery.rules.zone);
         if let Some(since_ms) = earliest_ms(&delivery.rules.limit, tx.now_ms, &zone) {
             let earliest = asked.entry((delivery.workflow.clone(), contact.clone())).or_insert(since_ms);
@@ -129,15 +132,15 @@ async fn read(tx: &mut Tx<'_>, asked: BTreeMap<(String, String), i64>) -> anyhow
 impl Reached {
     /// Whether a message is the first of its run, and one too many.
     pub(super) fn stops(&self, delivery: &crate::delivery::Delivery, now_ms: i64) -> bool {
-        let Some(contact) = self.first.get(&delivery.run) else { return false };
-        let whose = Whose { workflow: &delivery.workflow, contact, run: &delivery.run };
+        let Some((contact, event)) = self.first.get(&delivery.run) else { return false };
+        let whose = Whose { workflow: &delivery.workflow, contact, event };
         self.is_full(&whose, &delivery.rules.limit, now_ms, &zone_of(&delivery.rules.zone), true)
     }
 
     /// The message is on its way.
     pub(super) fn begun(&mut self, delivery: &crate::delivery::Delivery) {
-        if let Some(contact) = self.first.get(&delivery.run).cloned() {
-            self.note(&delivery.workflow, &contact, &delivery.run, i64::MAX);
+        if let Some((contact, event)) = self.first.get(&delivery.run).cloned() {
+            self.note(&delivery.workflow, &contact, &event, i64::MAX);
         }
     }
 }
@@ -155,7 +158,7 @@ mod tests {
     fn full(reached: &Reached, limits: &[(u32, i32, i64)], now_ms: i64, on_its_way: bool) -> bool {
         let limits: Vec<_> =
             limits.iter().map(|(count, days, ms)| RunLimit { count: *count, days: *days, ms: *ms }).collect();
-        let whose = Whose { workflow: "w", contact: "c", run: "own" };
+        let whose = Whose { workflow: "w", contact: "c", event: "own" };
         reached.is_full(&whose, &limits, now_ms, &zone_of("Europe/Madrid"), on_its_way)
     }
 

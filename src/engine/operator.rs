@@ -11,7 +11,7 @@ use super::{Busy, Engine};
 use crate::delivery::{DeliveryState, Scope, Settlement};
 use crate::message::Form;
 use crate::outbox::settle;
-use crate::run::RunState;
+use crate::run::{RunState, Told};
 use crate::store::Tx;
 use crate::store::audit::AuditRow;
 use serde::{Deserialize, Serialize};
@@ -114,7 +114,7 @@ pub(super) fn apply(settle: &Settle, unit: &mut Unit) -> Result<DeliveryState, N
         }
     });
     match answer {
-        Answer::Resend => unit.wait_again(&run, &format!("sent again by {who}, although it may have arrived")),
+        Answer::Resend => unit.wait_again(&run, who),
         Answer::WasSent | Answer::GiveUp => unit.settle_run(id, settlement),
     }
     let word = serde_json::to_value(answer).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
@@ -131,13 +131,12 @@ impl Unit<'_> {
     }
 
     /// A run that needed a person for its uncertain message waits for it again.
-    fn wait_again(&mut self, run: &str, what: &str) {
+    fn wait_again(&mut self, run: &str, who: &str) {
         self.change_run(run, |run, now_ms| {
             if run.state == RunState::NeedsAttention {
                 (run.state, run.reason) = (RunState::Waiting, String::new());
             }
-            let step = run.progress.cursor.clone();
-            run.progress.trace.push(crate::run::TraceEntry { at_ms: now_ms, step, what: what.to_owned() });
+            run.tell(now_ms, Told::SentAgainInDoubt, &[who]);
         });
     }
 

@@ -9,7 +9,7 @@
 //! firing.
 
 use super::audience::CHUNK;
-use super::campaign::{Chunk, offer, stop};
+use super::campaign::{Chunk, goes_on, offer, stop};
 use super::change::{Change, Changed};
 use super::deployed::Definition;
 use super::evaluate::{self, Person};
@@ -108,7 +108,7 @@ pub(super) async fn feed(
         if !people.is_empty() {
             failing_ms = None;
         }
-        let (was, first) = (firing.cursor, firing.cursor + 1);
+        let (was, first) = ((firing.cursor, firing.counts), firing.cursor + 1);
         firing.cursor += i64::try_from(people.len())?;
         firing.total = firing.cursor;
         let walked = Some(serde_json::to_string(&walk)?);
@@ -129,7 +129,7 @@ pub(super) async fn feed(
             Paused::Failed(error) => return failed(shared, firing, queue, failing_ms, &error).await,
         }
         firing = match shared.store.open_firing(&shared.node).await? {
-            Some(stored) if stored.id == firing.id && stored.state == "running" => stored,
+            Some(stored) if goes_on(&stored, &firing) => stored,
             _ => return Ok(Rest { at_ms: Some(shared.clock.now_ms()), failing_ms }),
         };
     }

@@ -8,7 +8,7 @@
 use super::advance::Input;
 use super::load::{load_contacts, load_runs};
 use super::unit::Unit;
-use crate::run::{Run, RunState, WaitingFor};
+use crate::run::{Run, RunState, Told, WaitingFor};
 use crate::store::Tx;
 use crate::store::live::{IN_LINE, Place};
 use serde_json::Value;
@@ -25,7 +25,7 @@ type Line = (String, String);
 pub(super) fn line_up(mut run: Run, before: &str, event: Arc<Value>, unit: &mut Unit) {
     run.state = RunState::Queued;
     run.progress.waiting_for = Some(WaitingFor::Turn);
-    run.tell(unit.now_ms, "waits for its turn: another run about the same is under way");
+    run.tell(unit.now_ms, Told::WaitsForTurn, &[]);
     // It may have begun under a version that knew no lines.
     let turn = run.turn.clone();
     unit.change_run(before, |before, _| before.turn = before.turn.take().or(turn));
@@ -120,7 +120,7 @@ fn stands((_, _, run): &Place, unit: &Unit) -> bool {
 fn begin((workflow, turn): &Line, next: &str, unit: &mut Unit) {
     let Some(run) = unit.run(next).filter(|run| run.is_in_line()).cloned() else { return };
     unit.take_identity(workflow, turn, &run);
-    unit.change_run(next, |run, now_ms| run.tell(now_ms, "its turn came"));
+    unit.change_run(next, |run, now_ms| run.tell(now_ms, Told::TurnCame, &[]));
     unit.move_run(next, &Input::Start);
 }
 

@@ -33,7 +33,7 @@ static PLAN: Statement = Statement::new(
         lane = excluded.lane, state = 'queued', input = excluded.input, attempts = 0, crashes = 0, node = null,
         retry_limit = excluded.retry_limit, due_at_ms = excluded.due_at_ms, planned_at_ms = excluded.planned_at_ms,
         result = null, ended_at_ms = null
-     where call.state not in ('queued', 'started')",
+     where call.state not in ('queued', 'held', 'started')",
 );
 
 static CLAIM: Statement = Statement::new(concat!(
@@ -79,7 +79,16 @@ static SETTLE: Statement = Statement::new(
 
 static CANCEL: Statement = Statement::new(
     "update call set state = 'cancelled', ended_at_ms = r.at_ms from {rows: run text, at_ms bigint} r
-     where call.run = r.run and call.state = 'queued'",
+     where call.run = r.run and call.state in ('queued', 'held')",
+);
+
+/// Out of the sight of the claim, however many a campaign has; when it is due stays.
+static HOLD: Statement = Statement::new(
+    "update call set state = 'held' from {rows: run text} r where call.run = r.run and call.state = 'queued'",
+);
+
+static RELEASE: Statement = Statement::new(
+    "update call set state = 'queued' from {rows: run text} r where call.run = r.run and call.state = 'held'",
 );
 
 static UNFINISHED: Statement = Statement::new(concat!(
@@ -197,6 +206,20 @@ impl Tx<'_> {
         let mut rows = Rows::default();
         runs.iter().for_each(|run| rows.push(&[(*run).into(), self.now_ms.into()]));
         self.write(&CANCEL, rows).await.map(drop)
+    }
+
+    /// Has the calls of these runs wait that have not begun.
+    pub(crate) async fn hold_calls_of(&mut self, runs: &[&str]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        runs.iter().for_each(|run| rows.push(&[(*run).into()]));
+        self.write(&HOLD, rows).await.map(drop)
+    }
+
+    /// Has the calls of these runs begin when they are due.
+    pub(crate) async fn release_calls_of(&mut self, runs: &[&str]) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        runs.iter().for_each(|run| rows.push(&[(*run).into()]));
+        self.write(&RELEASE, rows).await.map(drop)
     }
 
     /// Calls under way for which no other living node answers: this node's own, and those of the dead.

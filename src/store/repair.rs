@@ -56,18 +56,26 @@ static REDRIVEN_RUN: Statement = Statement::new(
         and u.workflow = r.workflow and u.contact = r.contact and u.redrive = r.redrive",
 );
 
-/// Until it expires: the gate looks then. What its own run's pause holds is that pause's to release.
+/// Until it expires: the gate looks then. What its own run's pause holds is that pause's to release. That an attempt may
+/// not be made before an instant is true after the pause as well.
 static HOLD_OF_RUNS: Statement = Statement::new(
-    "update delivery set state = 'held', reason = r.reason, due_at_ms = delivery.expires_at_ms
+    "update delivery set state = 'held', reason = r.reason, due_at_ms = delivery.expires_at_ms,
+        not_before_ms = case when delivery.reason in ('backoff', 'cap') then delivery.due_at_ms
+            when delivery.reason in ('run_paused', 'campaign_paused') then delivery.not_before_ms end,
+        not_before_why = case when delivery.reason in ('backoff', 'cap') then delivery.reason
+            when delivery.reason in ('run_paused', 'campaign_paused') then delivery.not_before_why end
      from {rows: run text, reason text} r
      where delivery.run = r.run and delivery.run <> '' and delivery.state in ('queued', 'held')
         and delivery.reason <> 'run_paused'",
 );
 
 static RELEASE_OF_RUNS: Statement = Statement::new(concat!(
-    "update delivery set state = 'queued', reason = ",
+    "update delivery set line_at_ms = r.now_ms,
+        state = case when delivery.not_before_ms > r.now_ms then 'held' else 'queued' end,
+        due_at_ms = case when delivery.not_before_ms > r.now_ms then delivery.not_before_ms else r.now_ms end,
+        reason = case when delivery.not_before_ms > r.now_ms then delivery.not_before_why else ",
     released!(),
-    ", due_at_ms = r.now_ms, line_at_ms = r.now_ms
+    " end
      from {rows: run text, reason text, now_ms bigint} r
      where delivery.run = r.run and delivery.run <> '' and delivery.state = 'held' and delivery.reason = r.reason"
 ));
@@ -138,7 +146,7 @@ impl Tx<'_> {
         self.write(&HOLD_OF_RUNS, rows).await.map(drop)
     }
 
-    /// Queues again what is held for that reason of these runs.
+    /// Puts back what is held for that reason of these runs: in its line, or to wait for the instant it waited for.
     pub(crate) async fn release_deliveries_of(&mut self, runs: &[String], reason: &str) -> anyhow::Result<()> {
         let mut rows = Rows::default();
         runs.iter().for_each(|run| rows.push(&[run.into(), reason.into(), self.now_ms.into()]));

@@ -107,12 +107,20 @@ static FIRED: Statement = Statement::new(
 
 static UPDATE_FIRINGS: Statement = Statement::new(
     "update firing set state = r.state, reason = r.reason, audience_hash = r.audience_hash, cursor_row = r.cursor_row,
-        total_rows = r.total_rows, started = r.started, refused = r.refused, duplicates = r.duplicates,
-        bad = r.bad, bad_rows = r.bad_rows, walk = r.walk
-     from {rows: id text, was bigint, node text, state text, reason text, audience_hash text, cursor_row bigint,
+        total_rows = r.total_rows, started = firing.started + r.started, refused = firing.refused + r.refused,
+        duplicates = firing.duplicates + r.duplicates, bad = firing.bad + r.bad, bad_rows = r.bad_rows, walk = r.walk
+     from {rows: id text, was bigint, node text, definition text, state text, reason text, audience_hash text, cursor_row bigint,
         total_rows bigint, started bigint, refused bigint, duplicates bigint, bad bigint,
         bad_rows text, walk text} r
-     where firing.id = r.id and firing.cursor_row = r.was and firing.state = 'running' and firing.node = r.node",
+     where firing.id = r.id and firing.cursor_row = r.was and firing.state = 'running' and firing.node = r.node
+        and firing.definition = r.definition",
+);
+
+/// A row that could not be used was judged again.
+static COUNT_ROW_AGAIN: Statement = Statement::new(
+    "update firing set bad = firing.bad - 1, started = firing.started + r.started, refused = firing.refused + r.refused
+     from {rows: id text, started bigint, refused bigint} r
+     where firing.id = r.id and firing.audience is not null and firing.bad > 0",
 );
 
 static ADOPT_FIRINGS: Statement = Statement::new(
@@ -146,6 +154,28 @@ static FIRINGS: Statement = Statement::new(concat!(
 
 static FIRING: Statement =
     Statement::new(concat!("select ", firing_columns!(), " from {rows: id text} r join firing f on f.id = r.id"));
+
+/// Whose instant, or whose row, an event of a schedule is.
+static FIRING_OF: Statement = Statement::new(
+    "select f.id from {rows: workflow text, trigger_name text, scheduled_at_ms bigint} r
+     join firing f on f.workflow = r.workflow and f.trigger_name = r.trigger_name
+        and f.scheduled_at_ms = r.scheduled_at_ms",
+);
+
+/// Campaigns of which something is left to begin, by this definition or another.
+static UNREAD: Statement = Statement::new(concat!(
+    "select ",
+    firing_columns!(),
+    " from firing f join {rows: after text, n bigint} r on f.id > r.after
+     where f.audience is not null and f.state in ('running', 'pausing', 'paused', 'resuming', 'needs_attention')
+     order by f.id limit (select n from {rows: after text, n bigint} q)"
+));
+
+/// Whoever reads its rows by the definition of before moves it no more.
+static MOVE_DEFINITION: Statement = Statement::new(
+    "update firing set definition = r.definition from {rows: id text, was text, definition text} r
+     where firing.id = r.id and firing.definition = r.was",
+);
 
 static STRANDED: Statement = Statement::new(concat!(
     "select ",
@@ -228,22 +258,30 @@ impl Tx<'_> {
         self.write(&INSERT_FIRINGS, rows).await.map(drop)
     }
 
-    /// Moves a campaign on from the row where it stood (`was`); fails when another writer moved it, or took it over.
-    pub(crate) async fn update_firing(&mut self, row: &FiringRow, was: i64) -> anyhow::Result<()> {
+    /// Moves a campaign on from the row where it stood (`was`), and adds to its counts what was counted since they were
+    /// `counted`; fails when another writer moved it or took it over, and when
+    /// it goes by another definition by now.
+    pub(crate) async fn update_firing(
+        &mut self,
+        row: &FiringRow,
+        was: i64,
+        counted: FiringCounts,
+    ) -> anyhow::Result<()> {
         let mut rows = Rows::default();
         rows.push(&[
             (&row.id).into(),
             was.into(),
             row.node.as_deref().into(),
+            (&row.definition).into(),
             (&row.state).into(),
             (&row.reason).into(),
             row.audience_hash.as_deref().into(),
             row.cursor.into(),
             row.total.into(),
-            row.counts.started.into(),
-            row.counts.refused.into(),
-            row.counts.duplicates.into(),
-            row.counts.bad.into(),
+            (row.counts.started - counted.started).into(),
+            (row.counts.refused - counted.refused).into(),
+            (row.counts.duplicates - counted.duplicates).into(),
+            (row.counts.bad - counted.bad).into(),
             Cell::Text(&serde_json::to_string(&row.bad_rows)?),
             row.walk.as_deref().into(),
         ]);
@@ -257,6 +295,32 @@ impl Tx<'_> {
         let mut rows = Rows::default();
         rows.push(&[id.into()]);
         self.fetch(&FIRING, rows).await?.first().map(read_firing).transpose()
+    }
+
+    /// The firing of a trigger at this instant.
+    pub(crate) async fn firing_of(
+        &mut self,
+        workflow: &str,
+        trigger: &str,
+        scheduled_at_ms: i64,
+    ) -> anyhow::Result<Option<String>> {
+        let mut rows = Rows::default();
+        rows.push(&[workflow.into(), trigger.into(), scheduled_at_ms.into()]);
+        Ok(self.fetch(&FIRING_OF, rows).await?.first().map(|row| row.try_get(0)).transpose()?)
+    }
+
+    /// Counts a row of a campaign that could not be used among those that `started`, or were refused.
+    pub(crate) async fn count_row_again(&mut self, firing: &str, started: bool) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        rows.push(&[firing.into(), started.into(), (!started).into()]);
+        self.write(&COUNT_ROW_AGAIN, rows).await.map(drop)
+    }
+
+    /// What is left of a campaign begins by another definition from now on, unless it does already.
+    pub(crate) async fn move_definition(&mut self, id: &str, was: &str, definition: &str) -> anyhow::Result<()> {
+        let mut rows = Rows::default();
+        rows.push(&[id.into(), was.into(), definition.into()]);
+        self.write(&MOVE_DEFINITION, rows).await.map(drop)
     }
 
     /// Gives this node the campaigns that no living node feeds: how many.
@@ -297,6 +361,16 @@ impl Store {
         let mut rows = Rows::default();
         rows.push(&[id.into()]);
         self.read(&FIRING, rows).await?.first().map(read_firing).transpose()
+    }
+
+    /// Campaigns behind this one whose list may not be read to its end, in order of ids, those that stand included.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn unread_campaigns(&self, after: &str, most: u32) -> anyhow::Result<Vec<FiringRow>> {
+        let mut rows = Rows::default();
+        rows.push(&[after.into(), most.into()]);
+        self.read(&UNREAD, rows).await?.iter().map(read_firing).collect()
     }
 
     /// Campaigns that cannot go on without a person, oldest first.

@@ -26,6 +26,7 @@ mod engine_nodes_live;
 mod engine_observing;
 mod engine_outbound;
 mod engine_people;
+mod engine_redrive;
 mod engine_repair;
 mod engine_replies;
 mod engine_retention;

@@ -2,6 +2,7 @@
 //! paused and resumed.
 
 use crate::browser::Browser;
+use crate::other_system::{OtherSystem, says};
 use crate::process::{RELANCE_TOKEN, Site, eventually, list};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -53,6 +54,9 @@ async fn what_needs_a_person_is_found_by_its_cause_tried_again_left_out_and_canc
     browser.see_text("#run .state", "done").await;
     browser.see_text("#trace li", "step left out by RELANCE_TOKEN").await;
     browser.see_text("#run button", "Begin anew").await;
+    browser.click("a[hreflang=fr]").await;
+    browser.see_text("#trace li", "étape passée par RELANCE_TOKEN").await;
+    browser.see_text("#trace li", "à regarder : contact.first_name manque").await;
 
     browser.client.goto(&format!("{address}/attention?lang=fr")).await.unwrap();
     browser.see("html[lang=fr]").await;
@@ -73,6 +77,50 @@ async fn what_needs_a_person_is_found_by_its_cause_tried_again_left_out_and_canc
 
     let stopped = list(&site.api("runs?state=stopped").await["runs"]);
     assert_eq!(stopped.len(), 2);
+}
+
+const BOOK: &str = "name: Booking\npurpose: utility\nwhen: { webhook: order.paid }\n\
+    contact: { phone: '{{event.customer.phone}}' }\ndo:\n  - id: seats\n    http_request:\n      \
+    url: http://127.0.0.1:PORT/people/{{event.customer.phone}}\n      method: POST\n      \
+    headers: { Authorization: 'Bearer {{secret.BOOKING_TOKEN}}' }\n  \
+    - stop: booked\n";
+
+#[tokio::test]
+async fn what_a_run_asked_of_others_is_shown_without_what_was_said() {
+    let (mut site, system) = (Site::of("shop"), OtherSystem::start().await);
+    let project = std::fs::read_to_string(site.path().join("relance.yaml")).unwrap();
+    site.write("relance.yaml", &format!("{project}\nallow_hosts: [127.0.0.1]\n"));
+    site.write("workflows/order_paid.yaml", &BOOK.replace("PORT", &system.port.to_string()));
+    site.set("BOOKING_TOKEN", "canary-booking-token");
+    let (_sandbox, _serve) = (site.sandbox().await, site.serve().await);
+    system.will([says(422, "no seat for +34600000001"), says(201, "{}")]);
+    assert_eq!(site.post_order(&nameless(1)).await.unwrap(), 200);
+    let run = eventually("the call failed", async || list(&site.api("runs?state=needs_attention").await["runs"]).pop());
+    let id = run.await["id"].as_str().unwrap().to_owned();
+    let call = site.api(&format!("runs/{id}")).await["calls"][0].clone();
+    assert_eq!((&call["method"], &call["host"], &call["step"]), (&json!("POST"), &json!("127.0.0.1"), &json!("0")));
+    assert_eq!((&call["state"], &call["http_status"]), (&json!("failed"), &json!(422)));
+    assert_eq!((&call["attempts"], &call["reason"]), (&json!(1), &json!("answered 422")));
+    let shown = site.run(&["runs", "show", &id]).await;
+    assert!(shown.stdout.contains("call POST 127.0.0.1  failed  "), "{shown:?}");
+    assert!(shown.stdout.contains("HTTP 422, answered 422, attempts: 1  [step 0]"), "{shown:?}");
+
+    let (browser, address) = (Browser::start().await, format!("http://127.0.0.1:{}", site.port));
+    sign_in(&browser, &address).await;
+    browser.client.goto(&format!("{address}/runs/{id}?lang=fr")).await.unwrap();
+    browser.see_text("#calls .state", "échec").await;
+    browser.see_text("#calls", "POST 127.0.0.1").await;
+    browser.see_text("#calls", "HTTP 422 · Tentatives : 1").await;
+    browser.see_text("#calls .reason", "réponse 422").await;
+    browser.see_text("#trace li", "l’appel a échoué : réponse 422").await;
+    browser.click("#run button[value=retry]").await;
+    eventually("it went on", async || list(&site.api("runs?state=stopped").await["runs"]).pop()).await;
+    browser.client.goto(&format!("{address}/runs/{id}?lang=en")).await.unwrap();
+    browser.see_text("#calls .state", "done").await;
+    let silent = "return !/canary|people|34600000001/.test(document.querySelector('main').innerText)";
+    browser.see_that(silent, vec![], "a page without an address, a secret or a number").await;
+    nothing_was_refused(&browser).await;
+    browser.client.close().await.unwrap();
 }
 
 /// A site whose clock stands just before the instant of its campaign, and whose line is slow.

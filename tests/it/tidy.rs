@@ -70,7 +70,7 @@ const PURE: &[&str] = &[
     "delivery.rs",
     "relay.rs",
     "rules.rs",
-    "run.rs",
+    "run",
     "event.rs",
     "condition.rs",
     "expr",

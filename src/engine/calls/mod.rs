@@ -74,6 +74,14 @@ pub(super) struct Desk {
     pub(super) own: Own,
 }
 
+impl Desk {
+    /// Runs of which this group leaves a call that is to begin, once more perhaps.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &String> {
+        let again = self.settled.iter().filter(|call| call.state == CallState::Queued);
+        self.planned.iter().chain(again).map(|call| &call.run)
+    }
+}
+
 /// Reads the calls that ended, their runs and people.
 pub(super) async fn load(tx: &mut Tx<'_>, unit: &mut Unit<'_>, ended: &[Ended]) -> anyhow::Result<()> {
     if ended.is_empty() {

@@ -122,12 +122,20 @@ pub(super) struct Orders {
     pub(super) campaigns: bool,
 }
 
-/// Holds what this group plans, or puts back in its line, for runs that are paused or whose campaign is. The campaign's
+impl Orders {
+    /// Whether anything goes on that may be due later than now.
+    pub(super) fn releases(&self) -> bool {
+        !(self.released.is_empty() && self.let_go.is_empty())
+    }
+}
+
+/// Holds what this group plans, or puts back in its line, messages and calls, for runs that are paused or whose campaign is. The campaign's
 /// row stays locked until the commit: who pauses it at this moment finds what was planned here.
 pub(super) async fn hold_what_stands(tx: &mut Tx<'_>, unit: &mut Unit<'_>, planned: &[Delivery]) -> anyhow::Result<()> {
     let waits = |state| matches!(state, DeliveryState::Queued | DeliveryState::Held);
     let moved = unit.moved.iter().filter_map(|id| unit.deliveries.get(id)).map(|row| &row.delivery);
     let back = moved.filter(|delivery| waits(delivery.state)).chain(planned).map(|delivery| &delivery.run);
+    let back = back.chain(unit.calls.waiting());
     let runs: BTreeSet<String> = back.chain(&unit.orders.released).filter(|run| !run.is_empty()).cloned().collect();
     if runs.is_empty() {
         return Ok(());
@@ -153,9 +161,13 @@ pub(super) async fn hold_what_stands(tx: &mut Tx<'_>, unit: &mut Unit<'_>, plann
     Ok(())
 }
 
-/// Writes what was ordered for the messages of runs, behind everything else that the group does to them.
+/// Writes what was ordered for the messages and calls of runs, behind everything else that the group does to them. A call of
+/// a run that is paused itself stays where it is: the claim passes it over.
 pub(super) async fn write(tx: &mut Tx<'_>, orders: &Orders) -> anyhow::Result<()> {
     tx.release_deliveries_of(&orders.released, RUN_PAUSED).await?;
     tx.release_deliveries_of(&orders.let_go, CAMPAIGN_PAUSED).await?;
-    tx.hold_deliveries_of(&orders.held).await
+    tx.release_calls_of(&orders.let_go.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+    tx.hold_deliveries_of(&orders.held).await?;
+    let of_campaigns = orders.held.iter().filter(|(_, why)| *why == CAMPAIGN_PAUSED);
+    tx.hold_calls_of(&of_campaigns.map(|(run, _)| run.as_str()).collect::<Vec<_>>()).await
 }

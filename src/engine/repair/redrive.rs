@@ -8,12 +8,13 @@ use super::Refused;
 use crate::delivery::{Delivery, DeliveryState, VendorStatus};
 use crate::engine::change::{Change, Changed};
 use crate::engine::evaluate::{self, Arrival, Candidate, Route, Starts, known_person};
+use crate::engine::fire::SCHEDULED;
 use crate::engine::load::{load_contacts, load_identities, load_people, load_runs, load_settled};
 use crate::engine::retention::PAYLOAD_MS;
 use crate::engine::unit::Unit;
-use crate::engine::{Busy, Engine, campaign};
+use crate::engine::{Busy, Engine, campaign, limits};
 use crate::event::{self, Dedupe, Evaluation, EvaluationResult, NewEvent};
-use crate::run::{Run, RunState, TraceEntry, WaitingFor};
+use crate::run::{Run, RunState, Told, TraceEntry, WaitingFor};
 use crate::store::Tx;
 use crate::store::deliveries::DeliveryRow;
 use crate::store::events::EventRow;
@@ -237,7 +238,7 @@ fn wait_for_copy(copy: &Delivery, who: &str, unit: &mut Unit<'_>) {
             (run.state, run.reason) = (RunState::Waiting, String::new());
             run.progress.waiting_for = Some(WaitingFor::Delivery);
         }
-        let what = format!("its message is sent again by {who}");
+        let what = Told::SentAgain.with(&[who]);
         run.progress.trace.push(TraceEntry { at_ms: now_ms, step: copy.step.clone(), what });
     });
 }
@@ -265,6 +266,12 @@ async fn again_evaluation(
     let Some(mut arrival) = arrival(&row, workflow, Some(&failed.trigger), unit)? else {
         return Ok(Err(Refused::Gone));
     };
+    if row.source == SCHEDULED {
+        arrival.firing = tx.firing_of(workflow, &failed.trigger, row.at_ms).await?;
+    }
+    if let Some(refused) = of_cancelled(tx, arrival.firing.as_deref()).await? {
+        return Ok(Err(refused));
+    }
     judge(tx, unit, &mut arrival).await?;
     let mut starts = Starts::default();
     for candidate in std::mem::take(&mut arrival.candidates) {
@@ -272,6 +279,9 @@ async fn again_evaluation(
     }
     let Some(judged) = starts.evaluations.pop() else { return Ok(Err(Refused::Gone)) };
     let result = word(judged.result);
+    if let Some(firing) = arrival.firing.as_deref().filter(|_| campaign::is_usable(&judged)) {
+        tx.count_row_again(firing, judged.result == EvaluationResult::Started).await?;
+    }
     unit.audit(who, "redrive", &format!("event {id}"), &format!("{workflow} {result}"));
     evaluations.push(Evaluation { redrive: failed.redrive + 1, ..judged });
     let was = std::mem::replace(&mut row.evaluations, serde_json::to_string(&evaluations)?);
@@ -288,12 +298,16 @@ fn arrival(row: &EventRow, workflow: &str, trigger: Option<&str>, unit: &Unit<'_
     let triggers = &definition.workflow.triggers;
     let Some(index) = triggers.iter().position(|one| Some(one.name.as_str()) == trigger) else { return Ok(None) };
     let data: Value = serde_json::from_str(&row.data)?;
+    let known = || row.contact.as_deref().and_then(|id| unit.contact(id)).map(known_person);
     let who = match &triggers[index].kind {
-        _ if definition.workflow.audience.is_some() => campaign::person(definition, &data, row.at_ms),
+        // The row of a file names them; whom the account listed is known by now.
+        _ if definition.workflow.audience.is_some() => {
+            campaign::person(definition, &data, row.at_ms).or_else(|why| known().ok_or(why))
+        }
         TriggerKind::Webhook { .. } | TriggerKind::Schedule { .. } => {
             evaluate::person(&definition.workflow, &definition.settings, &data, row.at_ms)
         }
-        _ => row.contact.as_deref().and_then(|id| unit.contact(id)).map(known_person).ok_or("no_contact"),
+        _ => known().ok_or("no_contact"),
     };
     let channel = data.get("channel").and_then(Value::as_str).map(str::to_owned);
     let message = matches!(triggers[index].kind, TriggerKind::Message { .. });
@@ -318,7 +332,7 @@ fn arrival(row: &EventRow, workflow: &str, trigger: Option<&str>, unit: &Unit<'_
     }))
 }
 
-/// Reads whom it is about and what it is about, and asks the conditions.
+/// Reads whom it is about, what it is about and how often they were reached, and asks the conditions.
 async fn judge(tx: &mut Tx<'_>, unit: &mut Unit<'_>, arrival: &mut Arrival) -> anyhow::Result<()> {
     load_people(tx, unit, std::slice::from_ref(arrival), &[]).await?;
     evaluate::judge(arrival, unit);
@@ -326,7 +340,8 @@ async fn judge(tx: &mut Tx<'_>, unit: &mut Unit<'_>, arrival: &mut Arrival) -> a
     let holders = arrival.candidates.iter().filter_map(Candidate::identity);
     let holders = holders.filter_map(|(workflow, hash)| unit.holder(workflow, hash));
     let live = holders.filter(|(_, state)| !state.is_terminal()).map(|(run, _)| run).collect();
-    load_runs(tx, unit, live).await.map(drop)
+    load_runs(tx, unit, live).await?;
+    limits::load(tx, unit, std::slice::from_ref(arrival)).await
 }
 
 fn rule(result: EvaluationResult, reason: String) -> String {

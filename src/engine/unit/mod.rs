@@ -113,6 +113,8 @@ pub(super) struct Unit<'a> {
     pub(super) reached: Reached,
     /// Runs that had ended when their first message was handed over, with the instant.
     pub(super) reached_late: Vec<(String, i64)>,
+    /// Runs of whose messages the platform told that one has failed, or has arrived after all.
+    pub(super) counted_again: BTreeSet<String>,
     /// Messages without a run.
     pub(super) desk: Desk,
     /// What people want no more.
@@ -165,6 +167,7 @@ impl<'a> Unit<'a> {
             outbound: Outbound::default(),
             reached: Reached::default(),
             reached_late: Vec::new(),
+            counted_again: BTreeSet::new(),
             desk: Desk::default(),
             rights: Rights::default(),
             relayed: Vec::new(),

@@ -5,7 +5,7 @@ use crate::action::send_message::Recipient;
 use crate::call::{Ask, CallState, StepCall};
 use crate::config::Pace;
 use crate::contact::{Consent, Contact, Phone};
-use crate::delivery::{Delivery, DeliveryState};
+use crate::delivery::{Delivery, DeliveryState, VendorStatus};
 use crate::engine::advance::Input;
 use crate::engine::deployed::{Definition, opted_in, opted_out};
 use crate::engine::limits;
@@ -180,7 +180,8 @@ impl Unit<'_> {
         let Some(row) = self.deliveries.get_mut(id) else { return };
         change(row);
         self.moved.insert(id.to_owned());
-        if matches!(row.delivery.state, DeliveryState::Accepted | DeliveryState::Uncertain) {
+        let failed = row.status == Some(VendorStatus::Failed);
+        if matches!(row.delivery.state, DeliveryState::Accepted | DeliveryState::Uncertain) && !failed {
             row.delivery.hand_over(self.now_ms);
             let run = row.delivery.run.clone();
             self.reach(&run);

@@ -5,7 +5,7 @@ use crate::delivery::DeliveryState;
 use crate::engine::advance::{self, Effect, Facts, Input};
 use crate::engine::deployed::Definition;
 use crate::engine::evaluate;
-use crate::run::{Run, RunState};
+use crate::run::{Run, RunState, Told};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -155,7 +155,7 @@ impl Unit<'_> {
         run.reason = reason.to_owned();
         run.ended_at_ms = Some(now_ms);
         run.progress.paused = None;
-        run.tell(now_ms, format!("stopped: {reason}"));
+        run.tell(now_ms, Told::StoppedFor, &[reason]);
         known.dirty = true;
         self.planned.retain(|planned| planned.run != id);
         self.calls.planned.retain(|planned| planned.run != id);
@@ -185,7 +185,7 @@ impl Unit<'_> {
         let Some(known) = self.runs.get_mut(id).filter(|known| known.row.run.reached_at_ms.is_none()) else { return };
         let run = &mut known.row.run;
         run.reached_at_ms = Some(now_ms);
-        self.reached.note(&run.workflow, &run.contact, id, now_ms);
+        self.reached.note(&run.workflow, &run.contact, &run.event, now_ms);
         match run.ended_at_ms {
             None => known.dirty = true,
             Some(_) => self.reached_late.push((id.to_owned(), now_ms)),

@@ -117,7 +117,7 @@ async fn runs(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> 
     Ok(Json(json!({ "version": 1, "runs": runs.iter().map(view::run).collect::<Vec<_>>() })))
 }
 
-/// `GET /api/runs/<id>`: with its event, its story, and its messages.
+/// `GET /api/runs/<id>`: with its event, its story, its messages and its calls.
 async fn run(State(app): State<App>, Path(id): Path<String>, uri: Uri) -> Result<Json<Value>, Refusal> {
     Query::read(&uri, &[])?;
     let store = app.engine().store();
@@ -125,6 +125,7 @@ async fn run(State(app): State<App>, Path(id): Path<String>, uri: Uri) -> Result
     let run = found.ok_or_else(|| not_found("run"))?.run;
     let event = store.event(&run.event).await.map_err(|error| Refusal::store(&error))?;
     let event = event.as_ref().map_or(Value::Null, view::event);
+    let calls = store.calls_of_run(&id).await.map_err(|error| Refusal::store(&error))?;
     let filter = DeliveryFilter { run: Some(id), limit: query::MOST_LISTED, ..DeliveryFilter::default() };
     Ok(Json(json!({
         "version": 1,
@@ -133,6 +134,7 @@ async fn run(State(app): State<App>, Path(id): Path<String>, uri: Uri) -> Result
         "steps": mask::masked(Value::Object(run.progress.steps.clone())),
         "trace": view::trace(&run),
         "deliveries": list_deliveries(&app, &filter).await?,
+        "calls": calls.iter().map(view::call).collect::<Vec<_>>(),
         "evaluations": event["evaluations"],
         "event": event,
     })))

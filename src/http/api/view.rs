@@ -2,6 +2,7 @@
 
 use super::mask::{masked, masked_text};
 use crate::attachment::{Attachment, AttachmentState};
+use crate::call::{CallState, HttpCall, StepCall};
 use crate::consent::Entry;
 use crate::contact::{Contact, Line};
 use crate::delivery::{Pause, Scope};
@@ -71,6 +72,25 @@ pub(super) fn trace(run: &Run) -> Value {
     entries
         .map(|entry| json!({ "at": iso(entry.at_ms), "step": entry.step, "what": masked_text(&entry.what) }))
         .collect()
+}
+
+/// A step's call. Of its address only the host: what fills the rest may be a secret, or about a person.
+pub(super) fn call(call: &StepCall) -> Value {
+    let http = call.ask.http();
+    json!({
+        "id": call.id,
+        "step": call.step,
+        "kind": call.ask.kind(),
+        "method": http.map(|http| &http.method),
+        "host": http.map(HttpCall::host),
+        "state": call.state.as_str(),
+        "attempts": call.claims,
+        "http_status": call.http_status(),
+        "reason": masked_text(call.reason().unwrap_or_default()),
+        "planned_at": iso(call.planned_at_ms),
+        "due_at": (call.state == CallState::Queued).then(|| iso(call.due_at_ms)),
+        "ended_at": call.ended_at_ms.map(iso),
+    })
 }
 
 pub(super) fn event(row: &EventRow) -> Value {

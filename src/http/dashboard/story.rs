@@ -113,20 +113,12 @@ pub(super) fn runs(
                 .progress
                 .trace
                 .iter()
-                .map(|entry| (moments.exact(entry.at_ms), spoken(&entry.what, words)))
+                .map(|entry| (moments.exact(entry.at_ms), words.told(&entry.what)))
                 .collect(),
             deliveries: own.map(|row| delivery(row, run, words)).collect(),
         }
     };
     runs.iter().map(view).collect()
-}
-
-/// A line of the trace with the reason at its end as a sentence: `not sent: no_consent`.
-pub(super) fn spoken(what: &str, words: &'static Words) -> String {
-    match what.rsplit_once(": ") {
-        Some((what, reason)) => format!("{what}{}{}", words.colon, words.reason(reason)),
-        None => what.to_owned(),
-    }
 }
 
 fn delivery(row: &DeliveryRow, run: &Run, words: &'static Words) -> DeliveryView {

@@ -95,19 +95,19 @@ async fn a_campaign_moves_on_only_from_where_it_stood(database: Database) {
         ..begun
     };
     let mut tx = rig.begin().await;
-    tx.update_firing(&moved, 0).await.unwrap();
+    tx.update_firing(&moved, 0, FiringCounts::default()).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(rig.store.open_firing("n1").await.unwrap(), Some(moved.clone()));
     for was in [0, 499, 1000] {
         let mut tx = rig.begin().await;
-        let stale = tx.update_firing(&moved, was).await;
+        let stale = tx.update_firing(&moved, was, moved.counts).await;
         assert!(is_refused(&stale), "{stale:?}");
         tx.rollback().await.unwrap();
     }
     let ended = FiringRow { state: "done".into(), cursor: 1200, reason: "né".into(), ..moved };
     let mut tx = rig.begin().await;
-    tx.update_firing(&ended, 500).await.unwrap();
-    let after = tx.update_firing(&ended, 1200).await;
+    tx.update_firing(&ended, 500, ended.counts).await.unwrap();
+    let after = tx.update_firing(&ended, 1200, ended.counts).await;
     assert!(is_refused(&after), "an ended campaign never moves: {after:?}");
     tx.rollback().await.unwrap();
 }
@@ -132,13 +132,13 @@ async fn a_campaign_without_a_living_node_is_adopted_once(database: Database) {
     tx.beat_or_join("n1").await.unwrap();
     assert_eq!(tx.adopt_firings("n2").await.unwrap(), 0);
     let mine = FiringRow { node: Some("n1".into()), ..rows[0].clone() };
-    tx.update_firing(&FiringRow { cursor: 5, ..mine }, 0).await.unwrap();
+    tx.update_firing(&FiringRow { cursor: 5, ..mine }, 0, FiringCounts::default()).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(rig.store.open_firing("n1").await.unwrap().unwrap().id, "f1");
     assert_eq!(rig.store.open_firing("n2").await.unwrap().unwrap().id, "f3");
     assert_eq!(rig.store.open_firing("dead").await.unwrap(), None);
     let mut tx = rig.begin().await;
-    let former = tx.update_firing(&FiringRow { cursor: 9, ..rows[0].clone() }, 5).await;
+    let former = tx.update_firing(&FiringRow { cursor: 9, ..rows[0].clone() }, 5, FiringCounts::default()).await;
     assert!(is_refused(&former), "who lost it moves nothing: {former:?}");
 }
 

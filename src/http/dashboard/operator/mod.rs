@@ -14,6 +14,7 @@
 //! Plain forms, no script. Invariant: nothing is shown without a session, and nothing is changed without a form of that
 //! session.
 
+mod calls;
 mod campaigns;
 mod deliveries;
 mod desk;

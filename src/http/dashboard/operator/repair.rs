@@ -3,6 +3,7 @@
 //!
 //! Invariant: the page offers what the engine would obey as far as the row tells; the engine alone decides.
 
+use super::calls::{CallView, call_view};
 use super::deliveries::{form_word, marks, text_of};
 use super::desk::{Desk, Filled, Nothing, called, moments, sentence};
 use super::{SignedIn, to};
@@ -12,7 +13,6 @@ use crate::engine::Busy;
 use crate::engine::repair::{Act, Cause, Kind, Refused, Tally};
 use crate::http::App;
 use crate::http::dashboard::moment::Moments;
-use crate::http::dashboard::story::spoken;
 use crate::http::dashboard::words::{Words, word};
 use crate::http::dashboard::{Asked, broken, show};
 use crate::http::mask::masked_text;
@@ -260,7 +260,7 @@ async fn people(app: &App, runs: impl Iterator<Item = &Run>) -> anyhow::Result<H
 fn run_view(run: &Run, app: &App, person: Option<&Contact>, moments: &Moments, words: &'static Words) -> RunView {
     let deployed = app.engine().deployed();
     let named = deployed.definitions.get(&run.workflow).map(|known| known.workflow.name.clone());
-    let last = run.progress.trace.last().map(|entry| masked_text(&spoken(&entry.what, words)).into_owned());
+    let last = run.progress.trace.last().map(|entry| masked_text(&words.told(&entry.what)).into_owned());
     RunView {
         id: run.id.clone(),
         started: moments.exact(run.started_at_ms),
@@ -288,6 +288,7 @@ struct Trace {
     /// Instant, step, what happened.
     trace: Vec<(String, String, String)>,
     messages: Vec<MessageView>,
+    calls: Vec<CallView>,
 }
 
 #[derive(Debug)]
@@ -332,11 +333,12 @@ async fn read_run(
     let store = app.engine().store();
     let Some(run) = store.run(id).await?.map(|row| row.run) else { return Ok(None) };
     let deliveries = store.deliveries_of_runs(&[id]).await?;
+    let calls = store.calls_of_run(id).await?;
     let people = people(app, std::iter::once(&run)).await?;
     let moments = moments(app, words);
     let again: HashSet<&str> = deliveries.iter().filter_map(|row| row.delivery.redrive_of.as_deref()).collect();
     let told = |entry: &crate::run::TraceEntry| {
-        (moments.exact(entry.at_ms), entry.step.clone(), masked_text(&spoken(&entry.what, words)).into_owned())
+        (moments.exact(entry.at_ms), entry.step.clone(), masked_text(&words.told(&entry.what)).into_owned())
     };
     Ok(Some(Trace {
         words,
@@ -345,6 +347,7 @@ async fn read_run(
         acts: acts(run.state, words),
         trace: run.progress.trace.iter().map(told).collect(),
         messages: deliveries.iter().map(|row| message_view(row, &again, &moments, words)).collect(),
+        calls: calls.iter().map(|call| call_view(call, &moments, words)).collect(),
         desk: Desk::new(app, signed_in, &moments, sentence(&wanted.said, words), &format!("/runs/{}", run.id)),
         run: run_view(&run, app, people.get(&run.contact), &moments, words),
     }))

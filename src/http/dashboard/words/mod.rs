@@ -1,14 +1,16 @@
 //! Words: everything the page says in its own name, in two languages. Pure.
 //!
-//! What the engine wrote into a trace stays in its language. Invariant: a label missing in one language does not compile.
+//! The lines of a trace are read back into what they tell (`trace`). Invariant: a label missing in one language does not compile.
 
 mod english;
 mod french;
 mod operator;
 mod person;
 mod repair;
+mod trace;
 
 use crate::delivery::VendorStatus;
+use crate::run::told::{Told, fill};
 use english::ENGLISH;
 use french::FRENCH;
 pub(super) use operator::OperatorWords;
@@ -103,12 +105,24 @@ impl Words {
 
     /// What the page of a person says.
     pub(super) fn person_page(&self) -> &'static PersonWords {
-        if self.lang == FRENCH.lang { &person::FRENCH } else { &person::ENGLISH }
+        if self.is_french() { &person::FRENCH } else { &person::ENGLISH }
     }
 
     /// What the address asks for, else the first language of the browser's list that we have.
     pub(super) fn choose(asked: Option<&str>, accepted: Option<&str>) -> &'static Self {
         asked.map_or_else(|| Self::of(preferred(accepted.unwrap_or_default())), Self::of)
+    }
+
+    fn is_french(&self) -> bool {
+        self.lang == FRENCH.lang
+    }
+
+    /// A line of a run's story, its reasons as sentences; one that another release wrote stays as it is.
+    pub(super) fn told(&self, what: &str) -> String {
+        let Some((line, parts)) = Told::read(what) else { return what.to_owned() };
+        let sentence = if self.is_french() { trace::french(line) } else { line.sentence() };
+        let parts: Vec<String> = parts.into_iter().map(|part| self.reason(part)).collect();
+        fill(sentence, &parts.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// A reason as a sentence; one that is a sentence already stays.
@@ -117,7 +131,8 @@ impl Words {
             return self.failure(Some(code), "");
         }
         let known = self.reasons.iter().find(|(code, _)| *code == reason);
-        known.map_or_else(|| reason.to_owned(), |(_, words)| (*words).to_owned())
+        let found = || self.is_french().then(|| trace::found(reason)).flatten();
+        known.map(|(_, words)| (*words).to_owned()).or_else(found).unwrap_or_else(|| reason.to_owned())
     }
 
     /// The vendor's status of a message.
@@ -192,5 +207,24 @@ mod tests {
         assert_eq!(ENGLISH.failure(None, "odd"), "odd");
         assert_eq!(FRENCH.reason("rejected:131047"), "la fenêtre de 24 heures est fermée (code 131047)");
         assert_eq!(ENGLISH.reason("event.total > 0 is no"), "event.total > 0 is no");
+        assert_eq!(FRENCH.reason("event.total > 0 is no"), "event.total > 0 : non");
+    }
+
+    #[test]
+    fn a_line_of_a_story_is_told_in_the_language_of_the_reader() {
+        for (what, english, french) in [
+            ("waits until 2026-03-02 12:00", "waits until 2026-03-02 12:00", "attend jusqu’au 2026-03-02 12:00"),
+            ("not sent: limit", "not sent: the person was reached as often as the workflow may", ""),
+            ("needs attention: contact.first_name is missing", "", "à regarder : contact.first_name manque"),
+            ("tried again by ops", "", "réessayé par ops"),
+            ("an older line: no_consent", "an older line: no_consent", "an older line: no_consent"),
+        ] {
+            if !english.is_empty() {
+                assert_eq!(ENGLISH.told(what), english);
+            }
+            if !french.is_empty() {
+                assert_eq!(FRENCH.told(what), french);
+            }
+        }
     }
 }

@@ -4,11 +4,16 @@
 //! ```text
 //! deploy ─► row says `restart` ─► task: runs of older definitions, a few at a time ─► Change::Overtaken ─► group
 //! ```
+//! A campaign whose list is still read is seen to first (`campaigns`).
+//!
 //! What is left to do is part of the deploy's row: a kill leaves it there, and the next node takes it up. A run that has
 //! handed anything over, a message or a call, is never begun anew: it ends as it began. Invariant: nothing is sent twice
 //! because a workflow was deployed.
 
+pub(super) mod campaigns;
+
 use super::board::Place;
+use super::campaign;
 use super::change::{Change, Changed};
 use super::deployed::{Definition, Deployed};
 use super::evaluate::{self, Arrival, Candidate, Person, Route};
@@ -24,6 +29,7 @@ use crate::run::{Run, RunState};
 use crate::store::Tx;
 use crate::store::deploys::DeployRow;
 use crate::store::runs::DefinitionRow;
+use crate::workflow::Audience;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -144,6 +150,7 @@ impl Mover {
         }
         let begun_ms = self.shared.clock.now_ms();
         let deployed = self.shared.deployed();
+        self.campaigns(&engine, &deployed).await?;
         let (mut moved, mut kept) = (0, 0);
         for definition in self.shared.store.open_definitions().await? {
             if is_overtaken(&definition, &deployed) {
@@ -271,7 +278,10 @@ fn arrival(run: &Run, evaluations: &str, unit: &Unit<'_>) -> Option<Arrival> {
 
 /// The same person; what is given of them for the run only is read anew where the event says it.
 fn person(run: &Run, definition: &Definition, data: &Value, unit: &Unit<'_>) -> Person {
-    let read = || evaluate::person(&definition.workflow, &definition.settings, data, unit.now_ms);
+    let read = || match &definition.workflow.audience {
+        Some(Audience::File(_)) => campaign::person(definition, data, unit.now_ms),
+        _ => evaluate::person(&definition.workflow, &definition.settings, data, unit.now_ms),
+    };
     let read = evaluate::guarded(read).ok().and_then(Result::ok);
     let (given, consents) = match read {
         Some(read) => (read.given, read.consents),

@@ -1,5 +1,9 @@
 //! Run: one workflow under way for exactly one contact: where it stands, what its steps left, and its trace.
 
+pub mod told;
+
+pub use told::Told;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -106,9 +110,9 @@ impl Run {
     }
 
     /// Adds a line to its story, at the step where it stands.
-    pub fn tell(&mut self, at_ms: i64, what: impl Into<String>) {
+    pub fn tell(&mut self, at_ms: i64, line: Told, parts: &[&str]) {
         let step = self.progress.cursor.clone();
-        self.progress.trace.push(TraceEntry { at_ms, step, what: what.into() });
+        self.progress.trace.push(TraceEntry { at_ms, step, what: line.with(parts) });
     }
 
     /// Why it needs a person, in words that runs with the same fault share: the path of its step, a space, and the reason
@@ -240,7 +244,7 @@ pub struct TraceEntry {
     /// Path of the step; empty for the run itself.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub step: String,
-    /// A sentence: `waits until 2026-03-02 12:00`, `sent as text`, `branch 2: event.total > 100 is yes`.
+    /// The sentence of a [`Told`]: `waits until 2026-03-02 12:00`, `sent as text`.
     pub what: String,
 }
 
