@@ -31,6 +31,7 @@ mod early;
 mod evaluate;
 mod evidence;
 mod fire;
+mod full;
 mod group;
 mod hand_on;
 pub mod import;
@@ -111,6 +112,8 @@ struct Shared {
     callbell: Option<Callbell>,
     waiting_bytes: AtomicUsize,
     draining: AtomicBool,
+    /// The store has no room.
+    full: AtomicBool,
     /// Id of this process among those that share the database.
     node: String,
     load: Load,
@@ -176,12 +179,14 @@ pub struct Outside {
     pub relays: bool,
     /// Where files of customers are kept; made when the first one comes. `None`: they are not kept.
     pub media: Option<PathBuf>,
+    /// Whether a ballast is laid beside a SQLite file, for the last results on a full disk.
+    pub ballast: bool,
 }
 
 impl Default for Outside {
     /// Without any secret; nothing is handed on.
     fn default() -> Self {
-        Self { secrets: Arc::new(|_| None), relays: false, media: None }
+        Self { secrets: Arc::new(|_| None), relays: false, media: None, ballast: false }
     }
 }
 
@@ -313,12 +318,20 @@ impl Engine {
         answer.await.unwrap_or(Err(Busy))
     }
 
+    /// Whether the store has no room: events are refused, nothing is sent.
+    pub fn is_full(&self) -> bool {
+        self.shared.is_full()
+    }
+
     /// The account checked the connection: a sign of life.
     pub fn note_check(&self) {
         self.shared.checked_ms.store(self.shared.clock.now_ms(), Ordering::Relaxed);
     }
 
     fn offer(&self, item: Item, bytes: usize) -> Result<(), Busy> {
+        if self.is_full() {
+            return Err(Busy);
+        }
         let waiting = &self.shared.waiting_bytes;
         if waiting.fetch_add(bytes, Ordering::Relaxed) + bytes > QUEUE_BYTES {
             waiting.fetch_sub(bytes, Ordering::Relaxed);
@@ -433,6 +446,7 @@ async fn begin(
         callbell: setup.callbell.clone(),
         waiting_bytes: AtomicUsize::new(0),
         draining: AtomicBool::new(false),
+        full: AtomicBool::new(false),
         node: setup.clock.new_id(),
         load: Load::default(),
         outside: setup.outside.clone(),
@@ -448,6 +462,10 @@ async fn begin(
 impl Shared {
     fn deployed(&self) -> Arc<Deployed> {
         self.deployed.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    fn is_full(&self) -> bool {
+        self.full.load(Ordering::SeqCst)
     }
 
     fn replace(&self, deployed: Arc<Deployed>) {

@@ -3,8 +3,9 @@
 //! Rows are looked through in the order of their ids, which is the order of time, so that no index is needed for it.
 //! Invariant: each statement that removes judges once more by itself whether anything live needs the row.
 
+use super::deadline::answered;
 use super::dialect::Statement;
-use super::{Rows, Store, Tx};
+use super::{Rows, Store, Tx, heeded};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
@@ -215,7 +216,8 @@ impl Tx<'_> {
             self.write(statement, rows).await?;
         }
         if let Some(statement) = self.dialect.give_back_pages() {
-            sqlx::query(statement).fetch_all(&mut *self.tx).await?;
+            let answer = answered(self.dialect, sqlx::query(statement).fetch_all(&mut *self.tx)).await;
+            heeded(&self.disk, answer)?;
         }
         Ok(())
     }
