@@ -196,8 +196,7 @@ fn no_database(error: &anyhow::Error) -> anyhow::Error {
         return Failure::error(Exit::Configuration, format!("{error:#}"), hint);
     }
     if error.is::<Elsewhere>() {
-        let hint = "set RELANCE_STATE to a folder on a disk of this machine, or RELANCE_DATABASE_URL to a PostgreSQL server";
-        return Failure::error(Exit::Configuration, format!("{error:#}"), hint);
+        return Failure::error(Exit::Configuration, format!("{error:#}"), Elsewhere::HINT);
     }
     let hint = "check RELANCE_DATABASE_URL, that the database runs and has room, and that no other server uses its SQLite file";
     Failure::error(Exit::NoConnection, format!("{error:#}"), hint)

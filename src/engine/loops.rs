@@ -324,7 +324,8 @@ impl Loop {
         }
         let serving = self.shared.deployed();
         let deployed = learn::overlaid(serving.clone(), &work.changes);
-        let claims = self.setup.callbell.is_some() && !self.space.is_full() && !self.shared.draining.load(Ordering::SeqCst);
+        let claims =
+            self.setup.callbell.is_some() && !self.space.is_full() && !self.shared.draining.load(Ordering::SeqCst);
         let closing = work.calls.len();
         let begun_ms = self.setup.clock.monotonic_ms();
         let sweep = tick && self.node.sweeps(begun_ms);

@@ -59,9 +59,37 @@ impl std::fmt::Display for Elsewhere {
 
 impl std::error::Error for Elsewhere {}
 
+impl Elsewhere {
+    /// The way out.
+    pub const HINT: &str =
+        "set RELANCE_STATE to a folder on a disk of this machine, or RELANCE_DATABASE_URL to a PostgreSQL server";
+}
+
 impl Disk {
     pub(super) fn of(url: &str, dialect: Dialect) -> Self {
         Self { dialect, file: path_of(url), full: AtomicBool::new(false) }
+    }
+
+    /// Where the database of this address writes; `None` = it is no address of a database.
+    pub fn at(url: &str) -> Option<Self> {
+        Some(Self::of(url, Dialect::of(url)?))
+    }
+
+    /// Refuses a SQLite file on another machine's disk, where the system tells what lies where.
+    ///
+    /// # Errors
+    /// [`Elsewhere`].
+    pub fn refused(&self) -> Result<(), Elsewhere> {
+        let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let (Ok(folder), Ok(mounts)) = (folder.canonicalize(), fs::read_to_string("/proc/self/mountinfo")) else {
+            return Ok(());
+        };
+        match kind_of(&mounts, &folder).filter(|_| self.dialect == Dialect::Sqlite) {
+            Some(kind) if ELSEWHERE.contains(&kind) => {
+                Err(Elsewhere { file: self.file.clone(), kind: kind.to_owned() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes way for a start: on a full disk the ballast of an earlier life goes first.
@@ -190,19 +218,6 @@ fn beside(file: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Refuses a SQLite file on another machine's disk, where the system tells what lies where.
-pub(super) fn refuse_elsewhere(url: &str) -> Result<(), Elsewhere> {
-    let file = path_of(url);
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (Ok(folder), Ok(mounts)) = (folder.canonicalize(), fs::read_to_string("/proc/self/mountinfo")) else {
-        return Ok(());
-    };
-    match kind_of(&mounts, &folder) {
-        Some(kind) if ELSEWHERE.contains(&kind) => Err(Elsewhere { file, kind: kind.to_owned() }),
-        _ => Ok(()),
-    }
-}
-
 /// The file system that a folder lies on: that of the deepest mount above it, of several there the last.
 fn kind_of<'a>(mounts: &'a str, folder: &Path) -> Option<&'a str> {
     let read = |line: &'a str| {
@@ -279,6 +294,7 @@ mod tests {
         }
         assert_eq!(kind_of("", Path::new("/")), None);
         let here = tempfile::tempdir().unwrap();
-        assert_eq!(refuse_elsewhere(&format!("sqlite:{}", here.path().join("r.db").display())), Ok(()));
+        let disk = Disk::at(&format!("sqlite:{}", here.path().join("r.db").display())).unwrap();
+        assert_eq!(disk.refused(), Ok(()));
     }
 }

@@ -123,7 +123,7 @@ impl Store {
         let disk = Arc::new(Disk::of(url, dialect));
         let lock = match dialect {
             Dialect::Sqlite => {
-                disk::refuse_elsewhere(url)?;
+                disk.refused()?;
                 Some(Arc::new(lock_file(url)?))
             }
             Dialect::Postgres => None,

@@ -529,7 +529,12 @@ impl World {
         let begin = move || {
             let engine = runtime.block_on(async {
                 let store = Store::open(&url).await.unwrap();
-                let outside = Outside { secrets: Arc::new(secret), relays: true, media: Some(root.join("media")), ..Outside::default() };
+                let outside = Outside {
+                    secrets: Arc::new(secret),
+                    relays: true,
+                    media: Some(root.join("media")),
+                    ..Outside::default()
+                };
                 let setup = Setup { clock, store, callbell: Some(callbell), root, outside, manner };
                 Engine::start(setup, &project).await.unwrap()
             });

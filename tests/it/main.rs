@@ -14,6 +14,7 @@ mod cli_repair;
 mod cli_versions;
 mod crash;
 mod database;
+mod disk;
 mod engine_account;
 mod engine_calls;
 mod engine_calls_contact;
