@@ -12,6 +12,7 @@ use super::deployed::Pinned;
 use super::fire;
 use super::full::Space;
 use super::group::{self, CallResult, Context, Done, Work};
+use super::hints::Hints;
 use super::inbound::Told;
 use super::learn;
 use super::load::Unread;
@@ -90,6 +91,7 @@ pub(super) struct Loop {
     pub(super) feed_rest: Rest,
     pub(super) couriers: Couriers,
     pub(super) space: Space,
+    hints: Hints,
     pub(super) quiet: Vec<oneshot::Sender<Option<i64>>>,
     pub(super) drains: Vec<oneshot::Sender<()>>,
 }
@@ -149,6 +151,7 @@ impl Loop {
             feed_rest: Rest::default(),
             couriers,
             space: Space::new(ballast),
+            hints: Hints::default(),
             quiet: Vec::new(),
             drains: Vec::new(),
         })
@@ -164,6 +167,7 @@ impl Loop {
         tx.rollback().await?;
         self.deploy(Some(project), Cause::Start).await?;
         self.couriers.see_to(self.setup.store.waiting_targets().await?);
+        self.listen();
         Ok(())
     }
 
@@ -254,6 +258,7 @@ impl Loop {
                 }
                 Item::Quiet(reply) => self.quiet.push(reply),
                 Item::Drain(reply) => self.drains.push(reply),
+                Item::Hint => self.take_hint(),
                 Item::Look => {
                     self.due_ms = 0;
                     self.shared.board.nudge();
@@ -351,7 +356,7 @@ impl Loop {
             shared: self.node.shared,
             sweep,
         };
-        let overdue = context.overdue;
+        let (overdue, free) = (context.overdue, context.free);
         let fenced = self.node.shared && context.free + context.room.free > 0;
         let mut tx = self.writer.begin().await?;
         if fenced {
@@ -373,6 +378,10 @@ impl Loop {
             let rows = done.accepted.len() - chunk.arrivals.len() - fired.arrivals.len();
             let rows = &done.accepted[rows..rows + chunk.arrivals.len()];
             chunk.close(&mut tx, rows).await?;
+        }
+        let heard = self.setup.outside.hints && self.node.has_others();
+        if heard && self.hints.are_worth(&done, free, begun_ms) {
+            tx.hint(&self.node.id).await?;
         }
         done.counted = tx.counted;
         tx.commit().await?;

@@ -34,6 +34,7 @@ mod fire;
 mod full;
 mod group;
 mod hand_on;
+mod hints;
 pub mod import;
 mod in_flight;
 mod inbound;
@@ -47,6 +48,7 @@ mod node;
 mod observe;
 mod operator;
 mod outbound;
+mod outside;
 mod overdue;
 mod person;
 mod porter;
@@ -70,11 +72,12 @@ pub use deploy::{Manner, decisive};
 pub use group::Accepted;
 pub use in_flight::InFlight;
 pub use operator::{Answer, NotSettled};
+pub use outside::{Outside, SecretLookup};
 pub(crate) use submit::{Submission, Submitted};
 pub(crate) use take_back::TakenBack;
 
 use crate::clock::{self, Clock};
-use crate::config::{Project, Secret};
+use crate::config::Project;
 use crate::connector::Callbell;
 use crate::connector::webhook::Incoming;
 use crate::event::NewEvent;
@@ -167,41 +170,6 @@ pub struct Setup {
     pub manner: Manner,
 }
 
-/// Looks the variable of a secret up; `None` = not set.
-pub type SecretLookup = Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>;
-
-/// What the engine needs of its surroundings for what it does beside the account.
-#[derive(Clone)]
-pub struct Outside {
-    /// Looks the variable of a secret up; `None` = not set.
-    pub secrets: SecretLookup,
-    /// Whether the targets of the relay get anything: what is played in `dev` must not reach real systems.
-    pub relays: bool,
-    /// Where files of customers are kept; made when the first one comes. `None`: they are not kept.
-    pub media: Option<PathBuf>,
-    /// Whether a ballast is laid beside a SQLite file, for the last results on a full disk.
-    pub ballast: bool,
-}
-
-impl Default for Outside {
-    /// Without any secret; nothing is handed on.
-    fn default() -> Self {
-        Self { secrets: Arc::new(|_| None), relays: false, media: None, ballast: false }
-    }
-}
-
-impl Outside {
-    fn secret(&self, name: &str) -> Option<Secret> {
-        (self.secrets)(name)
-    }
-}
-
-impl std::fmt::Debug for Outside {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outside").finish_non_exhaustive()
-    }
-}
-
 /// Why an event was not taken in. It may be posted again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Busy;
@@ -253,6 +221,8 @@ enum Item {
     Quiet(oneshot::Sender<Option<i64>>),
     /// The clock was moved.
     Look,
+    /// Another node has left something to be done.
+    Hint,
     /// A worker beside the loop has nothing to do.
     Rested,
     /// Answered when no call is open any more; nothing is claimed from then on.

@@ -20,6 +20,7 @@ pub mod deploys;
 pub mod dialect;
 pub mod disk;
 pub mod events;
+pub mod hints;
 pub mod inspect;
 pub mod limits;
 pub mod live;

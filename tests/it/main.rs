@@ -21,6 +21,7 @@ mod engine_calls_contact;
 mod engine_campaigns;
 mod engine_clock;
 mod engine_gate;
+mod engine_hints;
 mod engine_messages;
 mod engine_nodes;
 mod engine_nodes_live;
