@@ -65,6 +65,7 @@ mod submit;
 mod tagged;
 mod take_back;
 mod thread;
+mod too_old;
 mod turns;
 mod unit;
 
