@@ -8,9 +8,10 @@
 //! failed, `redo` does what is left of the group. Invariant: without room nothing is claimed and no call begins; what
 //! was begun is written as soon as there is any.
 
-use super::Busy;
 use super::group::Work;
 use super::loops::{Loop, Owed};
+use super::{Busy, Engine};
+use crate::store::alerts::Alert;
 use crate::store::disk::Ballast;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -62,6 +63,22 @@ impl Space {
     }
 }
 
+impl Engine {
+    /// What an operator should know, oldest first; that there is no room cannot be written, and is told from memory.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn alerts(&self) -> anyhow::Result<Vec<Alert>> {
+        let mut alerts = self.store().alerts().await?;
+        let since_ms = self.shared.full_ms.load(Ordering::SeqCst);
+        if since_ms != 0 {
+            let what = "the database has no room: events are refused and nothing is sent until there is some";
+            alerts.push(Alert { name: "disk".into(), what: what.into(), since_ms });
+        }
+        Ok(alerts)
+    }
+}
+
 impl Loop {
     /// Whether the last error was for want of room; then only what was begun goes on.
     pub(super) fn ran_out(&mut self) -> bool {
@@ -74,7 +91,8 @@ impl Loop {
     }
 
     fn tell_full(&mut self) {
-        self.shared.full.store(true, Ordering::SeqCst);
+        let (now_ms, full_ms) = (self.setup.clock.now_ms().max(1), &self.shared.full_ms);
+        let _ = full_ms.compare_exchange(0, now_ms, Ordering::SeqCst, Ordering::SeqCst);
         if !self.space.told {
             self.space.told = true;
             tracing::error!(
@@ -92,7 +110,7 @@ impl Loop {
         if !self.space.finds_room(self.setup.clock.monotonic_ms()) {
             return self.tell_full();
         }
-        self.shared.full.store(false, Ordering::SeqCst);
+        self.shared.full_ms.store(0, Ordering::SeqCst);
         (self.due_ms, self.feed_again) = (0, true);
         self.shared.board.nudge();
     }

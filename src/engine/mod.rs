@@ -116,8 +116,8 @@ struct Shared {
     callbell: Option<Callbell>,
     waiting_bytes: AtomicUsize,
     draining: AtomicBool,
-    /// The store has no room.
-    full: AtomicBool,
+    /// Since when the store has no room, by the engine's clock; 0 = it has.
+    full_ms: AtomicI64,
     /// Id of this process among those that share the database.
     node: String,
     load: Load,
@@ -417,7 +417,7 @@ async fn begin(
         callbell: setup.callbell.clone(),
         waiting_bytes: AtomicUsize::new(0),
         draining: AtomicBool::new(false),
-        full: AtomicBool::new(false),
+        full_ms: AtomicI64::new(0),
         node: setup.clock.new_id(),
         load: Load::default(),
         outside: setup.outside.clone(),
@@ -436,7 +436,7 @@ impl Shared {
     }
 
     fn is_full(&self) -> bool {
-        self.full.load(Ordering::SeqCst)
+        self.full_ms.load(Ordering::SeqCst) != 0
     }
 
     fn replace(&self, deployed: Arc<Deployed>) {

@@ -4,7 +4,8 @@
 //! no room ─► ballast given up ─► what is in hand is written ─► … room again ─► ballast laid anew
 //! an error of the disk itself ─► the process ends: what the kernel dropped cannot be written once more
 //! ```
-//! After a failed sync the pages count as clean and are gone: a second try would succeed and prove nothing. Neighbours:
+//! After a failed sync the pages count as clean and are gone: a second try would succeed and prove nothing. That of a
+//! checkpoint SQLite keeps to itself, and may: the next one writes the same pages again from the log. Neighbours:
 //! every statement of the writer passes here when it fails; the engine's loop decides what goes on without room.
 //! Invariant: after an error of the disk nothing is ever written or answered by this process.
 

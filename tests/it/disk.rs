@@ -134,6 +134,8 @@ async fn a_full_disk_refuses_events_begins_no_call_and_goes_on_by_itself_when_th
     is_full(&site).await;
     let doctor = site.run(&["doctor"]).await;
     assert!(doctor.stdout.contains("no room"), "{}", doctor.stdout);
+    let alerts = site.api("alerts").await["alerts"].clone();
+    assert_eq!(alerts[0]["name"], "disk", "{alerts}");
     eventually("what was begun is written", async || {
         (site.deliveries("state=accepted&limit=100").await.len() == 20).then_some(())
     })
@@ -149,6 +151,7 @@ async fn a_full_disk_refuses_events_begins_no_call_and_goes_on_by_itself_when_th
     disk.make_room();
     is_ready(&site).await;
     assert_eq!(disk.ballast(), BALLAST);
+    assert_eq!(site.api("alerts").await["alerts"], json!([]));
     post(&site, 20..31).await;
     eventually("everything is sent", async || (sent(&site).await == 36).then_some(())).await;
     site.drained().await;
