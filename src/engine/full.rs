@@ -170,6 +170,7 @@ impl Loop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::disk::Disk;
 
     #[test]
     fn room_is_looked_for_every_second_and_not_between() {
@@ -187,8 +188,7 @@ mod tests {
     fn a_start_that_cannot_lay_its_ballast_begins_without_room() {
         let folder = tempfile::tempdir().unwrap();
         let gone = format!("sqlite:{}", folder.path().join("nowhere/r.db").display());
-        let disk = |url: &str| crate::store::disk::Disk::of(url, crate::store::dialect::Dialect::Sqlite);
-        let mut space = Space::new(disk(&gone).ballast());
+        let mut space = Space::new(Disk::at(&gone).unwrap().ballast());
         assert!(space.is_full());
         std::fs::create_dir(folder.path().join("nowhere")).unwrap();
         assert!(space.finds_room(0) && !space.is_full());

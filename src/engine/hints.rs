@@ -113,7 +113,7 @@ mod tests {
                 channel: String::new(),
                 attempt: n.to_string(),
                 n: 1,
-                form: crate::message::Form::Plain,
+                form: crate::message::Form::Text,
                 started_at_ms: 0,
                 body: String::new(),
             };
