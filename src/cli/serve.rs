@@ -13,6 +13,7 @@ use crate::engine::care::Care;
 use crate::engine::retention::Retention;
 use crate::engine::{Engine, InFlight, Manner, Outside, Setup};
 use crate::http::{self, limits::Limits};
+use crate::store::disk::Elsewhere;
 use crate::store::{NewerSchema, Store};
 use crate::workflow;
 use crate::workflow::diagnostic::Severity;
@@ -186,7 +187,7 @@ pub(super) fn callbell(environment: &Environment, project: &Project) -> anyhow::
 /// What the engine needs for what it does beside the account.
 fn outside(project: &Path) -> anyhow::Result<Outside> {
     let media = Some(state::folder(project)?.join("media"));
-    Ok(Outside { secrets: Arc::new(lookup_secret), relays: true, media })
+    Ok(Outside { secrets: Arc::new(lookup_secret), relays: true, media, ballast: true, hints: true })
 }
 
 fn no_database(error: &anyhow::Error) -> anyhow::Error {
@@ -194,7 +195,10 @@ fn no_database(error: &anyhow::Error) -> anyhow::Error {
         let hint = "update relance, or restore the backup that was made before the update";
         return Failure::error(Exit::Configuration, format!("{error:#}"), hint);
     }
-    let hint = "check RELANCE_DATABASE_URL, that the database runs, and that no other server uses its SQLite file";
+    if error.is::<Elsewhere>() {
+        return Failure::error(Exit::Configuration, format!("{error:#}"), Elsewhere::HINT);
+    }
+    let hint = "check RELANCE_DATABASE_URL, that the database runs and has room, and that no other server uses its SQLite file";
     Failure::error(Exit::NoConnection, format!("{error:#}"), hint)
 }
 

@@ -77,7 +77,8 @@ impl Loop {
         if self.feed_rest.at_ms.is_some_and(|at_ms| at_ms <= self.now_ms()) {
             (self.feed_again, self.feed_rest.at_ms) = (true, None);
         }
-        if self.feeding || !self.feed_again || self.shared.draining.load(Ordering::SeqCst) {
+        let waits = self.space.is_full() || self.shared.draining.load(Ordering::SeqCst);
+        if self.feeding || !self.feed_again || waits {
             return;
         }
         let Some(queue) = self.queue.upgrade() else { return };
@@ -99,9 +100,13 @@ impl Loop {
         // Who works beside the loop keeps it awake, and is due by its own clock.
         let Some(beside_ms) = self.shared.board.rests_until_ms() else { return };
         let feed_ms = self.feed_rest.at_ms.unwrap_or(i64::MAX);
-        let due_ms = self.due_ms.min(self.schedule_ms).min(feed_ms).min(beside_ms);
+        let due_ms = match self.space.rest(self.setup.clock.monotonic_ms()) {
+            Some(rest) => self.now_ms().saturating_add(i64::try_from(rest.as_millis()).unwrap_or(i64::MAX)),
+            None => self.due_ms.min(self.schedule_ms).min(feed_ms).min(beside_ms),
+        };
         let calling = !self.open.is_empty() || !self.errands.is_idle() || !self.looking.is_idle();
-        let busy = calling || self.feeding || self.feed_again || !self.carried.is_empty();
+        let waits = self.feed_again || !self.carried.is_empty();
+        let busy = calling || self.feeding || (waits && !self.space.is_full());
         if busy || due_ms <= self.now_ms() {
             return;
         }

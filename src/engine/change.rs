@@ -19,7 +19,7 @@ use super::scopes::Scopes;
 use super::submit::{self, Submitted};
 use super::take_back::{self, TakenBack};
 use super::unit::Unit;
-use super::{Busy, Engine, Item, couriers, rights};
+use super::{Busy, Engine, Item, couriers, rights, too_old};
 use crate::attachment::Attachment;
 use crate::delivery::{DeliveryState, Scope};
 use crate::relay::Relay;
@@ -94,6 +94,8 @@ pub(super) enum Change {
     InFlightDone(i64),
     /// What was kept long enough goes.
     Remove(Removal),
+    /// Live runs that have not come to their end in all that time.
+    TooOld(Vec<String>),
 }
 
 /// What came of a change.
@@ -206,6 +208,7 @@ pub(super) async fn load(tx: &mut Tx<'_>, unit: &mut Unit<'_>, changes: &[Change
         _ => None,
     });
     in_flight::load(tx, unit, &overtaken.collect::<Vec<_>>()).await?;
+    too_old::load(tx, unit, changes).await?;
     let ordered = changes.iter().filter_map(|change| match change {
         Change::Runs(order) => Some(order),
         _ => None,
@@ -276,6 +279,10 @@ pub(super) async fn apply(
             in_flight::campaigns::apply(tx, unit, firing, context).await.map(|()| Changed::Noted)
         }
         Change::InFlightDone(number) => tx.end_in_flight(*number).await.map(|()| Changed::Noted),
+        Change::TooOld(runs) => {
+            too_old::apply(runs, unit);
+            Ok(Changed::Noted)
+        }
         Change::Remove(Removal::Rows(kept, ids)) => tx.remove_kept(*kept, ids).await.map(|()| Changed::Noted),
         Change::Remove(Removal::Progress(runs)) => tx.clear_progress(runs).await.map(|()| Changed::Noted),
         Change::Runs(order) => Ok(Changed::Runs(repair::runs::apply(order, unit))),

@@ -105,6 +105,10 @@ impl Courier {
 
     /// Posts the oldest, if it is due: until when there is nothing to do, else at once again.
     async fn step(&self) -> anyhow::Result<Option<i64>> {
+        if self.shared.is_full() {
+            // What became of a post could not be noted.
+            return Ok(Some(self.shared.clock.now_ms() + STORE_AGAIN_MS));
+        }
         if self.shared.store.next_relay(&self.target).await?.is_none() {
             return Ok(Some(i64::MAX));
         }

@@ -182,6 +182,9 @@ impl Loop {
             (Choice::Next, current, Some(folder)) => {
                 let row = next_row(folder, current.as_ref(), setup.manner.in_flight, &node.id, tx.now_ms);
                 tx.insert_deploy(&row).await?;
+                if setup.outside.hints {
+                    tx.hint(&node.id).await?;
+                }
                 tx.insert_audit(&[audit(&row, setup.clock.new_id(), setup.manner.in_flight)]).await?;
                 (None, row)
             }

@@ -10,7 +10,9 @@ use super::couriers::Couriers;
 use super::deploy::{Cause, Versions};
 use super::deployed::Pinned;
 use super::fire;
+use super::full::Space;
 use super::group::{self, CallResult, Context, Done, Work};
+use super::hints::Hints;
 use super::inbound::Told;
 use super::learn;
 use super::load::Unread;
@@ -42,7 +44,7 @@ const SLOTS: usize = 64;
 /// How often a group is done again when another writer was faster.
 pub(super) const TRIES: usize = 5;
 /// Longest sleep while something is due later; suspends and steps of the clock are noticed after it.
-const NAP: Duration = Duration::from_secs(1);
+pub(super) const NAP: Duration = Duration::from_secs(1);
 /// Longest sleep while nothing is due at all.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -88,6 +90,8 @@ pub(super) struct Loop {
     /// When a campaign has to be looked at again.
     pub(super) feed_rest: Rest,
     pub(super) couriers: Couriers,
+    pub(super) space: Space,
+    hints: Hints,
     pub(super) quiet: Vec<oneshot::Sender<Option<i64>>>,
     pub(super) drains: Vec<oneshot::Sender<()>>,
 }
@@ -116,6 +120,7 @@ impl Loop {
         if let Some(porter) = Porter::new(guard, shared.clone(), queue.clone())? {
             beside.spawn(porter.work());
         }
+        let ballast = setup.store.disk().ballast().filter(|_| setup.outside.ballast);
         Ok(Self {
             node: Node::new(shared.node.clone(), setup.store.dialect().is_shared(), setup.clock.monotonic_ms()),
             steps: Steps::default(),
@@ -145,6 +150,8 @@ impl Loop {
             feed_again: true,
             feed_rest: Rest::default(),
             couriers,
+            space: Space::new(ballast),
+            hints: Hints::default(),
             quiet: Vec::new(),
             drains: Vec::new(),
         })
@@ -160,6 +167,7 @@ impl Loop {
         tx.rollback().await?;
         self.deploy(Some(project), Cause::Start).await?;
         self.couriers.see_to(self.setup.store.waiting_targets().await?);
+        self.listen();
         Ok(())
     }
 
@@ -174,6 +182,7 @@ impl Loop {
                 () = tokio::time::sleep(nap) => {}
             }
             self.tend().await;
+            self.look_for_room();
             self.turn(&mut batch).await;
             if items.is_empty() {
                 self.answer_quiet();
@@ -189,12 +198,16 @@ impl Loop {
     }
 
     fn nap(&self) -> Duration {
+        let now_ms = self.setup.clock.monotonic_ms();
+        if let Some(rest) = self.space.rest(now_ms) {
+            return rest.min(NAP).min(self.node.rest(now_ms));
+        }
         let due_ms = self.due_ms.min(self.schedule_ms).min(self.feed_rest.at_ms.unwrap_or(i64::MAX));
         let rest = match due_ms {
             i64::MAX if self.carried.is_empty() && self.errands.carried.is_empty() => IDLE,
             _ => self.setup.clock.until(due_ms.saturating_sub(self.ahead_ms), NAP),
         };
-        rest.min(self.node.rest(self.setup.clock.monotonic_ms()))
+        rest.min(self.node.rest(now_ms))
     }
 
     async fn turn(&mut self, batch: &mut Vec<Item>) {
@@ -245,6 +258,7 @@ impl Loop {
                 }
                 Item::Quiet(reply) => self.quiet.push(reply),
                 Item::Drain(reply) => self.drains.push(reply),
+                Item::Hint => self.take_hint(),
                 Item::Look => {
                     self.due_ms = 0;
                     self.shared.board.nudge();
@@ -263,12 +277,15 @@ impl Loop {
     /// Does a group and answers everybody. One that the store refuses whole is done again item by item, so that one item
     /// that cannot be kept costs nobody else.
     async fn group(&mut self, work: Work, owed: Owed) {
-        let tick = self.due_ms.min(self.schedule_ms) <= self.now_ms();
+        let full = self.space.is_full();
+        let (work, owed) = if full { self.only_results(work, owed) } else { (work, owed) };
+        let tick = !full && self.due_ms.min(self.schedule_ms) <= self.now_ms();
         if work.is_empty() && owed.chunk.is_none() && !tick {
             return;
         }
         match self.try_group(&work, &owed, tick).await {
             Ok(done) => self.finish(work, owed, done).await,
+            Err(error) if self.ran_out() => self.settle_only(work, owed, &error).await,
             Err(error) if error.is::<campaign::Stands>() => {
                 let (work, owed) = without_chunk(work, owed);
                 Box::pin(self.group(work, owed)).await;
@@ -290,7 +307,7 @@ impl Loop {
     }
 
     /// Tries a group until no other writer was faster.
-    async fn try_group(&mut self, work: &Work, owed: &Owed, tick: bool) -> anyhow::Result<Done> {
+    pub(super) async fn try_group(&mut self, work: &Work, owed: &Owed, tick: bool) -> anyhow::Result<Done> {
         let chunk = owed.chunk.as_ref().map(|(chunk, _)| chunk.as_ref());
         let mut tries = 1;
         loop {
@@ -312,8 +329,6 @@ impl Loop {
         }
         let serving = self.shared.deployed();
         let deployed = learn::overlaid(serving.clone(), &work.changes);
-        let claims = self.setup.callbell.is_some() && !self.shared.draining.load(Ordering::SeqCst);
-        let closing = work.calls.len();
         let begun_ms = self.setup.clock.monotonic_ms();
         let sweep = tick && self.node.sweeps(begun_ms);
         let context = Context {
@@ -322,7 +337,7 @@ impl Loop {
             pinned: &self.pinned,
             key: &self.shared.key,
             node: &self.node.id,
-            free: if claims { (SLOTS + closing).saturating_sub(self.open.len()) } else { 0 },
+            free: self.free_slots(work.calls.len()),
             outside: &self.setup.outside,
             room: self.errand_room(&work.called),
             turn: self.turn,
@@ -338,7 +353,7 @@ impl Loop {
             shared: self.node.shared,
             sweep,
         };
-        let overdue = context.overdue;
+        let (overdue, free) = (context.overdue, context.free);
         let fenced = self.node.shared && context.free + context.room.free > 0;
         let mut tx = self.writer.begin().await?;
         if fenced {
@@ -360,6 +375,10 @@ impl Loop {
             let rows = done.accepted.len() - chunk.arrivals.len() - fired.arrivals.len();
             let rows = &done.accepted[rows..rows + chunk.arrivals.len()];
             chunk.close(&mut tx, rows).await?;
+        }
+        let heard = self.setup.outside.hints && self.node.has_others();
+        if heard && self.hints.are_worth(&done, free, begun_ms) {
+            tx.hint(&self.node.id).await?;
         }
         done.counted = tx.counted;
         tx.commit().await?;
@@ -384,6 +403,13 @@ impl Loop {
         Ok(done)
     }
 
+    /// Send slots that are free once this many calls are settled.
+    fn free_slots(&self, closing: usize) -> usize {
+        let claims =
+            self.setup.callbell.is_some() && !self.space.is_full() && !self.shared.draining.load(Ordering::SeqCst);
+        if claims { (SLOTS + closing).saturating_sub(self.open.len()) } else { 0 }
+    }
+
     /// A look at everything tells when the next is due; a group between two looks may only bring it forward.
     fn note_due(&mut self, done: &Done, tick: bool, overdue: usize) {
         self.due_ms = match (tick, done.next_due_ms) {
@@ -395,8 +421,9 @@ impl Loop {
         };
     }
 
-    async fn finish(&mut self, work: Work, owed: Owed, mut done: Done) {
+    pub(super) async fn finish(&mut self, work: Work, owed: Owed, mut done: Done) {
         self.shared.load.add(work.arrivals.len(), work.calls.len(), &done);
+        self.note_room(done.counted.rows);
         for call in &work.calls {
             self.open.remove(&call.attempt);
         }
@@ -428,58 +455,7 @@ impl Loop {
         self.begin_errands(done.errands).await;
     }
 
-    /// The connection may have broken while the commit got through: the group is done once more on another one, where it
-    /// finds itself by its own ids. Only then nothing of it was kept: senders may post again, results of calls are tried
-    /// again with the next group.
-    async fn once_more(&mut self, work: Work, owed: Owed, tick: bool, error: &anyhow::Error) {
-        tracing::warn!(error = format!("{error:#}"), "the store did not take a group: it is done once more");
-        self.mend().await;
-        match self.try_group(&work, &owed, tick).await {
-            Ok(done) => self.finish(work, owed, done).await,
-            Err(error) => {
-                self.refuse(work, owed, &error);
-                (self.unsettled, self.due_ms) = (true, 0);
-            }
-        }
-    }
-
-    /// After an error of the store: a new connection, and everything is looked at again.
-    pub(super) async fn mend(&mut self) {
-        // The connection may be broken, and the commit may have got through all the same.
-        self.unsettled = true;
-        tokio::time::sleep(NAP).await;
-        if let Err(error) = self.writer.reconnect(&self.setup.store).await {
-            tracing::error!(error = format!("{error:#}"), "the store cannot be reached");
-        }
-        self.due_ms = 0;
-        // Rows for those who work beside the loop may have been committed without their being told.
-        if let Ok(targets) = self.setup.store.waiting_targets().await {
-            self.couriers.see_to(targets);
-        }
-        self.shared.board.nudge();
-    }
-
-    fn refuse(&mut self, work: Work, owed: Owed, error: &anyhow::Error) {
-        tracing::error!(error = format!("{error:#}"), "the store did not take a group");
-        self.carried.extend(work.calls);
-        self.errands.carried.extend(work.called);
-        for (reply, bytes) in owed.events {
-            self.release(bytes);
-            let _ = reply.send(Err(Busy));
-        }
-        for (reply, bytes) in owed.told {
-            self.release(bytes);
-            let _ = reply.send(Err(Busy));
-        }
-        for reply in owed.changes {
-            let _ = reply.send(Err(Busy));
-        }
-        if let Some((_, reply)) = owed.chunk {
-            let _ = reply.send(false);
-        }
-    }
-
-    fn release(&self, bytes: usize) {
+    pub(super) fn release(&self, bytes: usize) {
         self.shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }

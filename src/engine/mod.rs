@@ -31,8 +31,10 @@ mod early;
 mod evaluate;
 mod evidence;
 mod fire;
+mod full;
 mod group;
 mod hand_on;
+mod hints;
 pub mod import;
 mod in_flight;
 mod inbound;
@@ -46,6 +48,7 @@ mod node;
 mod observe;
 mod operator;
 mod outbound;
+mod outside;
 mod overdue;
 mod person;
 mod porter;
@@ -62,6 +65,7 @@ mod submit;
 mod tagged;
 mod take_back;
 mod thread;
+mod too_old;
 mod turns;
 mod unit;
 
@@ -69,11 +73,12 @@ pub use deploy::{Manner, decisive};
 pub use group::Accepted;
 pub use in_flight::InFlight;
 pub use operator::{Answer, NotSettled};
+pub use outside::{Outside, SecretLookup};
 pub(crate) use submit::{Submission, Submitted};
 pub(crate) use take_back::TakenBack;
 
 use crate::clock::{self, Clock};
-use crate::config::{Project, Secret};
+use crate::config::Project;
 use crate::connector::Callbell;
 use crate::connector::webhook::Incoming;
 use crate::event::NewEvent;
@@ -111,6 +116,8 @@ struct Shared {
     callbell: Option<Callbell>,
     waiting_bytes: AtomicUsize,
     draining: AtomicBool,
+    /// Since when the store has no room, by the engine's clock; 0 = it has.
+    full_ms: AtomicI64,
     /// Id of this process among those that share the database.
     node: String,
     load: Load,
@@ -164,39 +171,6 @@ pub struct Setup {
     pub manner: Manner,
 }
 
-/// Looks the variable of a secret up; `None` = not set.
-pub type SecretLookup = Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>;
-
-/// What the engine needs of its surroundings for what it does beside the account.
-#[derive(Clone)]
-pub struct Outside {
-    /// Looks the variable of a secret up; `None` = not set.
-    pub secrets: SecretLookup,
-    /// Whether the targets of the relay get anything: what is played in `dev` must not reach real systems.
-    pub relays: bool,
-    /// Where files of customers are kept; made when the first one comes. `None`: they are not kept.
-    pub media: Option<PathBuf>,
-}
-
-impl Default for Outside {
-    /// Without any secret; nothing is handed on.
-    fn default() -> Self {
-        Self { secrets: Arc::new(|_| None), relays: false, media: None }
-    }
-}
-
-impl Outside {
-    fn secret(&self, name: &str) -> Option<Secret> {
-        (self.secrets)(name)
-    }
-}
-
-impl std::fmt::Debug for Outside {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outside").finish_non_exhaustive()
-    }
-}
-
 /// Why an event was not taken in. It may be posted again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Busy;
@@ -248,6 +222,8 @@ enum Item {
     Quiet(oneshot::Sender<Option<i64>>),
     /// The clock was moved.
     Look,
+    /// Another node has left something to be done.
+    Hint,
     /// A worker beside the loop has nothing to do.
     Rested,
     /// Answered when no call is open any more; nothing is claimed from then on.
@@ -313,12 +289,20 @@ impl Engine {
         answer.await.unwrap_or(Err(Busy))
     }
 
+    /// Whether the store has no room: events are refused, nothing is sent.
+    pub fn is_full(&self) -> bool {
+        self.shared.is_full()
+    }
+
     /// The account checked the connection: a sign of life.
     pub fn note_check(&self) {
         self.shared.checked_ms.store(self.shared.clock.now_ms(), Ordering::Relaxed);
     }
 
     fn offer(&self, item: Item, bytes: usize) -> Result<(), Busy> {
+        if self.is_full() {
+            return Err(Busy);
+        }
         let waiting = &self.shared.waiting_bytes;
         if waiting.fetch_add(bytes, Ordering::Relaxed) + bytes > QUEUE_BYTES {
             waiting.fetch_sub(bytes, Ordering::Relaxed);
@@ -433,6 +417,7 @@ async fn begin(
         callbell: setup.callbell.clone(),
         waiting_bytes: AtomicUsize::new(0),
         draining: AtomicBool::new(false),
+        full_ms: AtomicI64::new(0),
         node: setup.clock.new_id(),
         load: Load::default(),
         outside: setup.outside.clone(),
@@ -448,6 +433,10 @@ async fn begin(
 impl Shared {
     fn deployed(&self) -> Arc<Deployed> {
         self.deployed.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    fn is_full(&self) -> bool {
+        self.full_ms.load(Ordering::SeqCst) != 0
     }
 
     fn replace(&self, deployed: Arc<Deployed>) {

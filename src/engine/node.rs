@@ -88,6 +88,16 @@ impl Node {
         gone
     }
 
+    /// Whether another node lived at the last look.
+    pub(super) fn has_others(&self) -> bool {
+        self.living.iter().any(|id| *id != self.id)
+    }
+
+    /// Has it look around at the next turn.
+    pub(super) fn look_soon(&mut self) {
+        self.looked_ms = None;
+    }
+
     /// How long the loop may sleep before this node has to be seen to.
     pub(super) fn rest(&self, now_ms: i64) -> Duration {
         let looked_ms = self.looked_ms.filter(|_| self.shared && !self.left);
@@ -251,6 +261,9 @@ impl Loop {
         let left = async {
             let mut tx = self.writer.begin().await?;
             tx.remove_node(&self.node.id).await?;
+            if self.setup.outside.hints {
+                tx.hint(&self.node.id).await?;
+            }
             tx.commit().await
         };
         if let Err(error) = left.await {

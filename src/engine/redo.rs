@@ -1,10 +1,51 @@
-//! Redo: what is done with a group that the store refused: again on fresh facts, or item by item.
+//! Redo: what is done with a group that the store refused: again on another connection or on fresh facts, or item by
+//! item.
 //!
 //! Invariant: one item that cannot be kept costs nobody else.
 
 use super::group::Work;
-use super::loops::Owed;
+use super::loops::{Loop, NAP, Owed};
 use crate::store::Moved;
+
+impl Loop {
+    /// The connection may have broken while the commit got through: the group is done once more on another one, where it
+    /// finds itself by its own ids. Only then nothing of it was kept: senders may post again, results of calls are tried
+    /// again with the next group.
+    pub(super) async fn once_more(&mut self, work: Work, owed: Owed, tick: bool, error: &anyhow::Error) {
+        tracing::warn!(error = format!("{error:#}"), "the store did not take a group: it is done once more");
+        self.mend().await;
+        match self.try_group(&work, &owed, tick).await {
+            Ok(done) => self.finish(work, owed, done).await,
+            Err(error) => {
+                self.refuse(work, owed, &error);
+                (self.unsettled, self.due_ms) = (true, 0);
+            }
+        }
+    }
+
+    /// After an error of the store: a new connection, and everything is looked at again.
+    pub(super) async fn mend(&mut self) {
+        // The connection may be broken, and the commit may have got through all the same.
+        self.unsettled = true;
+        tokio::time::sleep(NAP).await;
+        if let Err(error) = self.writer.reconnect(&self.setup.store).await {
+            tracing::error!(error = format!("{error:#}"), "the store cannot be reached");
+        }
+        self.due_ms = 0;
+        // Rows for those who work beside the loop may have been committed without their being told.
+        if let Ok(targets) = self.setup.store.waiting_targets().await {
+            self.couriers.see_to(targets);
+        }
+        self.shared.board.nudge();
+    }
+
+    pub(super) fn refuse(&mut self, work: Work, owed: Owed, error: &anyhow::Error) {
+        tracing::error!(error = format!("{error:#}"), "the store did not take a group");
+        self.carried.extend(work.calls);
+        self.errands.carried.extend(work.called);
+        self.send_away(owed);
+    }
+}
 
 /// The items of a group, each with the answer it is owed; what the account told and a chunk stay together.
 pub(super) fn apart(work: Work, owed: Owed) -> Vec<(Work, Owed)> {

@@ -4,7 +4,7 @@
 //! once a day ─► a reader looks rows through, by age ─► Change::Remove, at most 500 ─► group
 //! ```
 //! After 30 days: what events, messages and runs said, posts of the relay, files of customers. After 90 days: runs,
-//! messages, events and firings themselves. For good: people, consent, what a workflow has been about, who did what by
+//! messages, events and firings themselves. After 400 days: what is live still (`too_old`). For good: people, consent, what a workflow has been about, who did what by
 //! hand. Of several nodes one is on duty; each looks after the files in its own folder. Invariant: nothing that a live
 //! run or an open message needs is removed.
 
@@ -86,6 +86,10 @@ impl Retention {
         if self.engine.on_duty(DUTY).await? {
             if self.looks.is_multiple_of(WHOLE) {
                 self.after.clear();
+            }
+            let stopped = self.engine.stop_what_is_too_old(now_ms).await?;
+            if stopped > 0 {
+                tracing::warn!(runs = stopped, "runs did not come to an end within 400 days: stopped");
             }
             let mut removed = 0;
             for kept in Kept::ALL {

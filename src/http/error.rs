@@ -49,7 +49,8 @@ impl Refusal {
     /// 503: too much waits, or the store did not take it. Nothing was kept.
     pub(super) fn busy(retry_after_s: u32) -> Self {
         let hint = "nothing was kept: send the same again after the seconds of `Retry-After`";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "too much is waiting", hint).retry_after(retry_after_s)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "too much is waiting, or there is no room", hint)
+            .retry_after(retry_after_s)
     }
 
     /// 500: what the store said goes to the log, not to the caller.

@@ -234,6 +234,10 @@ async fn ready(State(app): State<App>) -> Result<Response, Refusal> {
     if *app.0.draining.borrow() {
         return Err(not_ready("the server is about to stop"));
     }
+    if app.engine().is_full() {
+        let why = "the database has no room: events are refused, nothing is sent";
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why, "make room on its disk").retry_after(5));
+    }
     match tokio::time::timeout(PATIENCE, app.engine().store().ping()).await {
         Ok(Ok(())) => Ok(ok()),
         _ => Err(not_ready("the database does not answer")),

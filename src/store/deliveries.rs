@@ -2,7 +2,7 @@
 
 use super::deadline::answered;
 use super::dialect::Statement;
-use super::{Cell, Rows, Store, Tx};
+use super::{Cell, Rows, Store, Tx, heeded};
 use crate::contact::Contact;
 use crate::contact::Line;
 use crate::delivery::{Delivery, DeliveryState, OutsideWindow, Purpose, VendorStatus};
@@ -236,7 +236,8 @@ impl Tx<'_> {
         let (since_ms, nth) = counted;
         let query = sqlx::query(CLAIM.sql(self.dialect, 0)).bind(self.now_ms).bind(i64::try_from(most)?).bind(lane);
         let query = query.bind(since_ms).bind(i64::try_from(nth.saturating_sub(1))?);
-        answered(self.dialect, query.fetch_all(&mut *self.tx)).await?.iter().map(due).collect()
+        let answer = answered(self.dialect, query.fetch_all(&mut *self.tx)).await;
+        heeded(&self.disk, answer)?.iter().map(due).collect()
     }
 
     /// Uncertain deliveries that are to be looked for, or whose deadline has passed.

@@ -100,6 +100,14 @@ impl Dialect {
         self == Self::Postgres
     }
 
+    /// Calls out on a channel ($1) who it is ($2), at the commit; nobody hears it where there is one process.
+    pub(crate) fn notify(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("select pg_notify($1, $2)"),
+        }
+    }
+
     /// Gives pages that nothing lies on any more back to the file system, some at a time; PostgreSQL uses them again.
     pub(crate) fn give_back_pages(self) -> Option<&'static str> {
         match self {

@@ -18,7 +18,9 @@ mod deadline;
 pub mod deliveries;
 pub mod deploys;
 pub mod dialect;
+pub mod disk;
 pub mod events;
+pub mod hints;
 pub mod inspect;
 pub mod limits;
 pub mod live;
@@ -44,6 +46,7 @@ use crate::delivery::Delivery;
 use anyhow::{Context as _, bail};
 use deadline::answered;
 use dialect::{Dialect, Kind, SIZES, Statement};
+use disk::Disk;
 use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
 use sqlx::pool::PoolConnection;
 use sqlx::{AnyConnection, AnyPool, Arguments as _, Connection as _, Executor as _, Row as _};
@@ -60,6 +63,7 @@ const CLOSE: Duration = Duration::from_secs(3);
 pub struct Store {
     url: String,
     dialect: Dialect,
+    disk: Arc<Disk>,
     readers: AnyPool,
     /// Held as long as the store is open: no other process may write this file.
     _lock: Option<Arc<File>>,
@@ -71,6 +75,7 @@ pub struct Writer {
     /// `None` after the connection broke, until there is another.
     connection: Option<AnyConnection>,
     dialect: Dialect,
+    disk: Arc<Disk>,
     clock: Clock,
 }
 
@@ -78,6 +83,7 @@ pub struct Writer {
 pub struct Tx<'w> {
     tx: sqlx::Transaction<'w, sqlx::Any>,
     dialect: Dialect,
+    disk: Arc<Disk>,
     /// The store's time, read once for the whole transaction. Unix milliseconds.
     pub now_ms: i64,
     /// Statements executed and rows handed over, for the load program.
@@ -115,10 +121,15 @@ impl Store {
     pub async fn open(url: &str) -> anyhow::Result<Self> {
         sqlx::any::install_default_drivers();
         let dialect = Dialect::of(url).context("the database address must start with `sqlite:` or `postgres://`")?;
+        let disk = Arc::new(Disk::of(url, dialect));
         let lock = match dialect {
-            Dialect::Sqlite => Some(Arc::new(lock_file(url)?)),
+            Dialect::Sqlite => {
+                disk.refused()?;
+                Some(Arc::new(lock_file(url)?))
+            }
             Dialect::Postgres => None,
         };
+        disk.make_way();
         schema::migrate(url, dialect).await?;
         let readers = AnyPoolOptions::new()
             .max_connections(4)
@@ -128,7 +139,7 @@ impl Store {
             })
             .connect(url)
             .await?;
-        Ok(Self { url: url.to_owned(), dialect, readers, _lock: lock })
+        Ok(Self { url: url.to_owned(), dialect, disk, readers, _lock: lock })
     }
 
     /// The connection that writes. One per process: on SQLite a second one would wait for the first; on PostgreSQL other
@@ -137,9 +148,14 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn writer(&self, clock: Clock) -> anyhow::Result<Writer> {
-        let mut connection = connect(&self.url).await?;
-        answered(self.dialect, connection.execute(self.dialect.settings(true))).await?;
-        Ok(Writer { connection: Some(connection), dialect: self.dialect, clock })
+        let mut connection = heeded(&self.disk, connect(&self.url).await)?;
+        heeded(&self.disk, answered(self.dialect, connection.execute(self.dialect.settings(true))).await)?;
+        Ok(Writer { connection: Some(connection), dialect: self.dialect, disk: self.disk.clone(), clock })
+    }
+
+    /// Where the writer writes.
+    pub fn disk(&self) -> &Disk {
+        &self.disk
     }
 
     pub fn dialect(&self) -> Dialect {
@@ -183,7 +199,8 @@ impl Writer {
     /// What the database said.
     pub async fn begin(&mut self) -> anyhow::Result<Tx<'_>> {
         let connection = self.connection.as_mut().context("the database is not connected")?;
-        let mut tx = answered(self.dialect, connection.begin_with(self.dialect.begin())).await?;
+        let begun = answered(self.dialect, connection.begin_with(self.dialect.begin())).await;
+        let mut tx = heeded(&self.disk, begun)?;
         let now_ms = match self.dialect.server_time() {
             Some(statement) if !self.clock.is_virtual() => {
                 let answer = answered(self.dialect, sqlx::query(statement).fetch_one(&mut *tx)).await?;
@@ -193,7 +210,8 @@ impl Writer {
             _ => self.clock.now_ms(),
         };
         let counted = Counted::default();
-        Ok(Tx { tx, dialect: self.dialect, now_ms, counted, ended: Vec::new(), planned_by: BTreeSet::new() })
+        let (dialect, disk) = (self.dialect, self.disk.clone());
+        Ok(Tx { tx, dialect, disk, now_ms, counted, ended: Vec::new(), planned_by: BTreeSet::new() })
     }
 
     /// Opens the connection anew after an error that may have broken it. The old one goes first: the database then
@@ -229,7 +247,8 @@ impl Tx<'_> {
         for (size, arguments) in rows.executions(statement.kinds()) {
             self.counted.statements += 1;
             let query = query(statement, self.dialect, size, arguments);
-            written += answered(self.dialect, query.execute(&mut *self.tx)).await?.rows_affected();
+            let answer = answered(self.dialect, query.execute(&mut *self.tx)).await;
+            written += heeded(&self.disk, answer)?.rows_affected();
         }
         Ok(written)
     }
@@ -240,7 +259,8 @@ impl Tx<'_> {
         for (size, arguments) in rows.executions(statement.kinds()) {
             self.counted.statements += 1;
             let query = query(statement, self.dialect, size, arguments);
-            found.extend(answered(self.dialect, query.fetch_all(&mut *self.tx)).await?);
+            let answer = answered(self.dialect, query.fetch_all(&mut *self.tx)).await;
+            found.extend(heeded(&self.disk, answer)?);
         }
         Ok(found)
     }
@@ -249,7 +269,7 @@ impl Tx<'_> {
     pub(crate) async fn due(&mut self, statement: &Statement, at_ms: i64, most: usize) -> anyhow::Result<Vec<AnyRow>> {
         self.counted.statements += 1;
         let query = sqlx::query(statement.sql(self.dialect, 0)).bind(at_ms).bind(i64::try_from(most)?);
-        answered(self.dialect, query.fetch_all(&mut *self.tx)).await
+        heeded(&self.disk, answered(self.dialect, query.fetch_all(&mut *self.tx)).await)
     }
 
     /// Makes everything durable.
@@ -257,7 +277,7 @@ impl Tx<'_> {
     /// # Errors
     /// What the database said; whether it was committed is then unknown if the connection broke.
     pub async fn commit(self) -> anyhow::Result<()> {
-        answered(self.dialect, self.tx.commit()).await
+        heeded(&self.disk, answered(self.dialect, self.tx.commit()).await)
     }
 
     /// Undoes everything.
@@ -267,6 +287,11 @@ impl Tx<'_> {
     pub async fn rollback(self) -> anyhow::Result<()> {
         answered(self.dialect, self.tx.rollback()).await
     }
+}
+
+/// What the writer was answered; the disk takes in how it failed.
+fn heeded<T>(disk: &Disk, answer: anyhow::Result<T>) -> anyhow::Result<T> {
+    answer.inspect_err(|error| disk.heed(error))
 }
 
 fn query(

@@ -3,8 +3,9 @@
 //! Rows are looked through in the order of their ids, which is the order of time, so that no index is needed for it.
 //! Invariant: each statement that removes judges once more by itself whether anything live needs the row.
 
+use super::deadline::answered;
 use super::dialect::Statement;
-use super::{Rows, Store, Tx};
+use super::{Rows, Store, Tx, heeded};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
@@ -206,6 +207,12 @@ impl Kept {
     }
 }
 
+static LIVE_BEFORE: Statement = Statement::new(
+    "select u.id from run u, {rows: after text, before text, n bigint} r
+     where u.ended_at_ms is null and u.id > r.after and u.id < r.before
+     order by u.id limit (select n from {rows: after text, before text, n bigint} q)",
+);
+
 impl Tx<'_> {
     /// Removes these rows, as far as nothing live needs them, and gives the pages back to the file system.
     pub(crate) async fn remove_kept(&mut self, kept: Kept, ids: &[String]) -> anyhow::Result<()> {
@@ -215,7 +222,8 @@ impl Tx<'_> {
             self.write(statement, rows).await?;
         }
         if let Some(statement) = self.dialect.give_back_pages() {
-            sqlx::query(statement).fetch_all(&mut *self.tx).await?;
+            let answer = answered(self.dialect, sqlx::query(statement).fetch_all(&mut *self.tx)).await;
+            heeded(&self.disk, answer)?;
         }
         Ok(())
     }
@@ -229,6 +237,16 @@ impl Tx<'_> {
 }
 
 impl Store {
+    /// Runs begun before an instant that have not ended, with ids behind this one, in their order.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn live_runs_before(&self, before_ms: i64, after: &str, most: u32) -> anyhow::Result<Vec<String>> {
+        let mut rows = Rows::default();
+        rows.push(&[after.into(), (&super::first_id(before_ms)).into(), most.into()]);
+        self.read(&LIVE_BEFORE, rows).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
     /// Looks a stretch of rows through, in the order of their ids.
     ///
     /// # Errors

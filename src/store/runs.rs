@@ -1,7 +1,8 @@
 //! Runs, the identities they took, and the definitions they are pinned to.
 
+use super::deadline::answered;
 use super::dialect::Statement;
-use super::{Cell, Rows, Store, Tx};
+use super::{Cell, Rows, Store, Tx, heeded};
 use crate::run::{Run, RunState};
 use anyhow::Context as _;
 use sqlx::Row as _;
@@ -163,7 +164,8 @@ impl Tx<'_> {
     pub(crate) async fn due_runs(&mut self, after_ms: i64, until_ms: i64, most: usize) -> anyhow::Result<Vec<RunRow>> {
         self.counted.statements += 1;
         let query = sqlx::query(DUE.sql(self.dialect, 0)).bind(until_ms).bind(i64::try_from(most)?).bind(after_ms);
-        query.fetch_all(&mut *self.tx).await?.iter().map(read_run).collect()
+        let answer = answered(self.dialect, query.fetch_all(&mut *self.tx)).await;
+        heeded(&self.disk, answer)?.iter().map(read_run).collect()
     }
 
     pub(crate) async fn runs(&mut self, ids: &[&str]) -> anyhow::Result<Vec<RunRow>> {

@@ -99,7 +99,7 @@ impl Orders {
 }
 
 /// Each has its own person: nobody's line holds another up.
-fn order(number: usize) -> Value {
+pub(crate) fn order(number: usize) -> Value {
     json!({ "order_id": number.to_string(), "order_number": number, "total": 5, "currency": "EUR",
         "accepts_whatsapp": true, "customer": { "first_name": "Ana", "phone": format!("+346{:08}", number) } })
 }

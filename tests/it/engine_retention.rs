@@ -12,6 +12,7 @@ on_both_databases!(
     a_workflow_remembers_what_it_was_about_for_good,
     files_of_customers_go_with_their_rows,
     many_rows_go_some_at_a_time,
+    a_run_that_does_not_end_in_400_days_is_stopped_wherever_it_stands,
 );
 
 fn shop(database: Database) -> Plan {
@@ -34,6 +35,7 @@ fn shop(database: Database) -> Plan {
         .template("order", "Your {{1}}", &["order"])
         .workflow("paid", &order("order.paid", "1m", "settings: { expires: 2h }"))
         .workflow("long", &order("order.booked", "150d", "settings: { expires: 2h }"))
+        .workflow("endless", &order("order.endless", "500d", "settings: { expires: 2h }"))
         .workflow("once", &order("order.once", "1m", "settings: { once_per: event.order }"))
 }
 
@@ -168,4 +170,23 @@ async fn many_rows_go_some_at_a_time(database: Database) {
     assert_eq!(counts(&world).await, [0; 4]);
     let groups = world.engine().load().groups - before;
     assert!(groups >= 6, "emptied and removed, 500 of 1200 at a time: {groups} commits");
+}
+
+async fn a_run_that_does_not_end_in_400_days_is_stopped_wherever_it_stands(database: Database) {
+    let world = shop(database).start().await;
+    world.event("order.endless", order(1)).await;
+    world.advance(days(2)).await;
+    world.event("order.endless", order(2)).await;
+    world.advance(days(397)).await;
+    look(&world).await;
+    assert_eq!(world.run_states().await, ["waiting", "waiting"]);
+    world.advance(days(2)).await;
+    look(&world).await;
+    let mut states = world.run_states().await;
+    states.sort();
+    assert_eq!(states, ["stopped: too_old", "waiting"], "401 and 399 days");
+    world.advance(days(3)).await;
+    look(&world).await;
+    assert_eq!(world.run_states().await, ["stopped: too_old"; 2]);
+    assert!(world.messages().is_empty());
 }

@@ -84,9 +84,18 @@ pub(crate) struct Plan {
     whole: bool,
     /// The platform's limit of one person holds; else a person gets whatever is due at once.
     spaced: bool,
+    /// Processes on one database call out to each other.
+    hints: bool,
 }
 
 impl Plan {
+    /// As in production, processes tell each other at once what there is to do. Else they find it when they look: then
+    /// nothing depends on when a notification comes.
+    pub(crate) fn calling_out(mut self) -> Self {
+        self.hints = true;
+        self
+    }
+
     /// As in production, one person gets messages only so fast.
     pub(crate) fn spaced(mut self) -> Self {
         self.spaced = true;
@@ -223,6 +232,7 @@ impl Plan {
             root,
             files,
             spaced: self.spaced,
+            hints: self.hints,
             token: "token",
             manner: Manner::default(),
             life: None,
@@ -276,6 +286,7 @@ pub(crate) struct World {
     root: TempDir,
     files: Files,
     spaced: bool,
+    hints: bool,
     /// What the engine shows the vendor; anything but `token` is refused with 401.
     pub(crate) token: &'static str,
     /// How processes that are started from now on deploy.
@@ -338,6 +349,7 @@ impl World {
             audiences: Vec::new(),
             whole: false,
             spaced: false,
+            hints: false,
         }
     }
 
@@ -524,12 +536,18 @@ impl World {
         let name = format!("life_{}", self.lives.get());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (url, project) = (self.database.url_as(&name), self.lifted(read(&self.files)));
-        let (clock, root, manner) = (self.clock.clone(), self.root.path().to_owned(), self.manner);
+        let (clock, root, manner, hints) = (self.clock.clone(), self.root.path().to_owned(), self.manner, self.hints);
         let callbell = Callbell::new(&self.vendor, Some(Secret::new(self.token))).unwrap();
         let begin = move || {
             let engine = runtime.block_on(async {
                 let store = Store::open(&url).await.unwrap();
-                let outside = Outside { secrets: Arc::new(secret), relays: true, media: Some(root.join("media")) };
+                let outside = Outside {
+                    secrets: Arc::new(secret),
+                    relays: true,
+                    media: Some(root.join("media")),
+                    hints,
+                    ..Outside::default()
+                };
                 let setup = Setup { clock, store, callbell: Some(callbell), root, outside, manner };
                 Engine::start(setup, &project).await.unwrap()
             });

@@ -128,8 +128,13 @@ impl Site {
         self.serve_with(&["--no-goodbye"]).await
     }
 
+    /// `relance serve`, which may have a reason not to be ready.
+    pub(crate) fn started(&self, options: &[&str]) -> Process {
+        self.start("serve", &[&["serve"], options].concat())
+    }
+
     pub(crate) async fn serve_with(&self, options: &[&str]) -> Process {
-        let process = self.start("serve", &[&["serve"], options].concat());
+        let process = self.started(options);
         self.answers(process, &format!("http://127.0.0.1:{}/readyz", self.port)).await
     }
 

@@ -10,6 +10,7 @@ use crate::config::{Environment, LockedTemplate};
 use crate::connector::Refused;
 use crate::connector::account::{Posted, Posts};
 use crate::engine::drift::differences;
+use crate::store::disk::{Disk, Elsewhere};
 use crate::store::inspect;
 use crate::workflow;
 use serde_json::Value;
@@ -31,6 +32,7 @@ pub(super) async fn all(global: &Global) -> Vec<Line> {
     lines.push(secrets(&environment));
     lines.extend(unset_variables(global));
     lines.push(database(global, &environment).await);
+    lines.extend(disk(global, &environment));
     match Account::of(global) {
         Ok(account) => lines.extend(account_lines(&account).await),
         Err(error) => {
@@ -123,6 +125,24 @@ async fn database(global: &Global, environment: &Environment) -> Line {
         }
         (None, Some(schema)) => Line::fine("database", format!("{server}, schema {schema}")),
     }
+}
+
+/// Where a SQLite file lies, once there is one; a server has a disk of its own.
+fn disk(global: &Global, environment: &Environment) -> Option<Line> {
+    if environment.database_url.is_none() && !state::place(&global.project).join("relance.db").exists() {
+        return None;
+    }
+    let disk = Disk::at(&serve::database_url(environment, &global.project).ok()?)?;
+    let ballast = disk.ballast()?;
+    Some(match (disk.refused(), ballast.is_laid()) {
+        (Err(error), _) => Line::error("disk", error.to_string(), Elsewhere::HINT),
+        (Ok(()), true) => Line::fine("disk", "its ballast of 16 MiB lies beside the database"),
+        (Ok(()), false) => Line::warning(
+            "disk",
+            "there is no room, or no server has started yet: no ballast of 16 MiB lies beside the database",
+            "make room on its disk: a running server lays it again by itself, and takes events in then",
+        ),
+    })
 }
 
 async fn account_lines(account: &Account) -> Vec<Line> {

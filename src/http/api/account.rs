@@ -35,7 +35,7 @@ pub(super) fn router() -> Router<App> {
 async fn alerts(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> {
     Query::read(&uri, &[])?;
     let store = app.engine().store();
-    let alerts = store.alerts().await.map_err(|error| Refusal::store(&error))?;
+    let alerts = app.engine().alerts().await.map_err(|error| Refusal::store(&error))?;
     let pauses = store.pauses().await.map_err(|error| Refusal::store(&error))?;
     let alert = |one: &crate::store::alerts::Alert| json!({ "name": one.name, "what": masked_text(&one.what), "since": view::iso(one.since_ms) });
     Ok(Json(json!({

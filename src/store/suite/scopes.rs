@@ -120,7 +120,8 @@ async fn two_writers_together_keep_the_rate(database: Database) {
     for _ in 0..2 {
         let mut connection = connect(&url).await.unwrap();
         sqlx::Executor::execute(&mut connection, dialect.settings(true)).await.unwrap();
-        let writer = Writer { connection: Some(connection), dialect, clock: Clock::still(NOON) };
+        let disk = rig.store.disk.clone();
+        let writer = Writer { connection: Some(connection), dialect, disk, clock: Clock::still(NOON) };
         nodes.push(tokio::spawn(take(writer, limit, 150)));
     }
     let mut all = Vec::new();

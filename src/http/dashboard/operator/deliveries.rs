@@ -137,7 +137,7 @@ async fn read(app: &App, words: &'static Words, signed_in: &SignedIn, wanted: &W
         desk: Desk::new(app, signed_in, &moments, sentence(&wanted.said, words), "/deliveries"),
         state: state.map_or("", DeliveryState::as_str),
         states: words.delivery_states.to_vec(),
-        alerts: store.alerts().await?.into_iter().map(|alert| alert_view(alert, &moments, words)).collect(),
+        alerts: app.engine().alerts().await?.into_iter().map(|alert| alert_view(alert, &moments, words)).collect(),
         pauses: store.pauses().await?.iter().map(|(scope, pause)| pause_view(scope, pause, &moments, words)).collect(),
         older: deliveries.last().filter(|_| more).map(|row| row.delivery.id.clone()),
         rows: deliveries.iter().map(view).collect(),

@@ -110,6 +110,7 @@ pub(super) static ENGLISH: Words = Words {
         ("already_done", "this was already done once: the same `once_per` value never starts twice"),
         ("waits for its turn", "started: waits for its turn"),
         ("restarted", "restarted by a newer event"),
+        ("too_old", "stopped: not at its end after 400 days"),
         ("missed", "the instant was missed"),
         ("past", "the time has already passed"),
         ("expired", "too late: the message expired"),

@@ -110,6 +110,7 @@ pub(super) static FRENCH: Words = Words {
         ("already_done", "déjà fait une fois : la même valeur de `once_per` ne démarre jamais deux fois"),
         ("waits for its turn", "démarré : attend son tour"),
         ("restarted", "repris par un événement plus récent"),
+        ("too_old", "arrêté : pas terminé après 400 jours"),
         ("missed", "l'instant a été manqué"),
         ("past", "l'heure est déjà passée"),
         ("expired", "trop tard : le message a expiré"),

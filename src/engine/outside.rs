@@ -1,0 +1,43 @@
+//! Outside: what the engine is given of its surroundings beside the account. Invariant: nothing here is asked of the
+//! environment by the engine itself; who starts it says it.
+
+use crate::config::Secret;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Looks the variable of a secret up; `None` = not set.
+pub type SecretLookup = Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>;
+
+/// What the engine needs of its surroundings for what it does beside the account.
+#[derive(Clone)]
+pub struct Outside {
+    /// Looks the variable of a secret up; `None` = not set.
+    pub secrets: SecretLookup,
+    /// Whether the targets of the relay get anything: what is played in `dev` must not reach real systems.
+    pub relays: bool,
+    /// Where files of customers are kept; made when the first one comes. `None`: they are not kept.
+    pub media: Option<PathBuf>,
+    /// Whether a ballast is laid beside a SQLite file, for the last results on a full disk.
+    pub ballast: bool,
+    /// Whether servers on one database call out to each other; without it they find everything a little later.
+    pub hints: bool,
+}
+
+impl Default for Outside {
+    /// Without any secret; nothing is handed on.
+    fn default() -> Self {
+        Self { secrets: Arc::new(|_| None), relays: false, media: None, ballast: false, hints: false }
+    }
+}
+
+impl Outside {
+    pub(super) fn secret(&self, name: &str) -> Option<Secret> {
+        (self.secrets)(name)
+    }
+}
+
+impl std::fmt::Debug for Outside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outside").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,56 @@
+//! Hints: what one server calls out to the others on a PostgreSQL database, in the transaction that gives the reason.
+//!
+//! A hint says that there is something to look for, never what: whoever hears none finds it at its next look.
+//! Invariant: nothing rests on a hint.
+
+use super::deadline::answered;
+use super::dialect::Dialect;
+use super::{Store, Tx, heeded};
+use sqlx::postgres::PgListener;
+
+const CHANNEL: &str = "relance";
+
+/// A connection that hears hints.
+#[derive(Debug)]
+pub struct Listener(PgListener);
+
+impl Store {
+    /// Listens to the other servers; `None` where there are none.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn listen(&self) -> anyhow::Result<Option<Listener>> {
+        if self.dialect != Dialect::Postgres {
+            return Ok(None);
+        }
+        let mut listener = PgListener::connect(&self.url).await?;
+        listener.listen(CHANNEL).await?;
+        Ok(Some(Listener(listener)))
+    }
+}
+
+impl Listener {
+    /// The next hint: the node that gave it.
+    ///
+    /// # Errors
+    /// When the connection is lost; what was called out meanwhile is not heard.
+    pub async fn hint(&mut self) -> anyhow::Result<String> {
+        let heard = self.0.try_recv().await?;
+        heard.map(|hint| hint.payload().to_owned()).ok_or_else(|| anyhow::anyhow!("the connection is lost"))
+    }
+
+    /// Whether more has come already; it is dropped.
+    pub fn drop_more(&mut self) {
+        while self.0.next_buffered().is_some() {}
+    }
+}
+
+impl Tx<'_> {
+    /// Calls out to the other servers when this is committed.
+    pub(crate) async fn hint(&mut self, node: &str) -> anyhow::Result<()> {
+        let Some(statement) = self.dialect.notify() else { return Ok(()) };
+        self.counted.statements += 1;
+        let query = sqlx::query(statement).bind(CHANNEL).bind(node.to_owned());
+        heeded(&self.disk, answered(self.dialect, query.execute(&mut *self.tx)).await).map(drop)
+    }
+}
