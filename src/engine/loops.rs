@@ -13,7 +13,6 @@ use super::fire;
 use super::group::{self, CallResult, Context, Done, Work};
 use super::inbound::Told;
 use super::learn;
-use super::load::Unread;
 use super::lookup::Looking;
 use super::node::Node;
 use super::outbound::Alert;
@@ -75,6 +74,8 @@ pub(super) struct Loop {
     overdue: Overdue,
     /// Status events may wait for the answers that tell whose they are.
     early: bool,
+    /// The end of what is under way for a person may go on.
+    ending: bool,
     pub(super) due_ms: i64,
     pub(super) schedule_ms: i64,
     /// How far the store's time is ahead of the process's. What is due is due by the store's time: a sleep by another
@@ -137,6 +138,7 @@ impl Loop {
             alerted: HashSet::new(),
             overdue: Overdue::UNKNOWN,
             early: false,
+            ending: true,
             due_ms: 0,
             schedule_ms: 0,
             ahead_ms: 0,
@@ -296,10 +298,7 @@ impl Loop {
         loop {
             match self.attempt(work, chunk, tick).await {
                 Err(error) if is_conflict(&error) && tries < TRIES => tries += 1,
-                Err(error) => match error.downcast::<Unread>() {
-                    Ok(Unread(hashes)) => self.read_definitions(&hashes).await?,
-                    Err(error) => return Err(error),
-                },
+                Err(error) => self.read_up(error).await?,
                 Ok(done) => return Ok(done),
             }
         }
@@ -334,6 +333,7 @@ impl Loop {
             tick,
             overdue: if tick { self.overdue.room(self.now_ms()) } else { 0 },
             early: self.early,
+            ending: self.ending,
             calling: !self.open.is_empty(),
             shared: self.node.shared,
             sweep,
@@ -343,7 +343,9 @@ impl Loop {
         let mut tx = self.writer.begin().await?;
         if fenced {
             // Whoever takes this node's work over removes its row first: what is claimed here is seen there, or not done.
-            tx.beat_or_join(&self.node.id).await?;
+            self.versions.keep_up(tx.beat_or_join(&self.node.id).await?)?;
+        } else if self.node.shared {
+            self.versions.keep_up(tx.deploy_number().await?)?;
         }
         self.ahead_ms = tx.now_ms - self.setup.clock.now_ms();
         let fires = tick && self.schedule_ms <= tx.now_ms;
@@ -401,7 +403,7 @@ impl Loop {
             self.open.remove(&call.attempt);
         }
         self.errands.forget(&work.called);
-        self.early = done.early;
+        (self.early, self.ending) = (done.early, done.ending);
         if !done.relayed.is_empty() {
             self.couriers.see_to(std::mem::take(&mut done.relayed));
             self.shared.board.nudge();

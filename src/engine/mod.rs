@@ -44,6 +44,7 @@ mod lookup;
 mod loops;
 mod node;
 mod observe;
+mod older;
 mod operator;
 mod outbound;
 mod overdue;
