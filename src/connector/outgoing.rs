@@ -98,7 +98,9 @@ impl Outgoing {
             return Err(format!("R602: the host `{host}` is not in `allow_hosts`"));
         }
         if !allows_scheme(&self.hosts, url.scheme(), host) {
-            return Err(format!("R602: `{host}` is not called without encryption: `allow_hosts` would say `{PLAIN}{host}`"));
+            return Err(format!(
+                "R602: `{host}` is not called without encryption: `allow_hosts` would say `{PLAIN}{host}`"
+            ));
         }
         if !call.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&call.query);

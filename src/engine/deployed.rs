@@ -85,7 +85,8 @@ impl Pinned {
 
     /// Keeps what served before this.
     pub(super) fn keep(&mut self, before: &Deployed, now: &Deployed) {
-        let current = |one: &&Arc<Definition>| now.definitions.get(&one.workflow.id).is_some_and(|now| now.hash == one.hash);
+        let current =
+            |one: &&Arc<Definition>| now.definitions.get(&one.workflow.id).is_some_and(|now| now.hash == one.hash);
         for definition in before.definitions.values().filter(|one| !current(one)) {
             self.definitions.entry(definition.hash.clone()).or_insert_with(|| definition.clone());
         }

@@ -325,9 +325,7 @@ impl Tx<'_> {
                 self.planned_by.insert(delivery.lane());
             }
         }
-        let unsent = |row: &&&DeliveryRow| {
-            row.delivery.caller.is_some() && row.delivery.failed_unsent(row.was)
-        };
+        let unsent = |row: &&&DeliveryRow| row.delivery.caller.is_some() && row.delivery.failed_unsent(row.was);
         self.ended.extend(moved.iter().filter(unsent).map(|row| row.delivery.clone()));
         Ok(())
     }

@@ -46,10 +46,8 @@ static REASONS: Statement = reads!("u.id, '', u.reason", "run u on u.event = r.i
 static MESSAGES: Statement =
     reads!("d.id, '', d.message", "run u on u.event = r.id join delivery d on d.run = u.id where d.run <> ''");
 static INPUTS: Statement = reads!("c.run, c.step, c.input", "run u on u.event = r.id join call c on c.run = u.id");
-static RESULTS: Statement = reads!(
-    "c.run, c.step, c.result",
-    "run u on u.event = r.id join call c on c.run = u.id where c.result is not null"
-);
+static RESULTS: Statement =
+    reads!("c.run, c.step, c.result", "run u on u.event = r.id join call c on c.run = u.id where c.result is not null");
 static RELAYS: Statement = reads!("l.id, '', l.body", "relay l on l.event = r.id");
 
 macro_rules! writes {
@@ -61,10 +59,8 @@ macro_rules! writes {
 static PUT_EVENT: Statement = writes!("event set data = r.text, body_hash = ''", "event.id = r.id");
 static PUT_EVALUATIONS: Statement = writes!("event set evaluations = r.text", "event.id = r.id");
 /// The fence grows: whoever moves one of them at this moment finds it moved.
-static PUT_RUN: Statement = writes!(
-    "run set progress = r.text, fence = run.fence + 1",
-    "run.id = r.id and cast(run.fence as text) = r.mark"
-);
+static PUT_RUN: Statement =
+    writes!("run set progress = r.text, fence = run.fence + 1", "run.id = r.id and cast(run.fence as text) = r.mark");
 static PUT_REASON: Statement = writes!("run set reason = r.text", "run.id = r.id");
 static PUT_MESSAGE: Statement = writes!("delivery set message = r.text", "delivery.id = r.id");
 static PUT_INPUT: Statement = writes!("call set input = r.text", "call.run = r.id and call.step = r.mark");

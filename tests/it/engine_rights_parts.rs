@@ -85,8 +85,9 @@ async fn a_stop_word_ends_more_runs_than_one_group_takes_and_goes_on_after_a_kil
     let mut sent = world.sent();
     sent.retain(|sent| sent.starts_with("template"));
     assert_eq!(sent, ["template: Paid 1300"], "whoever was behind them in the line has the turn");
-    assert!(!world.runs().await.iter().any(|run| run.progress.trace.iter().any(|told| told.what == "its turn came")
-        && run.state.as_str() == "stopped"));
+    assert!(!world.runs().await.iter().any(
+        |run| run.progress.trace.iter().any(|told| told.what == "its turn came") && run.state.as_str() == "stopped"
+    ));
 }
 
 async fn more_runs_than_one_group_takes_end_when_a_person_is_erased(database: Database) {
@@ -123,7 +124,8 @@ async fn an_erased_colleague_is_taken_out_of_the_orders_of_others_which_go_on(da
         .project(crate::engine_rights::RELAYED)
         .start()
         .await;
-    let event = |phone: &str, name: &str, agent: &str| json!({ "phone": phone, "name": name, "order": 7, "agent": agent });
+    let event =
+        |phone: &str, name: &str, agent: &str| json!({ "phone": phone, "name": name, "order": 7, "agent": agent });
     world.event("order.paid", event(ANA, "Anabelle", "+33 6 12 34 00 02")).await;
     world.event("order.paid", event(BOB, "Bobby", CAL)).await;
     world.says(ANA, "is +33612340002 really my agent?").await;
@@ -217,6 +219,7 @@ async fn a_stop_word_is_seen_by_who_observes_and_tells_the_person_nothing(databa
     let log = format!(
         "
         name: Log
+        purpose: utility
         when: {{ message: any }}
         do:
           - id: answer
@@ -253,7 +256,12 @@ async fn a_stop_word_is_seen_by_who_observes_and_tells_the_person_nothing(databa
     states.sort();
     assert_eq!(
         states,
-        ["stopped: answered: sent", "stopped: answered: sent", "stopped: answered: skipped", "stopped: stop_when message"]
+        [
+            "stopped: answered: sent",
+            "stopped: answered: sent",
+            "stopped: answered: skipped",
+            "stopped: stop_when message"
+        ]
     );
     assert!(world.sent().contains(&"text: You wrote start".to_owned()), "who is back is answered again");
 }

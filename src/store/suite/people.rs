@@ -73,7 +73,10 @@ async fn pages_tell_which_events_are_about_a_person(database: Database) {
     };
     assert_eq!(fits(tx.events_about("c1", &numbers, "", 3).await.unwrap()), ["e1 Nothing", "e2 Several", "e3 Them"]);
     tx.commit().await.unwrap();
-    assert_eq!(fits(rig.store.events_about("c1", &numbers, "e3", 3).await.unwrap()), ["e4 Nothing", "e5 Them", "e6 Another"]);
+    assert_eq!(
+        fits(rig.store.events_about("c1", &numbers, "e3", 3).await.unwrap()),
+        ["e4 Nothing", "e5 Them", "e6 Another"]
+    );
     let nobody = fits(rig.store.events_about("c9", &Numbers::default(), "", 9).await.unwrap());
     assert!(nobody.len() == 6 && nobody.iter().all(|row| row.ends_with("Nothing")), "{nobody:?}");
 }
