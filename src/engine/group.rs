@@ -419,6 +419,7 @@ fn answers(work: &Work, known: &KnownKeys, arrivals: &[Arrival], evaluations: Ve
 
 pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<()> {
     turns::pass(tx, unit).await?;
+    unit.leave_out_unaddressed();
     let recipients: Vec<ContactKey> = unit.recipient_keys();
     rights::know_people(tx, unit, &recipients).await?;
     let mut planned = unit.settle_recipients();

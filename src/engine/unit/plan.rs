@@ -61,6 +61,20 @@ impl Unit<'_> {
         Value::Object(fields)
     }
 
+    /// Leaves out what addresses nobody any more; its runs go on, and may plan again: bounded by the steps of the workflow.
+    /// Before recipients are looked up, so that those of later steps are among them.
+    pub(in crate::engine) fn leave_out_unaddressed(&mut self) {
+        let unaddressed = |unit: &Self| {
+            let mut planned = unit.planned.iter().enumerate();
+            planned.find_map(|(at, planned)| Some((at, unit.not_addressed(planned)?)))
+        };
+        while let Some((at, reason)) = unaddressed(self) {
+            let PlannedDelivery { run, step, .. } = self.planned.remove(at);
+            let settlement = Settlement::Skipped { reason: reason.to_owned(), fails: false };
+            self.move_run(&run, &Input::Settled { step, settlement });
+        }
+    }
+
     /// Phones of recipients beside the runs' contacts, which have to be looked up before [`Unit::settle_recipients`].
     pub(in crate::engine) fn recipient_keys(&self) -> Vec<ContactKey> {
         let phone = |planned: &PlannedDelivery| match &planned.planned.to {
@@ -82,11 +96,6 @@ impl Unit<'_> {
         while !self.planned.is_empty() {
             for planned in std::mem::take(&mut self.planned) {
                 let channel = self.channel(&planned);
-                if let Some(reason) = self.not_addressed(&planned) {
-                    let settlement = Settlement::Skipped { reason: reason.to_owned(), fails: false };
-                    self.move_run(&planned.run, &Input::Settled { step: planned.step, settlement });
-                    continue;
-                }
                 let reason = match (self.recipient(&planned), channel) {
                     (Some(contact), Some(channel)) => {
                         let delivery = self.delivery(planned, contact, channel);
