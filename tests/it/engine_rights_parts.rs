@@ -256,12 +256,7 @@ async fn a_stop_word_is_seen_by_who_observes_and_tells_the_person_nothing(databa
     states.sort();
     assert_eq!(
         states,
-        [
-            "stopped: answered: sent",
-            "stopped: answered: sent",
-            "stopped: answered: skipped",
-            "stopped: stop_when message"
-        ]
+        ["stopped: answered: sent", "stopped: answered: sent", "stopped: answered: skipped", "stopped: message:any"]
     );
     assert!(world.sent().contains(&"text: You wrote start".to_owned()), "who is back is answered again");
 }
