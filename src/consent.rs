@@ -22,7 +22,7 @@ pub struct Entry {
     pub person: Option<String>,
     pub act: Act,
     pub scope: WithdrawalScope,
-    /// What said so: `event`, `audience`, `import`, `gateway`, `colleague`, `word`, `code`, `operator`.
+    /// What said so: `event`, `audience`, `import`, `gateway`, `colleague`, `everyone`, `word`, `code`, `operator`.
     pub source: String,
     /// The event's id, the file and its line, the code and its message, the name of the operator's token.
     pub proof: String,
@@ -66,6 +66,9 @@ pub fn changes(before: Option<&Contact>, after: &Contact) -> Vec<Change> {
     if let (None, Some(consent)) = (before.and_then(|before| before.consent.as_ref()), &after.consent) {
         changes.push((Act::Given, WithdrawalScope::All, consent.proof.clone()));
     }
+    if before.is_none_or(|before| before.vouched_at_ms.is_none()) && after.vouched_at_ms.is_some() {
+        changes.push((Act::Given, WithdrawalScope::All, VOUCHED.to_owned()));
+    }
     let known = |one: &Withdrawal| {
         let mut stood = before.into_iter().flat_map(Contact::withdrawals);
         stood.any(|other| (other.scope, &other.source, other.at_ms) == (one.scope, &one.source, one.at_ms))
@@ -99,6 +102,9 @@ pub fn standing<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Option<With
 
 /// The source of what people say themselves, by a word of `opt_out`.
 pub const WORD: &str = "word";
+
+/// The rule of the project by which its owner vouches for whomever it addresses, and where it stands.
+const VOUCHED: &str = "everyone relance.yaml";
 
 /// By what a number is found in the ledger when nothing else of the person is left. `key`: the installation's.
 pub fn phone_mark(key: &[u8], digits: &str) -> String {
@@ -163,6 +169,10 @@ mod tests {
         let agreed = Contact { consent, ..Contact::default() };
         assert_eq!(changes(None, &agreed), [(Act::Given, WithdrawalScope::All, "event e1".into())]);
         assert_eq!(changes(Some(&agreed), &agreed), []);
+        let vouched = Contact { vouched_at_ms: Some(1), ..Contact::default() };
+        let said = (Act::Given, WithdrawalScope::All, "everyone relance.yaml".to_owned());
+        assert_eq!(changes(None, &vouched), [said]);
+        assert_eq!(changes(Some(&vouched), &vouched), []);
         let mut gone = agreed.clone();
         gone.withdraw(Withdrawal::new(WithdrawalScope::All, "word stop, event e2".into(), 2));
         let said = (Act::Withdrawn, WithdrawalScope::All, "word stop, event e2".to_owned());

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+/// What stands for the number of a person who was erased, in what is held of others.
+pub const ERASED: &str = "[erased]";
+
 /// Our id of a person.
 pub type ContactId = String;
 
@@ -37,6 +40,10 @@ pub struct Contact {
     pub told: bool,
     /// Proof that the person agreed to receive messages: which event, file or rule said so; `None` = none on record.
     pub consent: Option<Consent>,
+    /// When the project first vouched for the person (`consent: everyone`): it counts as long as the project says so.
+    /// Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vouched_at_ms: Option<i64>,
     /// The person wants no messages, or no marketing; wins over any consent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub withdrawal: Option<Withdrawal>,

@@ -5,6 +5,9 @@ use crate::rules::{Rules, lane};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// Why a message is cancelled that its caller took back.
+pub const TAKEN_BACK: &str = "deleted";
+
 /// Our state of a delivery (`semantics.md` §7.1). `uncertain` is never resent by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -146,6 +149,17 @@ impl Delivery {
     /// Where it waits for its turn.
     pub fn lane(&self) -> String {
         lane(&self.channel, self.rules.pace.map(|_| self.workflow.as_str()))
+    }
+
+    /// Whether it ended just now without having reached anybody, and not because its caller took it back. `was`: its
+    /// state before.
+    pub fn failed_unsent(&self, was: DeliveryState) -> bool {
+        let waited = matches!(was, DeliveryState::Queued | DeliveryState::Held);
+        match self.state {
+            DeliveryState::Skipped | DeliveryState::Rejected => was != self.state,
+            DeliveryState::Cancelled => waited && self.reason != TAKEN_BACK,
+            _ => false,
+        }
     }
 
     /// Notes that it was handed over: the API took it, or nobody can tell. A message of the gateway, or to a colleague, is

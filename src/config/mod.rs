@@ -67,7 +67,8 @@ pub struct ProjectSettings {
     pub vars: serde_json::Map<String, Value>,
     /// Who gets the account's events handed on.
     pub relay: Vec<crate::relay::Target>,
-    /// Whom `http_request` may call: host names, `*.example.com` for all below one.
+    /// Whom `http_request` may call: host names, `*.example.com` for all below one; behind `http://` without encryption as
+    /// well.
     pub allow_hosts: Vec<String>,
     pub opt_out: OptOut,
 }
@@ -260,13 +261,41 @@ pub struct LockedTemplate {
     pub placeholders: usize,
 }
 
+/// What stands before a host of `allow_hosts` that may be called without encryption.
+pub const PLAIN: &str = "http://";
+
 /// Whether a host stands in such a list as `allow_hosts`, by name or address.
 pub fn is_listed(hosts: &[String], host: &str) -> bool {
+    hosts.iter().any(|listed| fits(listed.strip_prefix(PLAIN).unwrap_or(listed), host))
+}
+
+/// Whether such a list says that a host may be called without encryption.
+pub fn is_listed_plain(hosts: &[String], host: &str) -> bool {
+    hosts.iter().filter_map(|listed| listed.strip_prefix(PLAIN)).any(|listed| fits(listed, host))
+}
+
+fn fits(listed: &str, host: &str) -> bool {
     let host = host.to_ascii_lowercase();
-    hosts.iter().any(|listed| match listed.strip_prefix('*') {
+    match listed.strip_prefix('*') {
         Some(domain) => host.len() > domain.len() && host.ends_with(domain),
-        None => host == *listed,
-    })
+        None => host == listed,
+    }
+}
+
+/// Whether a host is this machine, or an address that only its own network reaches: what goes there is seen by nobody else.
+fn is_near(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match bare.parse::<core::net::IpAddr>().map(|address| address.to_canonical()) {
+        Ok(core::net::IpAddr::V4(address)) => address.is_loopback() || address.is_private(),
+        Ok(core::net::IpAddr::V6(address)) => address.is_loopback() || address.is_unique_local(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+/// Whether a host of such a list may be called by addresses with this scheme: `https` always, `http` where the list says so,
+/// and within the own network.
+pub fn allows_scheme(hosts: &[String], scheme: &str, host: &str) -> bool {
+    scheme == "https" || (scheme == "http" && (is_near(host) || is_listed_plain(hosts, host)))
 }
 
 impl ProjectSettings {

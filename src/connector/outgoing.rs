@@ -10,7 +10,7 @@ use super::fetch::words;
 use super::guard::{REFUSED, is_public};
 use super::{install_crypto, wire};
 use crate::call::{Body, HttpCall, Outcome};
-use crate::config::{Secret, is_listed};
+use crate::config::{PLAIN, Secret, allows_scheme, is_listed};
 use anyhow::Context as _;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -43,7 +43,8 @@ impl Outgoing {
     /// When TLS cannot be set up.
     pub fn new(allow_hosts: &[String]) -> anyhow::Result<Self> {
         install_crypto();
-        let address = |host: &String| host.trim_start_matches('[').trim_end_matches(']').parse().ok();
+        let bare = |host: &String| host.trim_start_matches(PLAIN).trim_matches(['[', ']']).to_owned();
+        let address = |host: &String| bare(host).parse().ok();
         let listed: Arc<[IpAddr]> = allow_hosts.iter().filter_map(address).collect();
         let http = Client::builder()
             .user_agent(concat!("relance/", env!("CARGO_PKG_VERSION")))
@@ -95,6 +96,11 @@ impl Outgoing {
         let host = url.host_str().unwrap_or_default().trim_end_matches('.');
         if !is_listed(&self.hosts, host) {
             return Err(format!("R602: the host `{host}` is not in `allow_hosts`"));
+        }
+        if !allows_scheme(&self.hosts, url.scheme(), host) {
+            return Err(format!(
+                "R602: `{host}` is not called without encryption: `allow_hosts` would say `{PLAIN}{host}`"
+            ));
         }
         if !call.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&call.query);
@@ -267,10 +273,22 @@ mod tests {
 
     #[test]
     fn only_listed_hosts_are_called_however_an_address_is_written() {
-        let outgoing = outgoing(&["api.example.com", "*.shop.example", "10.0.0.7", "[fd00::1]"]);
+        let outgoing = outgoing(&[
+            "api.example.com",
+            "*.shop.example",
+            "10.0.0.7",
+            "[fd00::1]",
+            "http://old.example.com",
+            "1.1.1.1",
+            "http://[2606:4700::1]",
+        ]);
         let open = [
             "https://api.example.com/x",
-            "http://API.example.com.:8080/",
+            "https://API.example.com.:8080/",
+            "http://OLD.example.com.:8080/",
+            "https://old.example.com/",
+            "http://[2606:4700::1]/",
+            "https://1.1.1.1/",
             "https://a.b.shop.example/",
             "http://10.0.0.7/",
             "http://0x0a.0.0.7/",
@@ -280,6 +298,10 @@ mod tests {
             assert!(outgoing.request(&call(url), "k").is_ok(), "{url}");
         }
         let closed = [
+            "http://api.example.com/",
+            "http://a.shop.example/",
+            "http://1.1.1.1/",
+            "http://old.example.com.evil.example/",
             "https://example.com/",
             "https://xapi.example.com/",
             "https://api.example.com.evil.example/",

@@ -16,6 +16,7 @@ use super::fire;
 use super::group;
 use super::in_flight::InFlight;
 use super::learn;
+use super::load::Unread;
 use super::loops::{Loop, TRIES};
 use super::redo::is_conflict;
 use crate::config::{Files, Project};
@@ -59,6 +60,29 @@ pub(super) struct Versions {
     refused: i64,
     /// The task that does what a deploy asks for live runs, with that one's number.
     pub(super) mover: Option<(i64, JoinHandle<()>)>,
+}
+
+/// Another node deployed since this one looked around: the group is done again once that is served here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Behind(i64);
+
+impl std::fmt::Display for Behind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "deploy {} serves, and is not read yet", self.0)
+    }
+}
+
+impl std::error::Error for Behind {}
+
+impl Versions {
+    /// Whether this node serves what serves: what a live run goes by, and what stops it, is known then.
+    ///
+    /// # Errors
+    /// What [`Loop::read_up`] mends.
+    pub(super) fn keep_up(&self, number: i64) -> anyhow::Result<()> {
+        anyhow::ensure!(number <= self.number.max(self.refused), Behind(number));
+        Ok(())
+    }
 }
 
 /// What serves cannot be read by this release.
@@ -159,6 +183,8 @@ impl Loop {
         }
         self.versions.number = begun.row.number;
         self.pinned = Pinned::of(begun.open, &begun.deployed);
+        // A group of another node that began before this deploy may still begin runs on what served until now.
+        self.pinned.keep(&self.shared.deployed(), &begun.deployed);
         self.schedule_ms = begun.schedule_ms.unwrap_or(i64::MAX);
         self.alerted.clear();
         self.due_ms = 0;
@@ -232,6 +258,15 @@ impl Loop {
         let unknown: Vec<String> =
             hashes.into_iter().filter(|hash| !self.pinned.knows(hash) && !served(hash)).collect();
         self.read_definitions(&unknown).await
+    }
+
+    /// Reads what a group was lacking that another node deployed. Any other error comes back.
+    pub(super) async fn read_up(&mut self, error: anyhow::Error) -> anyhow::Result<()> {
+        if let Some(Behind(number)) = error.downcast_ref() {
+            return self.follow(*number).await;
+        }
+        let Unread(hashes) = error.downcast()?;
+        self.read_definitions(&hashes).await
     }
 
     /// Reads definitions that another node deployed.

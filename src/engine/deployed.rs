@@ -83,6 +83,15 @@ impl Pinned {
         self.definitions.values().any(|definition| definition.calls_out)
     }
 
+    /// Keeps what served before this.
+    pub(super) fn keep(&mut self, before: &Deployed, now: &Deployed) {
+        let current =
+            |one: &&Arc<Definition>| now.definitions.get(&one.workflow.id).is_some_and(|now| now.hash == one.hash);
+        for definition in before.definitions.values().filter(|one| !current(one)) {
+            self.definitions.entry(definition.hash.clone()).or_insert_with(|| definition.clone());
+        }
+    }
+
     /// Whether it was asked for: it is here, or nowhere.
     pub fn knows(&self, hash: &str) -> bool {
         self.definitions.contains_key(hash) || self.missing.contains(hash)

@@ -360,6 +360,7 @@ fn new_run(candidate: &Candidate, contact: &Contact, arrival: &Arrival, unit: &U
             contact: given,
             channel: arrival.channel.clone(),
             of_status: matches!(candidate.trigger().kind, TriggerKind::MessageStatus { .. }),
+            of_stop: unit.says_stop(&arrival.id),
             ..Progress::default()
         },
         wake_at_ms: None,

@@ -78,6 +78,8 @@ pub(super) struct Context<'a> {
     pub(super) calling: bool,
     /// Whether other nodes may be at work on the same rows.
     pub(super) shared: bool,
+    /// Whether the end of what is under way for a person may go on.
+    pub(super) ending: bool,
     /// Whether what fell between two nodes is to be looked for.
     pub(super) sweep: bool,
 }
@@ -190,6 +192,8 @@ pub(super) struct Done {
     pub(super) alerts: Vec<Alert>,
     /// Status events are kept that came before their answer.
     pub(super) early: bool,
+    /// The end of what is under way for a person goes on.
+    pub(super) ending: bool,
     /// Long overdue timers are left.
     pub(super) overdue: bool,
     /// When a timer, a delivery or a token is due next, but for those; `None` = nothing known.
@@ -223,6 +227,9 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     calls::load(tx, &mut unit, &work.called).await?;
     calls::load_own(tx, &mut unit, &told).await?;
     let stop_ms = if context.tick { stops::go_on(tx, &mut unit, context).await? } else { None };
+    let end_ms = if context.tick { rights::ending::go_on(tx, &mut unit, context).await? } else { None };
+    done.ending = end_ms.is_some() || (context.ending && !context.tick) || unit.has_endings();
+    let stop_ms = earliest(stop_ms, end_ms);
     // What a stop under way may still concern does not go on meanwhile.
     let wakes = context.tick && stop_ms.is_none();
     let (due, look_ups) = if wakes { load_due(tx, &mut unit, context.overdue).await? } else { Default::default() };
@@ -245,7 +252,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     let evaluations = arrivals.iter_mut().map(|arrival| routing::decide(arrival, &mut unit)).collect();
     // After what happened: an answer that came in time counts, and what was stopped sends nothing.
     due.iter().for_each(|run| wake(run, &mut unit));
-    done.next_due_ms = stop_ms.or_else(|| unit.stopping.first().map(|_| now_ms));
+    done.next_due_ms = stop_ms.or_else(|| (unit.has_endings() || !unit.stopping.is_empty()).then_some(now_ms));
     if unit.orders.releases() {
         // What goes on may be due later: it is looked for.
         done.next_due_ms = Some(now_ms);
@@ -416,6 +423,7 @@ fn answers(work: &Work, known: &KnownKeys, arrivals: &[Arrival], evaluations: Ve
 
 pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<()> {
     turns::pass(tx, unit).await?;
+    unit.leave_out_unaddressed();
     let recipients: Vec<ContactKey> = unit.recipient_keys();
     rights::know_people(tx, unit, &recipients).await?;
     let mut planned = unit.settle_recipients();
@@ -441,6 +449,7 @@ pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Resul
     tx.note_relays(&unit.relayed.iter().collect::<Vec<_>>()).await?;
     tx.update_runs(&unit.changed_runs()).await?;
     stops::write(tx, unit).await?;
+    rights::ending::write(tx, unit).await?;
     tx.reach_runs(&std::mem::take(&mut unit.reached_late)).await?;
     let counted_again = std::mem::take(&mut unit.counted_again);
     tx.count_again(&counted_again.iter().map(String::as_str).collect::<Vec<_>>()).await?;

@@ -166,15 +166,21 @@ fn hear(told: &Told, before: Option<&Contact>, contact: Option<&Contact>, unit: 
                 open_window(message, contact, &channel, unit);
                 stop::hear(&told.id, message, contact, &channel, unit)
             });
-            let said = Some(contents(message)).filter(|_| !taken && routing::may_answer(&told.incoming));
-            let (stops, candidates) = match customer.filter(|_| !taken) {
+            let said = Some(contents(message)).filter(|_| routing::may_answer(&told.incoming));
+            let (mut stops, mut candidates) = match customer {
                 Some(contact) => (
                     said.as_deref().map_or(Vec::new(), |said| stops_of(message, said, contact, &channel, &data, unit)),
                     receive(message, contact, &channel, unit),
                 ),
                 None => Default::default(),
             };
-            Some(Heard { data, at_ms: message.at_ms, channel: Some(channel), contents: said, stops, candidates })
+            if taken {
+                // Who observes sees it all the same, and what it ends it ends.
+                candidates.retain(|candidate| candidate.route == Route::Observes);
+                stops.retain(|stop| !stop.waits_for_nobody());
+            }
+            let contents = said.filter(|_| !taken);
+            Some(Heard { data, at_ms: message.at_ms, channel: Some(channel), contents, stops, candidates })
         }
         Incoming::Status(status) => {
             let attempt = attempt_of(status, told, unit);

@@ -15,7 +15,6 @@ use super::group::{self, CallResult, Context, Done, Work};
 use super::hints::Hints;
 use super::inbound::Told;
 use super::learn;
-use super::load::Unread;
 use super::lookup::Looking;
 use super::node::Node;
 use super::outbound::Alert;
@@ -77,6 +76,8 @@ pub(super) struct Loop {
     overdue: Overdue,
     /// Status events may wait for the answers that tell whose they are.
     early: bool,
+    /// The end of what is under way for a person may go on.
+    ending: bool,
     pub(super) due_ms: i64,
     pub(super) schedule_ms: i64,
     /// How far the store's time is ahead of the process's. What is due is due by the store's time: a sleep by another
@@ -142,6 +143,7 @@ impl Loop {
             alerted: HashSet::new(),
             overdue: Overdue::UNKNOWN,
             early: false,
+            ending: true,
             due_ms: 0,
             schedule_ms: 0,
             ahead_ms: 0,
@@ -313,10 +315,7 @@ impl Loop {
         loop {
             match self.attempt(work, chunk, tick).await {
                 Err(error) if is_conflict(&error) && tries < TRIES => tries += 1,
-                Err(error) => match error.downcast::<Unread>() {
-                    Ok(Unread(hashes)) => self.read_definitions(&hashes).await?,
-                    Err(error) => return Err(error),
-                },
+                Err(error) => self.read_up(error).await?,
                 Ok(done) => return Ok(done),
             }
         }
@@ -349,6 +348,7 @@ impl Loop {
             tick,
             overdue: if tick { self.overdue.room(self.now_ms()) } else { 0 },
             early: self.early,
+            ending: self.ending,
             calling: !self.open.is_empty(),
             shared: self.node.shared,
             sweep,
@@ -358,14 +358,15 @@ impl Loop {
         let mut tx = self.writer.begin().await?;
         if fenced {
             // Whoever takes this node's work over removes its row first: what is claimed here is seen there, or not done.
-            tx.beat_or_join(&self.node.id).await?;
+            self.versions.keep_up(tx.beat_or_join(&self.node.id).await?)?;
+        } else if self.node.shared {
+            self.versions.keep_up(tx.deploy_number().await?)?;
         }
         self.ahead_ms = tx.now_ms - self.setup.clock.now_ms();
         let fires = tick && self.schedule_ms <= tx.now_ms;
-        let fired = if fires {
-            fire::fire(&mut tx, &deployed, &self.setup.clock, &self.node.id).await?
-        } else {
-            fire::Fired::default()
+        let fired = match fires {
+            true => fire::fire(&mut tx, &deployed, &self.setup.clock, &self.node.id).await?,
+            false => fire::Fired::default(),
         };
         let mut done = match fired.arrivals.is_empty() {
             true => group::decide(&mut tx, work, &context).await?,
@@ -428,7 +429,7 @@ impl Loop {
             self.open.remove(&call.attempt);
         }
         self.errands.forget(&work.called);
-        self.early = done.early;
+        (self.early, self.ending) = (done.early, done.ending);
         if !done.relayed.is_empty() {
             self.couriers.see_to(std::mem::take(&mut done.relayed));
             self.shared.board.nudge();

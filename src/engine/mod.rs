@@ -46,6 +46,7 @@ mod lookup;
 mod loops;
 mod node;
 mod observe;
+mod older;
 mod operator;
 mod outbound;
 mod outside;

@@ -128,6 +128,10 @@ impl Loop {
             self.mend().await;
         }
         if self.node.sweeps(now_ms) {
+            if let Err(error) = self.adopt_older().await {
+                tracing::error!(error = format!("{error:#}"), "what an older release wrote could not be looked for");
+                self.mend().await;
+            }
             // A call of a dead node whose row was locked while its work was taken over is found now.
             (self.due_ms, self.feed_again, self.unsettled) = (0, true, true);
         }
@@ -138,9 +142,10 @@ impl Loop {
         let sent_ms = self.monotonic_ms();
         let beats = self.node.beats(sent_ms);
         let mut tx = self.writer.begin().await?;
-        if beats {
-            tx.beat_or_join(&self.node.id).await?;
-        }
+        let number = match beats {
+            true => tx.beat_or_join(&self.node.id).await?,
+            false => tx.deploy_number().await?,
+        };
         let before_ms = if self.node.shared { tx.now_ms - SILENT_MS } else { i64::MAX };
         let nodes = tx.nodes().await?;
         let mut silent = 0;
@@ -149,7 +154,6 @@ impl Loop {
         }
         // What stops a run is said by the definition it began with, whichever node deployed that.
         let definitions = if self.node.shared { tx.definitions_in_use().await? } else { Vec::new() };
-        let number = if self.node.shared { tx.deploy_number().await? } else { 0 };
         tx.commit().await?;
         self.know_definitions(definitions).await?;
         if beats {
@@ -165,7 +169,7 @@ impl Loop {
             self.take_over().await?;
         }
         // At its start a node deploys by itself.
-        if self.versions.number > 0 {
+        if self.versions.number > 0 && self.node.shared {
             self.follow(number).await?;
         }
         Ok(())
@@ -173,6 +177,7 @@ impl Loop {
 
     /// Takes over what no living node has in hand.
     pub(super) async fn take_over(&mut self) -> anyhow::Result<()> {
+        self.adopt_older().await?;
         self.settle_unfinished().await?;
         let mut tx = self.writer.begin().await?;
         tx.adopt_firings(&self.node.id).await?;
@@ -241,7 +246,7 @@ impl Loop {
     async fn renew(&mut self) -> anyhow::Result<()> {
         let sent_ms = self.monotonic_ms();
         let mut tx = self.writer.begin().await?;
-        let counted_in = tx.beat(&self.node.id).await?;
+        let counted_in = tx.beat(&self.node.id).await?.is_some();
         tx.commit().await?;
         anyhow::ensure!(counted_in, "another node took over");
         self.node.beaten(sent_ms);

@@ -4,7 +4,9 @@
 //! once a day ─► a reader looks rows through, by age ─► Change::Remove, at most 500 ─► group
 //! ```
 //! After 30 days: what events, messages and runs said, posts of the relay, files of customers. After 90 days: runs,
-//! messages, events and firings themselves. After 400 days: what is live still (`too_old`). For good: people, consent, what a workflow has been about, who did what by
+//! messages, events and firings themselves, and definitions that nothing goes by and that do not serve. After 400 days, as
+//! long as a run may live: what is live still (`too_old`), and what served before; until then a folder that served is known
+//! for an old one. For good: people, consent, what a workflow has been about, who did what by
 //! hand. Of several nodes one is on duty; each looks after the files in its own folder. Invariant: nothing that a live
 //! run or an open message needs is removed.
 
@@ -21,7 +23,7 @@ const DAY_MS: i64 = 24 * 3_600_000;
 pub(super) const PAYLOAD_MS: i64 = 30 * DAY_MS;
 /// What happened.
 const HISTORY_MS: i64 = 90 * DAY_MS;
-/// Runs that reached somebody are counted by `limit`, which looks back as long as this.
+/// Runs that reached somebody are counted by `limit`, which looks back as long as this; and no run lives longer.
 const LIMIT_MS: i64 = 400 * DAY_MS;
 /// Between the start and the first look: a start has other things to do.
 const FIRST_MS: i64 = 10 * 60_000;
@@ -116,7 +118,7 @@ impl Retention {
             let rows = self.engine.store().look_through(kept, stretch).await?;
             let Some(last) = rows.last() else { break };
             after.clone_from(&last.id);
-            for removal in removals(kept, rows) {
+            for removal in removals(kept, self.but_serving(kept, rows)) {
                 removed += removal.rows();
                 let taken = self.engine.change(Change::Remove(removal)).await;
                 taken.map_err(|Busy| anyhow::anyhow!("the store does not take it now"))?;
@@ -127,6 +129,16 @@ impl Retention {
             self.after.insert(kept, after);
         }
         Ok(removed)
+    }
+
+    /// What serves is needed, also as long as no run goes by it.
+    fn but_serving(&self, kept: Kept, mut rows: Vec<Looked>) -> Vec<Looked> {
+        if kept == Kept::Definitions {
+            let deployed = self.engine.shared.deployed();
+            let serving: HashSet<&str> = deployed.definitions.values().map(|one| one.hash.as_str()).collect();
+            rows.retain(|row| !serving.contains(row.id.as_str()));
+        }
+        rows
     }
 
     /// Files that no row speaks of any more. While some are being fetched nobody knows which those are.
@@ -146,7 +158,8 @@ impl Retention {
 fn kept_for_ms(kept: Kept) -> i64 {
     match kept {
         Kept::EventData | Kept::Messages | Kept::Progress | Kept::Relays | Kept::Attachments => PAYLOAD_MS,
-        Kept::Deliveries | Kept::Runs | Kept::Events | Kept::Firings => HISTORY_MS,
+        Kept::Deliveries | Kept::Runs | Kept::Events | Kept::Firings | Kept::Definitions => HISTORY_MS,
+        Kept::Deploys => LIMIT_MS,
     }
 }
 
@@ -177,8 +190,8 @@ fn removals(kept: Kept, rows: Vec<Looked>) -> Vec<Removal> {
 
 /// What a run has been, without what it held.
 fn emptied(progress: &str) -> Option<String> {
-    let Progress { cursor, of_status, trace, channel, .. } = serde_json::from_str(progress).ok()?;
-    serde_json::to_string(&Progress { cursor, of_status, trace, channel, ..Progress::default() }).ok()
+    let Progress { cursor, of_status, of_stop, trace, channel, .. } = serde_json::from_str(progress).ok()?;
+    serde_json::to_string(&Progress { cursor, of_status, of_stop, trace, channel, ..Progress::default() }).ok()
 }
 
 /// Names of whole files, which are hashes.

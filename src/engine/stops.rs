@@ -70,6 +70,11 @@ impl Stop {
         }
     }
 
+    /// Whether it counts only when nobody takes the message.
+    pub(super) fn waits_for_nobody(&self) -> bool {
+        self.unmatched
+    }
+
     fn stop_when(&self) -> &StopWhen {
         &self.definition.workflow.stop_when[self.entry]
     }

@@ -234,6 +234,7 @@ pub(super) fn apply(submission: &Numbered, unit: &mut Unit<'_>) -> anyhow::Resul
     let answer = answer(&submission.id, &contact, request);
     unit.events.push(event(submission, key.clone(), &contact, &answer, unit.now_ms)?);
     let delivery = delivery(submission, contact.id, channel, message, unit);
+    unit.vouch(&delivery);
     unit.desk.deliveries.push(delivery);
     let hash = submission.asked.hash.clone();
     unit.desk.earlier.insert(key, Earlier { event: submission.id.clone(), hash });

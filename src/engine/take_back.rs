@@ -6,7 +6,7 @@
 use super::change::{Change, Changed};
 use super::unit::Unit;
 use super::{Busy, Engine};
-use crate::delivery::DeliveryState;
+use crate::delivery::{DeliveryState, TAKEN_BACK};
 use crate::store::Tx;
 
 /// What became of it.
@@ -48,7 +48,7 @@ pub(super) fn apply(id: &str, unit: &mut Unit<'_>) -> TakenBack {
         Some(DeliveryState::Queued | DeliveryState::Held) => {
             unit.change_delivery(id, |row| {
                 row.delivery.state = DeliveryState::Cancelled;
-                row.delivery.reason = "deleted".to_owned();
+                row.delivery.reason = TAKEN_BACK.to_owned();
             });
             TakenBack::Cancelled
         }

@@ -119,6 +119,10 @@ fn stands((_, _, run): &Place, unit: &Unit) -> bool {
 
 fn begin((workflow, turn): &Line, next: &str, unit: &mut Unit) {
     let Some(run) = unit.run(next).filter(|run| run.is_in_line()).cloned() else { return };
+    // It was live when the person wished that everything ends: whoever is behind it has the turn.
+    if let Some(reason) = unit.ends(&run) {
+        return unit.stop_run(next, &reason);
+    }
     unit.take_identity(workflow, turn, &run);
     unit.change_run(next, |run, now_ms| run.tell(now_ms, Told::TurnCame, &[]));
     unit.move_run(next, &Input::Start);

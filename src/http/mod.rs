@@ -24,7 +24,7 @@ pub use crate::engine::SecretLookup;
 pub use listen::{serve, serve_behind};
 
 use crate::clock::Clock;
-use crate::config::{Environment, ProjectSettings, Proxies, Secret, Token};
+use crate::config::{ConsentRule, Environment, ProjectSettings, Proxies, Secret, Token};
 use crate::engine::Engine;
 use crate::trigger::webhook::SourceSecrets;
 use auth::{Gatekeeper, Key};
@@ -207,6 +207,9 @@ pub fn warnings(app: &App) -> Vec<String> {
             format!("a target of `relay` gets nothing until `{}` is set: {}", target.secret, target.key())
         }),
     );
+    if matches!(sources.settings.consent, ConsentRule::Everyone) {
+        all.push("`consent: everyone`: you vouch for each person that is addressed, and the ledger says so".to_owned());
+    }
     let environment = &app.0.environment;
     if environment.callbell_webhook_secret.is_none() && environment.callbell_signing_secrets.is_empty() {
         let unset = "Callbell's webhooks are all refused: neither `CALLBELL_WEBHOOK_SECRET` nor `CALLBELL_SIGNING_SECRET` is set";

@@ -187,6 +187,9 @@ pub struct Progress {
     /// A status of a message started it: what it sends starts nothing by its own statuses.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub of_status: bool,
+    /// A stop word started it: it tells the person nothing more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_stop: bool,
     /// Messages that its steps asked for.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub sends: u32,

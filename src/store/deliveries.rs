@@ -160,10 +160,11 @@ static RELEASE_UNKNOWN: Statement = Statement::new(concat!(
         and delivery.reason = 'contact_unknown'",
 ));
 
-/// From one lane to the next, by the index: as many steps as there are lanes, however many deliveries wait.
+/// From one lane to the next, by the index: as many steps as there are lanes, however many deliveries wait. What an older
+/// release planned waits in none until it is given one (`older`).
 pub(super) static LANES: Statement = Statement::new(
     "with recursive found (lane) as (
-        select min(d.lane) from delivery d where d.state in ('queued', 'held')
+        select min(d.lane) from delivery d where d.state in ('queued', 'held') and d.lane > ''
         union all
         select (select min(d.lane) from delivery d where d.state in ('queued', 'held') and d.lane > found.lane)
         from found where found.lane is not null)
@@ -325,11 +326,7 @@ impl Tx<'_> {
                 self.planned_by.insert(delivery.lane());
             }
         }
-        let unsent = |row: &&&DeliveryRow| {
-            matches!(row.delivery.state, DeliveryState::Skipped | DeliveryState::Rejected)
-                && row.was != row.delivery.state
-                && row.delivery.caller.is_some()
-        };
+        let unsent = |row: &&&DeliveryRow| row.delivery.caller.is_some() && row.delivery.failed_unsent(row.was);
         self.ended.extend(moved.iter().filter(unsent).map(|row| row.delivery.clone()));
         Ok(())
     }

@@ -15,8 +15,10 @@ static JOIN: Statement = Statement::new(
     "insert into node (id, since_ms, heartbeat_ms) select id, now_ms, now_ms from {rows: id text, now_ms bigint} r",
 );
 
+/// Who says that it lives hears which deploy serves.
 static BEAT: Statement = Statement::new(
-    "update node set heartbeat_ms = r.now_ms from {rows: id text, now_ms bigint} r where node.id = r.id",
+    "update node set heartbeat_ms = r.now_ms from {rows: id text, now_ms bigint} r where node.id = r.id
+     returning (select coalesce(max(d.number), 0) from deploy d)",
 );
 
 static NODES: Statement =
@@ -44,21 +46,23 @@ static REMOVE_SILENT: Statement = Statement::new(
 );
 
 impl Tx<'_> {
-    /// Renews a node's heartbeat: whether the others still count it in.
-    pub(crate) async fn beat(&mut self, node: &str) -> anyhow::Result<bool> {
+    /// Renews a node's heartbeat: the number of the deploy that serves; `None` = the others do not count it in any more.
+    pub(crate) async fn beat(&mut self, node: &str) -> anyhow::Result<Option<i64>> {
         let mut rows = Rows::default();
         rows.push(&[node.into(), self.now_ms.into()]);
-        Ok(self.write(&BEAT, rows).await? == 1)
+        let beaten = self.fetch(&BEAT, rows).await?;
+        Ok(beaten.first().map(|row| row.try_get(0)).transpose()?)
     }
 
     /// As [`Tx::beat`]; one that is not counted in, or no more, joins.
-    pub(crate) async fn beat_or_join(&mut self, node: &str) -> anyhow::Result<()> {
-        if self.beat(node).await? {
-            return Ok(());
+    pub(crate) async fn beat_or_join(&mut self, node: &str) -> anyhow::Result<i64> {
+        if let Some(number) = self.beat(node).await? {
+            return Ok(number);
         }
         let mut rows = Rows::default();
         rows.push(&[node.into(), self.now_ms.into()]);
-        self.write(&JOIN, rows).await.map(drop)
+        self.write(&JOIN, rows).await?;
+        self.deploy_number().await
     }
 
     /// Every node with its heartbeat.

@@ -1,4 +1,4 @@
-//! People: the work that is open for a person, what is held about them, and its erasure.
+//! People: what is held about a person, and its erasure.
 //!
 //! Erasing keeps ids, states and the consent ledger. It is done in parts that may each be done again: events by their
 //! ids, everything else by the contact's. Invariant: after both, no number, name or text of the person is left.
@@ -9,53 +9,52 @@ use super::{Cell, Rows, Store, Tx};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-/// An event that is about a person, as far as a look at it tells.
+/// An event, and what a look at it tells of a person.
 #[derive(Debug, Clone)]
 pub struct AboutRow {
     pub id: String,
-    /// It is about them, or holds one of their numbers.
-    pub fits: bool,
+    pub about: About,
 }
 
-static OPEN_RUNS: Statement = Statement::new(
-    "select u.id from run u, {rows: contact text, most bigint} r
-     where u.contact = r.contact and u.ended_at_ms is null
-     order by u.id limit (select most from {rows: contact text, most bigint} q)",
-);
+/// What an event has to do with a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    Nothing,
+    /// It is about them and nobody else: they or their runs, or nobody's and with one of their numbers.
+    Them,
+    /// It is about them, and a run of somebody else stands on it.
+    Several,
+    /// It is about somebody else, and holds one of their numbers.
+    Another,
+}
 
-static OPEN_DELIVERIES: Statement = Statement::new(
-    "select d.id from delivery d, {rows: contact text, most bigint} r
-     where d.contact = r.contact and d.state in ('queued', 'held', 'sending', 'uncertain')
-        and d.state in ('queued', 'held')
-     order by d.id limit (select most from {rows: contact text, most bigint} q)",
-);
-
-/// The fence grows: whoever moves one of them at this moment finds it moved.
-static STOP_BEYOND: Statement = Statement::new(
-    "update run set state = 'stopped', reason = r.reason, ended_at_ms = r.now_ms, wake_at_ms = null, asks = null,
-        fence = run.fence + 1
-     from {rows: contact text, after text, reason text, now_ms bigint} r
-     where run.contact = r.contact and run.ended_at_ms is null and run.id > r.after",
-);
-
-static CANCEL_OF_STOPPED: Statement = Statement::new(
-    "update delivery set state = 'cancelled', reason = r.reason
-     from {rows: contact text, after text, reason text, now_ms bigint} r
-     where delivery.state in ('queued', 'held') and delivery.run in (select u.id from run u
-        where u.contact = r.contact and u.id > r.after and u.state = 'stopped' and u.reason = r.reason
-            and u.ended_at_ms = r.now_ms)",
-);
+/// What an event says, without what may stand between the digits of a number.
+macro_rules! written {
+    () => {
+        "replace(replace(replace(p.data, ' ', ''), '-', ''), '.', '')"
+    };
+}
 
 /// A page of all events by their ids. Nothing finds events by their person: it would cost every event something, for a
 /// question that is asked once in a while.
-static ABOUT: Statement = Statement::new(
-    "select p.id, case when p.contact = r.contact or p.data like r.a or p.data like r.b or p.data like r.c
-        or exists (select 1 from run u where u.event = p.id and u.contact = r.contact) then 1 else 0 end
+static ABOUT: Statement = Statement::new(concat!(
+    "select p.id, case
+        when p.contact = r.contact or exists (select 1 from run u where u.event = p.id and u.contact = r.contact)
+            then case when exists (select 1 from run u where u.event = p.id and u.contact <> r.contact) then 2 else 1 end
+        when ",
+    written!(),
+    " like r.a or ",
+    written!(),
+    " like r.b or ",
+    written!(),
+    " like r.c
+            then case when p.contact is not null or exists (select 1 from run u where u.event = p.id) then 3 else 1 end
+        else 0 end
      from {rows: contact text, after text, a text, b text, c text, n bigint} r, (select e.id, e.contact, e.data from event e
         where e.id > (select after from {rows: contact text, after text, a text, b text, c text, n bigint} s)
         order by e.id limit (select n from {rows: contact text, after text, a text, b text, c text, n bigint} q)) p
      order by p.id",
-);
+));
 
 static KEYS_WITH_NUMBERS: Statement = Statement::new(
     "update event set dedupe_key = null from {rows: id text, a text, b text, c text} r
@@ -138,6 +137,10 @@ impl Numbers {
         Self([found.next(), found.next(), found.next()])
     }
 
+    pub fn digits(&self) -> Vec<String> {
+        self.0.iter().flatten().map(|pattern| pattern.trim_matches('%').to_owned()).collect()
+    }
+
     fn cells(&self) -> [Cell<'_>; 3] {
         [self.0[0].as_deref().into(), self.0[1].as_deref().into(), self.0[2].as_deref().into()]
     }
@@ -151,32 +154,6 @@ static OF_CONTACT: Statement = Statement::new(concat!(
 ));
 
 impl Tx<'_> {
-    /// Runs of a person that have not ended, and what waits to be sent to them: ids, the oldest first.
-    pub(crate) async fn open_work_of(
-        &mut self,
-        contact: &str,
-        most: usize,
-    ) -> anyhow::Result<(Vec<String>, Vec<String>)> {
-        let question = || -> anyhow::Result<Rows> {
-            let mut rows = Rows::default();
-            rows.push(&[contact.into(), i64::try_from(most)?.into()]);
-            Ok(rows)
-        };
-        let runs = self.fetch(&OPEN_RUNS, question()?).await?;
-        let deliveries = self.fetch(&OPEN_DELIVERIES, question()?).await?;
-        Ok((ids(&runs)?, ids(&deliveries)?))
-    }
-
-    /// Stops every run of a person beyond that id, and cancels what those have not handed over.
-    pub(crate) async fn stop_runs_beyond(&mut self, contact: &str, after: &str, reason: &str) -> anyhow::Result<()> {
-        for statement in [&STOP_BEYOND, &CANCEL_OF_STOPPED] {
-            let mut rows = Rows::default();
-            rows.push(&[contact.into(), after.into(), reason.into(), self.now_ms.into()]);
-            self.write(statement, rows).await?;
-        }
-        Ok(())
-    }
-
     /// A page of events: as [`Store::events_about`].
     pub(crate) async fn events_about(
         &mut self,
@@ -186,6 +163,14 @@ impl Tx<'_> {
         most: u32,
     ) -> anyhow::Result<Vec<AboutRow>> {
         self.fetch(&ABOUT, about(contact, numbers, after, most)).await?.iter().map(read_about).collect()
+    }
+
+    /// Clears the keys of events that hold a number.
+    pub(crate) async fn clear_keys_with(&mut self, events: &[String], numbers: &Numbers) -> anyhow::Result<()> {
+        let mut keys = Rows::default();
+        let [a, b, c] = numbers.cells();
+        events.iter().for_each(|id| keys.push(&[id.into(), a, b, c]));
+        self.write(&KEYS_WITH_NUMBERS, keys).await.map(drop)
     }
 
     /// Erases what events hold: data, files, bodies on their way to others, and keys with a number in them. Their
@@ -205,10 +190,7 @@ impl Tx<'_> {
         let mut data = Rows::default();
         events.iter().for_each(|id| data.push(&[id.into(), NOTHING.into()]));
         self.write(&ERASE_EVENTS, data).await?;
-        let mut keys = Rows::default();
-        let [a, b, c] = numbers.cells();
-        events.iter().for_each(|id| keys.push(&[id.into(), a, b, c]));
-        self.write(&KEYS_WITH_NUMBERS, keys).await?;
+        self.clear_keys_with(events, numbers).await?;
         self.write(&FORGET_RELAYS, of_events()).await?;
         let files = self.fetch(&FILES, of_events()).await?;
         self.write(&FORGET_FILES, of_events()).await?;
@@ -265,7 +247,7 @@ impl Store {
         self.read(&OF_CONTACT, rows).await?.iter().map(read_delivery).collect()
     }
 
-    /// A page of all events behind an id, each with whether it is about the person.
+    /// A page of all events behind an id, each with what it has to do with the person.
     ///
     /// # Errors
     /// What the database said.
@@ -298,7 +280,13 @@ fn about(contact: &str, numbers: &Numbers, after: &str, most: u32) -> Rows {
 }
 
 fn read_about(row: &AnyRow) -> anyhow::Result<AboutRow> {
-    Ok(AboutRow { id: row.try_get(0)?, fits: row.try_get::<i64, _>(1)? != 0 })
+    let about = match row.try_get::<i64, _>(1)? {
+        1 => About::Them,
+        2 => About::Several,
+        3 => About::Another,
+        _ => About::Nothing,
+    };
+    Ok(AboutRow { id: row.try_get(0)?, about })
 }
 
 fn ids(rows: &[AnyRow]) -> anyhow::Result<Vec<String>> {

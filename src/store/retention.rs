@@ -9,6 +9,9 @@ use super::{Rows, Store, Tx, heeded};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+/// A definition deployed since then is on its way to be used.
+const DEPLOYED_MS: i64 = 24 * 3_600_000;
+
 /// What is not kept for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kept {
@@ -30,6 +33,10 @@ pub enum Kept {
     Events,
     /// Instants of schedules, and campaigns.
     Firings,
+    /// Definitions that nothing goes by.
+    Definitions,
+    /// What served before.
+    Deploys,
 }
 
 /// Rows to look through: ids behind `after`, made before `before`.
@@ -85,6 +92,15 @@ macro_rules! looks {
     };
 }
 
+/// Nothing that is stored goes by it.
+macro_rules! unused {
+    () => {
+        "not exists (select 1 from run u where u.definition = d.hash)
+            and not exists (select 1 from firing f where f.definition = d.hash)
+            and not exists (select 1 from stopping s where s.definition = d.hash)"
+    };
+}
+
 static EVENT_DATA: Statement = looks!(
     "e.id",
     "e.data <> {nothing} and not exists (select 1 from run u where u.event = e.id and u.ended_at_ms is null)",
@@ -117,12 +133,32 @@ static RUNS: Statement = looks!(
 static EVENTS: Statement = looks!("e.id", "not exists (select 1 from run u where u.event = e.id)", "''", "event e");
 static FIRINGS: Statement = looks!(
     "f.id",
-    "f.state in ('done', 'skipped') and not exists (select 1 from run u where u.firing = f.id and u.firing is not null)
+    "f.state in ('done', 'skipped', 'cancelled') and not exists (select 1 from run u where u.firing = f.id and u.firing is not null)
         and not exists (select 1 from schedule s where s.workflow = f.workflow and s.trigger_name = f.trigger_name
             and s.hwm_ms < f.scheduled_at_ms)",
     "''",
     "firing f"
 );
+
+/// By their hashes: few, and in no order of time. Which of them serve is not known here.
+static DEFINITIONS: Statement = Statement::new(concat!(
+    "select d.hash, case when d.created_at_ms < r.before_ms and ",
+    unused!(),
+    " then 1 else 0 end, '' from definition d, ",
+    asked!(),
+    " r where d.hash > r.after order by d.hash limit (select most from ",
+    asked!(),
+    " q)"
+));
+/// The highest number serves.
+static DEPLOYS: Statement = Statement::new(concat!(
+    "select cast(o.number as text), case when o.at_ms < r.before_ms and o.number < (select max(number) from deploy)
+        then 1 else 0 end, '' from deploy o, ",
+    asked!(),
+    " r where cast(o.number as text) > r.after order by cast(o.number as text) limit (select most from ",
+    asked!(),
+    " q)"
+));
 
 static CLEAR_EVENT_DATA: Statement = Statement::new(
     "update event set data = {nothing} where id in (select id from {rows: id text} r)
@@ -157,7 +193,17 @@ static DROP_EVENTS: Statement = Statement::new(
         and not exists (select 1 from run u where u.event = event.id)",
 );
 static DROP_FIRINGS: Statement = Statement::new(
-    "delete from firing where id in (select id from {rows: id text} r) and state in ('done', 'skipped')",
+    "delete from firing where id in (select id from {rows: id text} r) and state in ('done', 'skipped', 'cancelled')",
+);
+/// Who deploys a definition writes its instant anew, and may have done so since it was looked at.
+static DROP_DEFINITIONS: Statement = Statement::new(concat!(
+    "delete from definition as d where d.hash in (select id from {rows: id text, fresh_ms bigint} r)
+        and d.created_at_ms < (select min(fresh_ms) from {rows: id text, fresh_ms bigint} q) and ",
+    unused!()
+));
+static DROP_DEPLOYS: Statement = Statement::new(
+    "delete from deploy where cast(number as text) in (select id from {rows: id text} r)
+        and number < (select max(o.number) from deploy o)",
 );
 
 static HASHES: Statement = Statement::new(
@@ -166,7 +212,7 @@ static HASHES: Statement = Statement::new(
 
 impl Kept {
     /// In the order in which they go: what points to others before those.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::EventData,
         Self::Messages,
         Self::Progress,
@@ -176,6 +222,8 @@ impl Kept {
         Self::Runs,
         Self::Events,
         Self::Firings,
+        Self::Definitions,
+        Self::Deploys,
     ];
 
     fn looks(self) -> &'static Statement {
@@ -189,6 +237,8 @@ impl Kept {
             Self::Runs => &RUNS,
             Self::Events => &EVENTS,
             Self::Firings => &FIRINGS,
+            Self::Definitions => &DEFINITIONS,
+            Self::Deploys => &DEPLOYS,
         }
     }
 
@@ -203,6 +253,8 @@ impl Kept {
             Self::Runs => vec![&DROP_SUBJECTS, &DROP_CALLS, &DROP_RUNS],
             Self::Events => vec![&DROP_EVENTS],
             Self::Firings => vec![&DROP_FIRINGS],
+            Self::Definitions => vec![&DROP_DEFINITIONS],
+            Self::Deploys => vec![&DROP_DEPLOYS],
         }
     }
 }
@@ -216,9 +268,13 @@ static LIVE_BEFORE: Statement = Statement::new(
 impl Tx<'_> {
     /// Removes these rows, as far as nothing live needs them, and gives the pages back to the file system.
     pub(crate) async fn remove_kept(&mut self, kept: Kept, ids: &[String]) -> anyhow::Result<()> {
+        let fresh_ms = self.now_ms - DEPLOYED_MS;
         for statement in kept.removes() {
             let mut rows = Rows::default();
-            ids.iter().for_each(|id| rows.push(&[id.into()]));
+            ids.iter().for_each(|id| match kept {
+                Kept::Definitions => rows.push(&[id.into(), fresh_ms.into()]),
+                _ => rows.push(&[id.into()]),
+            });
             self.write(statement, rows).await?;
         }
         if let Some(statement) = self.dialect.give_back_pages() {

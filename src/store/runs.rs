@@ -102,7 +102,7 @@ static OF_CONTACT: Statement = Statement::new(concat!(
 static INSERT_DEFINITIONS: Statement = Statement::new(
     "insert into definition (hash, workflow, files, created_at_ms) select hash, workflow, files, created_at_ms
      from {rows: hash text, workflow text, files text, created_at_ms bigint} r where true
-     on conflict (hash) do nothing",
+     on conflict (hash) do update set created_at_ms = excluded.created_at_ms",
 );
 
 static OPEN_DEFINITIONS: Statement = Statement::new(

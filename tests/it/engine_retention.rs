@@ -13,6 +13,7 @@ on_both_databases!(
     files_of_customers_go_with_their_rows,
     many_rows_go_some_at_a_time,
     a_run_that_does_not_end_in_400_days_is_stopped_wherever_it_stands,
+    cancelled_campaigns_and_what_served_before_go_and_what_serves_stays,
 );
 
 fn shop(database: Database) -> Plan {
@@ -61,6 +62,8 @@ async fn count(world: &World, table: &str) -> u64 {
 fn first_column(table: &str) -> &str {
     match table {
         "attempt" | "delivery" | "run" | "event" | "contact" | "firing" => "id",
+        "definition" => "hash",
+        "deploy" => "number",
         "identity" => "hash",
         "attachment" => "event",
         other => panic!("no such table here: {other}"),
@@ -189,4 +192,33 @@ async fn a_run_that_does_not_end_in_400_days_is_stopped_wherever_it_stands(datab
     look(&world).await;
     assert_eq!(world.run_states().await, ["stopped: too_old"; 2]);
     assert!(world.messages().is_empty());
+}
+
+async fn cancelled_campaigns_and_what_served_before_go_and_what_serves_stays(database: Database) {
+    let mut world = shop(database).start().await;
+    world.event("order.booked", order(7)).await;
+    for id in ["long", "paid"] {
+        world.edit(&format!("workflows/{id}.yaml"), "name: Order", "name: Other order");
+    }
+    world.deploy().await;
+    let cancelled = "insert into firing (id, workflow, trigger_name, scheduled_at_ms, fired_at_ms, state, reason,
+        definition, audience, cursor_row, total_rows, started, refused, duplicates, bad, bad_rows)
+        select '00000000000000000000000000', 'paid', 't', 1, 1, 'cancelled', 'cancelled', hash, 'tag x', 0, 0, 0, 0, 0, 0, '[]'
+        from definition where workflow = 'once'";
+    world.execute(cancelled).await;
+    world.advance(days(89)).await;
+    look(&world).await;
+    assert_eq!((count(&world, "definition").await, count(&world, "deploy").await), (5, 2));
+    world.advance(days(2)).await;
+    look(&world).await;
+    let left = (count(&world, "definition").await, count(&world, "deploy").await, count(&world, "firing").await);
+    assert_eq!(left, (4, 2, 0), "what a live run goes by stays, and what serves");
+    world.event("order.paid", order(8)).await;
+    world.advance(days(160)).await;
+    assert_eq!(world.sends(), 2);
+    world.advance(days(160)).await;
+    world.execute("update run set reached_at_ms = null").await;
+    look(&world).await;
+    let left = (count(&world, "definition").await, count(&world, "deploy").await, count(&world, "run").await);
+    assert_eq!(left, (3, 1, 0), "only what serves");
 }

@@ -105,7 +105,8 @@ async fn a_stop_word_ends_everything_under_way_and_is_answered_once(database: Da
     assert_eq!(world.delivery_states().await[0], "held: window_closed");
     world.says(ANA, "  Arrêt ! ").await;
     world.advance(seconds(10)).await;
-    assert_eq!(world.run_states().await, ["stopped: opted_out", "stopped: opted_out", "waiting"]);
+    // Who observes every message has seen it, and told nobody anything.
+    assert_eq!(world.run_states().await, ["stopped: opted_out", "stopped: opted_out", "waiting", "done"]);
     let states = world.delivery_states().await;
     assert_eq!(states, ["cancelled: opted_out", "accepted template", "accepted template", "accepted text"]);
     let answer = "text: C’est noté : vous ne recevrez plus de messages de notre part. \
@@ -143,7 +144,9 @@ async fn a_withdrawal_wins_over_every_proof_until_a_back_word(database: Database
     assert_eq!(world.sent().last().unwrap(), "text: You wrote hello", "an answer in the open window");
     world.says(ANA, "Start!").await;
     world.advance(seconds(5)).await;
-    assert_eq!(world.sent().last().unwrap(), "text: Welcome back: you will get our messages again.");
+    let welcome = "text: Welcome back: you will get our messages again.";
+    let sent = world.sent();
+    assert_eq!(sent[sent.len() - 2..], [welcome, "text: You wrote Start!"]);
     world.event("order.paid", order(ANA)).await;
     world.advance(seconds(5)).await;
     assert_eq!(world.sent().last().unwrap(), "template: Thank you Anabelle");
@@ -192,7 +195,7 @@ async fn a_step_to_somebody_who_stops_is_skipped_and_its_run_goes_on(database: D
     assert_eq!(world.delivery_states().await, ["held: window_closed"]);
     world.says(BOB, "stop").await;
     world.advance(seconds(5)).await;
-    assert_eq!(world.run_states().await, ["stopped: it was opted_out"]);
+    assert_eq!(world.run_states().await, ["stopped: it was opted_out", "done"]);
     assert_eq!(world.delivery_states().await, ["cancelled: opted_out", "accepted text"]);
 }
 

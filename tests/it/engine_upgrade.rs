@@ -9,7 +9,12 @@ use sqlx::migrate::Migrator;
 use sqlx::{AnyConnection, Connection as _};
 use std::path::Path;
 
-on_both_databases!(runs_and_messages_of_an_older_release_go_on, a_release_refuses_the_database_of_a_newer_one,);
+on_both_databases!(
+    runs_and_messages_of_an_older_release_go_on,
+    what_needed_a_person_before_the_upgrade_is_listed_by_cause,
+    what_a_server_of_the_older_release_writes_beside_this_one_goes_on,
+    a_release_refuses_the_database_of_a_newer_one,
+);
 
 /// The first steps of the schema: what the release before the one that runs for weeks made.
 const OLD: [&str; 3] = ["0001_first.sql", "0002_callbell.sql", "0003_nodes.sql"];
@@ -294,6 +299,62 @@ async fn runs_and_messages_of_an_older_release_go_on(database: Database) {
     world.event("order.paid", json!({"phone": ANA, "order": "new"})).await;
     world.advance(hours(1)).await;
     assert!(world.sent().contains(&"template: Your again new".to_owned()), "{:?}", world.sent());
+}
+
+async fn what_needed_a_person_before_the_upgrade_is_listed_by_cause(database: Database) {
+    leave_behind(&database.url).await;
+    let mut old = AnyConnection::connect(&database.url).await.unwrap();
+    let evaluations = json!([
+        { "workflow": "order", "trigger": "t", "result": "failed", "reason": "it said \"result\":\"failed\"" },
+        { "workflow": "other", "trigger": "t", "result": "failed", "reason": "" },
+        { "workflow": "third", "trigger": "t", "result": "started", "reason": "" },
+    ]);
+    let failed = format!("update event set evaluations = {} where id = 'e_r_done'", text(evaluations.to_string()));
+    sqlx::query(sqlx::AssertSqlSafe(failed)).execute(&mut old).await.unwrap();
+    let refused = "update run set reason = 'order 123456 is unknown' where id = 'r_refused'";
+    sqlx::query(refused).execute(&mut old).await.unwrap();
+    old.close().await.unwrap();
+    let world = plan(database).start().await;
+    let causes = world.store(|store| async move { store.causes(10).await }).await;
+    let mut words: Vec<String> =
+        causes.iter().map(|row| format!("{} {}: {}", row.count, row.cause, row.examples.concat())).collect();
+    words.sort();
+    let listed = |of: &str| words.iter().any(|line| line.contains(of));
+    assert!(listed("1 order … is unknown: r_refused") && listed("r_attention"), "{words:?}");
+    assert!(causes.iter().all(|row| row.oldest_ms <= NOON), "{causes:?}");
+    let failed = world.store(|store| async move { store.failed_events(10).await }).await;
+    let failed: Vec<_> = failed.iter().map(|event| (event.id.as_str(), event.failed)).collect();
+    assert_eq!(failed, [("e_r_done", Some(2))]);
+    world.may_leave_work();
+}
+
+/// Both live: this release has migrated the schema, and the older one goes on writing the columns that it knows.
+async fn what_a_server_of_the_older_release_writes_beside_this_one_goes_on(database: Database) {
+    let shared = database.url.starts_with("postgres");
+    let url = database.url.clone();
+    let mut world = plan(database).start().await;
+    if !shared {
+        // Of SQLite one process writes at a time: the older release was started again in between.
+        world.crash().await;
+    }
+    let mut old = AnyConnection::connect(&url).await.unwrap();
+    for index in [0, 2, 3, 7] {
+        put_run(&mut old, index).await;
+    }
+    sqlx::query("update run set definition = (select min(hash) from definition)").execute(&mut old).await.unwrap();
+    old.close().await.unwrap();
+    if !shared {
+        world.start_again().await;
+    }
+    world.advance(minutes(40)).await;
+    let mut states: Vec<String> =
+        world.runs().await.iter().map(|run| format!("{} {}", run.id, run.state.as_str())).collect();
+    states.sort();
+    assert_eq!(states, ["r_held done", "r_queued done", "r_refused needs_attention", "r_timer waiting"]);
+    let causes = world.store(|store| async move { store.causes(10).await }).await;
+    assert_eq!(causes.len(), 1, "{causes:?}");
+    world.advance(hours(1)).await;
+    assert_eq!(world.sends(), 6, "two of each run that goes on: {:?}", world.sent());
 }
 
 async fn a_release_refuses_the_database_of_a_newer_one(database: Database) {

@@ -33,6 +33,7 @@ mod engine_repair;
 mod engine_replies;
 mod engine_retention;
 mod engine_rights;
+mod engine_rights_parts;
 mod engine_sending;
 mod engine_silence;
 mod engine_starting;

@@ -9,7 +9,7 @@ use super::inbound::{Told, attempt_of};
 use super::unit::Unit;
 use crate::connector::webhook::Incoming;
 use crate::contact::Contact;
-use crate::delivery::{Delivery, DeliveryState, code_of_reason, outside_id};
+use crate::delivery::{Delivery, code_of_reason, outside_id};
 use crate::relay::{Relay, subscribed_key};
 use crate::store::Tx;
 use crate::store::contacts::ContactKey;
@@ -161,7 +161,7 @@ fn failure(delivery: &Delivery, people: &[Contact]) -> String {
         |contact| json!({ "uuid": contact.uuid, "name": contact.name, "phoneNumber": digits, "bsuid": contact.bsuid }),
     );
     let metadata: &std::collections::BTreeMap<String, String> = &delivery.message.metadata;
-    let word = if delivery.state == DeliveryState::Skipped { "skipped" } else { "rejected" };
+    let word = delivery.state.as_str();
     let body = json!({
         "event": STATUS,
         "payload": {

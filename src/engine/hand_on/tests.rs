@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::connector::wire::sign_id;
 use crate::connector::{Callbell, webhook};
 use crate::contact::Phone;
-use crate::delivery::Attempt;
+use crate::delivery::{Attempt, DeliveryState};
 use crate::engine::{Engine, Outside, Setup};
 use crate::message::{Form, Message};
 use crate::store::Store;

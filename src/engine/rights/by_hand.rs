@@ -2,7 +2,7 @@
 //!
 //! Invariant: each act is on record with who asked for it, and names nobody but by our id.
 
-use super::{forget, load_work_of};
+use super::{ending, forget};
 use crate::consent::{self, Entry};
 use crate::contact::{Contact, Withdrawal, WithdrawalScope};
 use crate::engine::change::{Change, Changed};
@@ -30,7 +30,7 @@ pub(in crate::engine) enum Ask {
         contact: String,
         who: String,
     },
-    Erase(forget::Erasure),
+    Erase(Box<forget::Erasure>),
 }
 
 impl Ask {
@@ -107,7 +107,7 @@ pub(in crate::engine) async fn load(tx: &mut Tx<'_>, unit: &mut Unit<'_>, change
     load_contacts(tx, unit, asks().map(|ask| ask.contact().to_owned()).collect()).await?;
     for reason in [super::stop::OPTED_OUT, forget::ERASED] {
         let ended = asks().filter(|ask| ask.ends_work() == Some(reason)).map(|ask| ask.contact().to_owned());
-        load_work_of(tx, unit, &ended.collect::<BTreeSet<_>>(), reason).await?;
+        ending::load(tx, unit, &ended.collect::<BTreeSet<_>>(), reason).await?;
     }
     Ok(())
 }

@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! read pages of all events ──► erase those about the person, some hundred at a time   as often as it takes
+//!                          ──► take the person out of those about others (`mask`)
 //!                          ──► the person, and the events that came meanwhile         one transaction, the last
 //! ```
+//! What is about others stays theirs: only the person's numbers and identifiers go from it, and live runs of others go on.
 //! A kill in between leaves the person known: the command is given again. Invariant: when the person is gone, nothing of
 //! them is left, and a withdrawal is found by every number and name they had.
 
 use super::Ask;
+use super::mask::Mask;
 use crate::consent::{self, Act, Entry};
 use crate::contact::Contact;
 use crate::engine::Engine;
@@ -15,7 +18,8 @@ use crate::engine::change::{Change, Changed};
 use crate::engine::unit::Unit;
 use crate::store::Tx;
 use crate::store::contacts::ContactKey;
-use crate::store::people::Numbers;
+use crate::store::naming::Naming;
+use crate::store::people::{About, AboutRow, Numbers};
 use anyhow::bail;
 use std::path::Path;
 
@@ -24,6 +28,8 @@ pub(super) const ERASED: &str = "erased";
 /// Events looked at, and erased, at a time.
 const LOOKED_AT: u32 = 2_000;
 const ERASED_AT_ONCE: usize = 200;
+/// Events of others that are read whole, and written, at a time.
+const MASKED_AT_ONCE: usize = 25;
 /// Events are looked at again that came so long before the last look ended: ids are drawn before the commit.
 const MARGIN_MS: i64 = 60_000;
 /// Behind every id.
@@ -34,9 +40,42 @@ const FIRST: &str = "";
 pub(in crate::engine) struct Erasure {
     pub(super) contact: String,
     numbers: Numbers,
-    events: Vec<String>,
+    mask: Mask,
+    events: Events,
     /// The last part: who asked, and behind which event nobody has looked yet.
     pub(super) forgotten_by: Option<(String, String)>,
+}
+
+/// Events that a person is erased from.
+#[derive(Debug, Clone, Default)]
+struct Events {
+    /// Of the person alone: they go.
+    own: Vec<String>,
+    /// Of others as well, and of others only: they stay, without the person.
+    shared: Vec<String>,
+    of_others: Vec<String>,
+}
+
+impl Events {
+    fn take(&mut self, page: Vec<AboutRow>) {
+        for AboutRow { id, about } in page {
+            match about {
+                About::Nothing => {}
+                About::Them => self.own.push(id),
+                About::Several => self.shared.push(id),
+                About::Another => self.of_others.push(id),
+            }
+        }
+    }
+
+    /// As many at a time as one transaction takes.
+    fn parts(&self) -> impl Iterator<Item = Self> {
+        let own = self.own.chunks(ERASED_AT_ONCE).map(|part| Self { own: part.to_vec(), ..Self::default() });
+        let shared = self.shared.chunks(MASKED_AT_ONCE).map(|part| Self { shared: part.to_vec(), ..Self::default() });
+        let others = self.of_others.chunks(MASKED_AT_ONCE);
+        let others = others.map(|part| Self { of_others: part.to_vec(), ..Self::default() });
+        own.chain(shared).chain(others)
+    }
 }
 
 impl Engine {
@@ -49,34 +88,31 @@ impl Engine {
             return Ok(None);
         };
         let numbers = self.numbers_of(&person).await?;
+        let mask = Mask::new(numbers.digits(), &person);
         let looked_ms = self.clock().now_ms();
-        let events = self.events_about(&person).await?;
+        let mut events = Events::default();
+        self.look_through(&person.id, &numbers, |page| events.take(page)).await?;
+        let part = |events, forgotten_by| Erasure {
+            contact: person.id.clone(),
+            numbers: numbers.clone(),
+            mask: mask.clone(),
+            events,
+            forgotten_by,
+        };
         let mut files = Vec::new();
-        for part in events.chunks(ERASED_AT_ONCE) {
-            let erasure = Erasure {
-                contact: person.id.clone(),
-                numbers: numbers.clone(),
-                events: part.to_vec(),
-                forgotten_by: None,
-            };
-            files.extend(self.erase(erasure).await?);
+        for some in events.parts() {
+            files.extend(self.erase(part(some, None)).await?);
         }
         let after = first_id_of(looked_ms - MARGIN_MS);
-        let last = Erasure {
-            contact: person.id.clone(),
-            numbers,
-            events: Vec::new(),
-            forgotten_by: Some((who.to_owned(), after)),
-        };
-        files.extend(self.erase(last).await?);
+        files.extend(self.erase(part(Events::default(), Some((who.to_owned(), after)))).await?);
         if let Some(folder) = self.media() {
             remove_files(folder, &files).await;
         }
-        Ok(Some(events.len()))
+        Ok(Some(events.own.len() + events.shared.len() + events.of_others.len()))
     }
 
     async fn erase(&self, erasure: Erasure) -> anyhow::Result<Vec<String>> {
-        match self.change(Change::Rights(Ask::Erase(erasure))).await {
+        match self.change(Change::Rights(Ask::Erase(Box::new(erasure)))).await {
             Ok(Changed::Rights(Some(files))) => Ok(files),
             _ => bail!("the store did not take it: ask again, what is left is erased then"),
         }
@@ -88,15 +124,30 @@ impl Engine {
     /// What the database said.
     pub async fn events_about(&self, person: &Contact) -> anyhow::Result<Vec<String>> {
         let numbers = self.numbers_of(person).await?;
-        let (mut after, mut found) = (FIRST.to_owned(), Vec::new());
+        let mut found = Vec::new();
+        let theirs = |row: &AboutRow| matches!(row.about, About::Them | About::Several);
+        self.look_through(&person.id, &numbers, |page| {
+            found.extend(page.into_iter().filter(theirs).map(|row| row.id));
+        })
+        .await?;
+        Ok(found)
+    }
+
+    async fn look_through(
+        &self,
+        person: &str,
+        numbers: &Numbers,
+        mut take: impl FnMut(Vec<AboutRow>),
+    ) -> anyhow::Result<()> {
+        let mut after = FIRST.to_owned();
         loop {
-            let page = self.store().events_about(&person.id, &numbers, &after, LOOKED_AT).await?;
-            let Some(last) = page.last().filter(|_| page.len() == LOOKED_AT as usize) else {
-                found.extend(page.into_iter().filter(|row| row.fits).map(|row| row.id));
-                return Ok(found);
-            };
-            after.clone_from(&last.id);
-            found.extend(page.into_iter().filter(|row| row.fits).map(|row| row.id));
+            let page = self.store().events_about(person, numbers, &after, LOOKED_AT).await?;
+            let last = page.last().filter(|_| page.len() == LOOKED_AT as usize).map(|row| row.id.clone());
+            take(page);
+            match last {
+                Some(last) => after = last,
+                None => return Ok(()),
+            }
         }
     }
 
@@ -188,20 +239,30 @@ pub(in crate::engine) async fn erase(
 ) -> anyhow::Result<()> {
     let mut files = Vec::new();
     for erasure in std::mem::take(&mut unit.rights.erasures) {
-        let Erasure { contact, numbers, mut events, forgotten_by } = erasure;
+        let Erasure { contact, numbers, mask, mut events, forgotten_by } = erasure;
+        let forgets = forgotten_by.is_some();
         if let Some((_, mut after)) = forgotten_by {
             loop {
                 let page = tx.events_about(&contact, &numbers, &after, LOOKED_AT).await?;
-                let (more, last) = (page.len() == LOOKED_AT as usize, page.last().map(|row| row.id.clone()));
-                events.extend(page.into_iter().filter(|row| row.fits).map(|row| row.id));
-                match last.filter(|_| more) {
+                let last = page.last().filter(|_| page.len() == LOOKED_AT as usize).map(|row| row.id.clone());
+                events.take(page);
+                match last {
                     Some(last) => after = last,
                     None => break,
                 }
             }
+        }
+        // Before the person's own rows: what names them in runs of others is found by their events.
+        for part in events.shared.chunks(MASKED_AT_ONCE) {
+            take_out(tx, part, &mask.with_names(), &numbers).await?;
+        }
+        for part in events.of_others.chunks(MASKED_AT_ONCE) {
+            take_out(tx, part, &mask, &numbers).await?;
+        }
+        files.extend(tx.erase_events(&events.own, &numbers).await?);
+        if forgets {
             tx.erase_person(&contact, &numbers).await?;
         }
-        files.extend(tx.erase_events(&events, &numbers).await?);
     }
     if !files.is_empty() {
         let told = changed.iter_mut().filter_map(|one| match one {
@@ -211,4 +272,12 @@ pub(in crate::engine) async fn erase(
         told.for_each(|told| told.clone_from(&files));
     }
     Ok(())
+}
+
+/// Takes a person out of events of others and what those brought about.
+async fn take_out(tx: &mut Tx<'_>, events: &[String], mask: &Mask, numbers: &Numbers) -> anyhow::Result<()> {
+    let masked = |naming: Naming| Some(Naming { text: mask.stored(&naming.text)?, ..naming });
+    let changed: Vec<Naming> = tx.namings(events).await?.into_iter().filter_map(masked).collect();
+    tx.put_namings(&changed).await?;
+    tx.clear_keys_with(events, numbers).await
 }

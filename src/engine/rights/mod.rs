@@ -4,13 +4,16 @@
 //! put_contact ──► ledger    every consent and withdrawal that a record gains is an entry of the same transaction
 //! stop        ──► a message that is a stop or back word
 //! by_hand     ──► what an operator asks: withdraw, allow, forget, export
+//! ending      ──► everything under way for a person ends, part by part
 //! forget      ──► erasure of everything but ids, states and the ledger
 //! ```
 //! Here is the group's memory of it. Invariant: a withdrawal never vanishes from a record but by an entry `back`, and
 //! whoever appears under a number that withdrew has withdrawn before anything is decided about them.
 
 mod by_hand;
+pub(super) mod ending;
 pub(super) mod forget;
+mod mask;
 pub(super) mod stop;
 
 pub(super) use by_hand::{Ask, apply, load};
@@ -21,9 +24,10 @@ use crate::contact::{Contact, Withdrawal, WithdrawalScope};
 use crate::delivery::{DeliveryState, Settlement};
 use crate::store::Tx;
 use crate::store::contacts::ContactKey;
+use crate::store::endings::EndingRow;
 use std::collections::{BTreeSet, HashMap};
 
-/// Runs, and messages, of one person that are read to be ended one by one.
+/// Runs, and messages, of one person that end in one group.
 const MOST_WORK: usize = 500;
 
 /// What a group knows of withdrawals, and adds to the ledger.
@@ -37,6 +41,9 @@ pub(super) struct Rights {
     asked: BTreeSet<String>,
     /// (contact, event) of the stop words of this group.
     stops: Vec<(String, String)>,
+    /// Ends that go on behind this group, and those whose last part it does.
+    endings: Vec<EndingRow>,
+    ended: Vec<EndingRow>,
     /// To be erased when everything else of the group is written.
     erasures: Vec<forget::Erasure>,
 }
@@ -142,10 +149,13 @@ impl Unit<'_> {
 
     /// What waits to be sent to a person.
     fn unsent_to(&self, contact: &str) -> Vec<String> {
+        let of_person = self.deliveries.iter().filter(|(_, row)| row.delivery.contact == contact);
+        of_person.map(|(id, _)| id).filter(|id| self.is_unsent(id)).cloned().collect()
+    }
+
+    fn is_unsent(&self, delivery: &str) -> bool {
         let waits = |state| matches!(state, DeliveryState::Queued | DeliveryState::Held);
-        let unsent = self.deliveries.values().map(|row| &row.delivery);
-        let unsent = unsent.filter(|delivery| delivery.contact == contact && waits(delivery.state));
-        unsent.map(|delivery| delivery.id.clone()).collect()
+        self.deliveries.get(delivery).is_some_and(|row| waits(row.delivery.state))
     }
 
     /// Cancels what waits to be sent. A run that goes on without it is told so.
@@ -167,32 +177,4 @@ impl Unit<'_> {
             self.cancel_unsent(&delivery, reason);
         }
     }
-}
-
-/// Reads everything under way for these people, to be ended. Of a person with more of it than anybody has, the rest is
-/// ended here.
-pub(super) async fn load_work_of(
-    tx: &mut Tx<'_>,
-    unit: &mut Unit<'_>,
-    contacts: &BTreeSet<String>,
-    reason: &str,
-) -> anyhow::Result<()> {
-    let (mut runs, mut deliveries) = (BTreeSet::new(), Vec::new());
-    for contact in contacts {
-        let (own, unsent) = tx.open_work_of(contact, MOST_WORK).await?;
-        if let Some(last) = own.last().filter(|_| own.len() == MOST_WORK) {
-            tx.stop_runs_beyond(contact, last, reason).await?;
-        }
-        runs.extend(own);
-        deliveries.extend(unsent);
-    }
-    let unknown: Vec<&str> =
-        deliveries.iter().map(String::as_str).filter(|id| !unit.deliveries.contains_key(*id)).collect();
-    for row in tx.deliveries(&unknown).await? {
-        // A message to this person may be a step of somebody else's run, which goes on.
-        runs.extend(Some(row.delivery.run.clone()).filter(|run| !run.is_empty()));
-        unit.deliveries.insert(row.delivery.id.clone(), row);
-    }
-    let people = super::load::load_runs(tx, unit, runs).await?;
-    super::load::load_contacts(tx, unit, people).await
 }

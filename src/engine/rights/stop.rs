@@ -1,4 +1,5 @@
-//! Stop: a message that is a stop word or a back word of the project. It is taken: nothing else starts or answers.
+//! Stop: a message that is a stop word or a back word of the project. It is taken: nobody else answers it. Workflows that
+//! observe every message see it too; what a stop word starts tells the person nothing.
 //!
 //! ```text
 //! load    who of the group says stop, and everything under way for them
@@ -6,7 +7,7 @@
 //! ```
 //! Pure but for `load`'s reads. Invariant: somebody who says stop again and again is answered once a day.
 
-use super::load_work_of;
+use super::ending;
 use crate::config::ProjectSettings;
 use crate::connector::webhook::{Direction, InboundMessage, Incoming};
 use crate::contact::{Contact, Withdrawal, WithdrawalScope};
@@ -44,7 +45,7 @@ pub(in crate::engine) async fn load(tx: &mut Tx<'_>, unit: &mut Unit<'_>, told: 
     let stopping: BTreeSet<String> = told.iter().filter(said).filter_map(who).collect();
     match stopping.is_empty() {
         true => Ok(()),
-        false => load_work_of(tx, unit, &stopping, OPTED_OUT).await,
+        false => ending::load(tx, unit, &stopping, OPTED_OUT).await,
     }
 }
 
@@ -114,6 +115,13 @@ fn confirm(wish: &Wish, contact: &str, channel: &str, unit: &mut Unit) -> bool {
         ..Delivery::queued(id, contact.to_owned(), channel.name.clone(), message, unit.now_ms, unit.clock.new_seed())
     });
     true
+}
+
+impl Unit<'_> {
+    /// Whether an event of this group is a stop word.
+    pub(in crate::engine) fn says_stop(&self, event: &str) -> bool {
+        self.rights.stops.iter().any(|(_, said)| said == event)
+    }
 }
 
 /// What the same person wrote before the stop word, in the same group, starts nothing any more: its runs would be stopped.

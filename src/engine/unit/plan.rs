@@ -3,9 +3,9 @@
 use super::{PlannedDelivery, Unit};
 use crate::action::send_message::Recipient;
 use crate::call::{Ask, CallState, StepCall};
-use crate::config::Pace;
-use crate::contact::{Consent, Contact, Phone};
-use crate::delivery::{Delivery, DeliveryState, VendorStatus};
+use crate::config::{ConsentRule, Pace};
+use crate::contact::{Consent, Contact, ERASED, Phone};
+use crate::delivery::{Delivery, DeliveryState, Purpose, Settlement, VendorStatus};
 use crate::engine::advance::Input;
 use crate::engine::deployed::{Definition, opted_in, opted_out};
 use crate::engine::limits;
@@ -61,6 +61,20 @@ impl Unit<'_> {
         Value::Object(fields)
     }
 
+    /// Leaves out what addresses nobody any more; its runs go on, and may plan again: bounded by the steps of the workflow.
+    /// Before recipients are looked up, so that those of later steps are among them.
+    pub(in crate::engine) fn leave_out_unaddressed(&mut self) {
+        let unaddressed = |unit: &Self| {
+            let mut planned = unit.planned.iter().enumerate();
+            planned.find_map(|(at, planned)| Some((at, unit.not_addressed(planned)?)))
+        };
+        while let Some((at, reason)) = unaddressed(self) {
+            let PlannedDelivery { run, step, .. } = self.planned.remove(at);
+            let settlement = Settlement::Skipped { reason: reason.to_owned(), fails: false };
+            self.move_run(&run, &Input::Settled { step, settlement });
+        }
+    }
+
     /// Phones of recipients beside the runs' contacts, which have to be looked up before [`Unit::settle_recipients`].
     pub(in crate::engine) fn recipient_keys(&self) -> Vec<ContactKey> {
         let phone = |planned: &PlannedDelivery| match &planned.planned.to {
@@ -84,18 +98,29 @@ impl Unit<'_> {
                 let channel = self.channel(&planned);
                 let reason = match (self.recipient(&planned), channel) {
                     (Some(contact), Some(channel)) => {
-                        deliveries.extend(self.delivery(planned, contact, channel));
+                        let delivery = self.delivery(planned, contact, channel);
+                        delivery.iter().for_each(|delivery| self.vouch(delivery));
+                        deliveries.extend(delivery);
                         continue;
                     }
                     (None, _) => "bad_number".to_owned(),
                     // The person wrote on a line of the account that the project does not list.
                     (Some(_), None) => "unknown_channel".to_owned(),
                 };
-                let settlement = crate::delivery::Settlement::Failed { reason };
+                let settlement = Settlement::Failed { reason };
                 self.move_run(&planned.run, &Input::Settled { step: planned.step, settlement });
             }
         }
         deliveries
+    }
+
+    /// Why a step addresses nobody any more: who was erased since the event came, and who said stop by it.
+    fn not_addressed(&self, planned: &PlannedDelivery) -> Option<&'static str> {
+        let run = &self.runs.get(&planned.run)?.row.run;
+        match &planned.planned.to {
+            Recipient::Phone { written, .. } => (written == ERASED).then_some("contact_gone"),
+            Recipient::Contact => run.progress.of_stop.then_some("opted_out"),
+        }
     }
 
     fn recipient(&mut self, planned: &PlannedDelivery) -> Option<String> {
@@ -115,6 +140,20 @@ impl Unit<'_> {
         let id = contact.id.clone();
         self.put_contact(contact);
         Some(id)
+    }
+
+    /// `consent: everyone`: whom the project addresses first is entered in the ledger, unless something else proves their
+    /// consent. Answers in plain text need none.
+    pub(in crate::engine) fn vouch(&mut self, delivery: &Delivery) {
+        let asks = delivery.message.template.is_some() || delivery.purpose == Purpose::Marketing;
+        if !asks || !matches!(self.deployed.settings.consent, ConsentRule::Everyone) {
+            return;
+        }
+        let told = |known: &&Contact| known.consent.is_some() || known.vouched_at_ms.is_some();
+        let known = self.contact(&delivery.contact).filter(|known| !told(known) && known.withdrawal.is_none());
+        if let Some(known) = known.cloned() {
+            self.put_contact(Contact { vouched_at_ms: Some(self.now_ms), ..known });
+        }
     }
 
     /// The line it leaves by: the step's, the one the person wrote on, the default one. `None` = not one of the project's.

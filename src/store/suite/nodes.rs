@@ -21,18 +21,18 @@ async fn ids(tx: &mut Tx<'_>) -> Vec<String> {
 async fn a_node_joins_beats_and_leaves(database: Database) {
     let mut rig = Rig::new(database).await;
     let mut tx = rig.begin().await;
-    assert!(!tx.beat("n1").await.unwrap(), "nobody counts it in yet");
+    assert_eq!(tx.beat("n1").await.unwrap(), None, "nobody counts it in yet");
     tx.beat_or_join("n1").await.unwrap();
     tx.beat_or_join("n2").await.unwrap();
     tx.commit().await.unwrap();
     rig.clock.move_to(NOON + 7);
     let mut tx = rig.begin().await;
-    assert!(tx.beat("n2").await.unwrap());
+    assert_eq!(tx.beat("n2").await.unwrap(), Some(0), "nothing is deployed");
     assert_eq!(tx.nodes().await.unwrap(), [("n1".to_owned(), NOON), ("n2".to_owned(), NOON + 7)]);
     tx.remove_node("n1").await.unwrap();
     tx.remove_node("n9").await.unwrap();
     assert_eq!(ids(&mut tx).await, ["n2"]);
-    assert!(!tx.beat("n1").await.unwrap());
+    assert_eq!(tx.beat("n1").await.unwrap(), None);
     tx.beat_or_join("n1").await.unwrap();
     assert_eq!(ids(&mut tx).await, ["n1", "n2"]);
 }

@@ -6,39 +6,48 @@ use crate::run::{Progress, RunState};
 use crate::store::aliases::AliasRow;
 use crate::store::contacts::ContactKey;
 use crate::store::deliveries::DeliveryFilter;
+use crate::store::endings::EndingRow;
 use crate::store::events::EventRow;
 use crate::store::people::Numbers;
 use serde_json::json;
 
 on_both_databases!(
-    open_work_is_bounded_and_the_rest_is_stopped_by_one_statement,
+    open_work_comes_in_parts_and_what_began_later_is_left_out,
     pages_tell_which_events_are_about_a_person,
     what_is_erased_keeps_ids_and_states,
 );
 
-async fn open_work_is_bounded_and_the_rest_is_stopped_by_one_statement(database: Database) {
+async fn open_work_comes_in_parts_and_what_began_later_is_left_out(database: Database) {
     let mut rig = Rig::with_run(database).await;
     let mut tx = rig.begin().await;
-    let mut runs: Vec<_> = (1..=4).map(|n| run(&format!("r{n}"), "c1")).collect();
+    let mut runs: Vec<_> = (1..=5).map(|n| run(&format!("r{n}"), "c1")).collect();
     runs.iter_mut().enumerate().for_each(|(n, run)| run.redrive = u32::try_from(n).unwrap());
     (runs[3].state, runs[3].ended_at_ms) = (RunState::Done, Some(NOON));
-    runs.push(run("r5", "c2"));
+    runs[4].started_at_ms += 1;
+    runs.push(run("r6", "c2"));
     tx.insert_runs(&runs.iter().collect::<Vec<_>>()).await.unwrap();
     let mut third = delivery("d3", "c2");
     third.run = "r3".into();
-    tx.insert_deliveries(&[delivery("d1", "c1"), delivery("d2", "c2"), third]).await.unwrap();
-    let words = |ids: Vec<String>| ids.join(" ");
-    let (own, unsent) = tx.open_work_of("c1", 9).await.unwrap();
-    assert_eq!((words(own), words(unsent)), ("r1 r2 r3".into(), "d1".into()));
-    let (own, _) = tx.open_work_of("c1", 2).await.unwrap();
-    assert_eq!(words(own), "r1 r2");
-    tx.stop_runs_beyond("c1", "r2", "opted_out").await.unwrap();
-    let stopped = tx.runs(&["r3"]).await.unwrap().remove(0).run;
-    assert_eq!((stopped.state, stopped.reason.as_str(), stopped.fence), (RunState::Stopped, "opted_out", 1));
-    assert_eq!(tx.runs(&["r4", "r5"]).await.unwrap().iter().filter(|row| row.run.fence > 0).count(), 0);
-    let states: Vec<_> = tx.deliveries(&["d2", "d3"]).await.unwrap();
-    let state = |id: &str| states.iter().find(|row| row.delivery.id == id).map(|row| row.was);
-    assert_eq!((state("d2"), state("d3")), (Some(DeliveryState::Queued), Some(DeliveryState::Cancelled)));
+    let mut later = delivery("d4", "c1");
+    later.planned_at_ms += 1;
+    tx.insert_deliveries(&[delivery("d1", "c1"), delivery("d2", "c2"), third, later]).await.unwrap();
+    let (started_ms, contact) = (runs[0].started_at_ms, "c1".to_owned());
+    let row =
+        EndingRow { id: "z".into(), contact, reason: "opted_out".into(), before_ms: started_ms, after: String::new() };
+    let words = |(runs, unsent): (Vec<String>, Vec<String>)| format!("{}; {}", runs.join(" "), unsent.join(" "));
+    assert_eq!(words(tx.open_work_of(&row, 9).await.unwrap()), "r1 r2 r3; d1");
+    assert_eq!(words(tx.open_work_of(&row, 2).await.unwrap()), "r1 r2; d1");
+    let mut rest = EndingRow { after: "r2".into(), ..row.clone() };
+    assert_eq!(words(tx.open_work_of(&rest, 2).await.unwrap()), "r3; d1");
+    rest.id = "r3".into();
+    assert_eq!(words(tx.open_work_of(&rest, 2).await.unwrap()), "; d1", "it began after the wish");
+    assert!(tx.open_ending().await.unwrap().is_none() && !tx.ending_goes_on().await.unwrap());
+    tx.put_endings(std::slice::from_ref(&row)).await.unwrap();
+    tx.put_endings(&[EndingRow { after: "r2".into(), ..row.clone() }]).await.unwrap();
+    assert_eq!(tx.open_ending().await.unwrap(), Some(EndingRow { after: "r2".into(), ..row }));
+    assert!(tx.ending_goes_on().await.unwrap());
+    tx.delete_ending("z").await.unwrap();
+    assert!(!tx.ending_goes_on().await.unwrap());
 }
 
 fn about(id: &str, contact: Option<&str>, data: &str) -> EventRow {
@@ -53,19 +62,23 @@ async fn pages_tell_which_events_are_about_a_person(database: Database) {
         about("e3", None, r#"{"phone":"+33612340001"}"#),
         about("e4", Some("c2"), r#"{"phone":"+33612340002"}"#),
         about("e5", None, "{}"),
+        about("e6", Some("c2"), r#"{"to":"+33 6 12-34.00 01"}"#),
     ];
     tx.insert_events(&all).await.unwrap();
-    let started = crate::run::Run { event: "e5".into(), ..run("r1", "c1") };
-    tx.insert_runs(&[&started]).await.unwrap();
+    let started = |id: &str, event: &str, contact: &str| crate::run::Run { event: event.into(), ..run(id, contact) };
+    tx.insert_runs(&[&started("r1", "e5", "c1"), &started("r2", "e2", "c2")]).await.unwrap();
     let numbers = Numbers::new(["33612340001".to_owned()]);
     let fits = |page: Vec<crate::store::people::AboutRow>| {
-        page.into_iter().map(|row| format!("{}{}", row.id, if row.fits { "+" } else { "" })).collect::<Vec<_>>()
+        page.into_iter().map(|row| format!("{} {:?}", row.id, row.about)).collect::<Vec<_>>()
     };
-    assert_eq!(fits(tx.events_about("c1", &numbers, "", 3).await.unwrap()), ["e1", "e2+", "e3+"]);
+    assert_eq!(fits(tx.events_about("c1", &numbers, "", 3).await.unwrap()), ["e1 Nothing", "e2 Several", "e3 Them"]);
     tx.commit().await.unwrap();
-    assert_eq!(fits(rig.store.events_about("c1", &numbers, "e3", 3).await.unwrap()), ["e4", "e5+"]);
-    let nobody = Numbers::default();
-    assert_eq!(fits(rig.store.events_about("c9", &nobody, "", 9).await.unwrap()), ["e1", "e2", "e3", "e4", "e5"]);
+    assert_eq!(
+        fits(rig.store.events_about("c1", &numbers, "e3", 3).await.unwrap()),
+        ["e4 Nothing", "e5 Them", "e6 Another"]
+    );
+    let nobody = fits(rig.store.events_about("c9", &Numbers::default(), "", 9).await.unwrap());
+    assert!(nobody.len() == 6 && nobody.iter().all(|row| row.ends_with("Nothing")), "{nobody:?}");
 }
 
 async fn what_is_erased_keeps_ids_and_states(database: Database) {

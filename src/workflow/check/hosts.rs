@@ -1,7 +1,9 @@
-//! Hosts: whom `http_request` may call, and that nothing filled in later can change it (R602).
+//! Hosts: whom `http_request` may call, and that nothing filled in later can change it (R602). With `http://` before it a
+//! host may be called without encryption.
 
 use super::report::Report;
 use super::values::{word_list, word_place};
+use crate::config::PLAIN;
 use crate::expr::Text;
 use crate::workflow::yaml::Entry;
 
@@ -12,8 +14,10 @@ pub(super) fn read_allowed(report: &mut Report, entry: &Entry) -> Vec<String> {
 }
 
 fn allowed(report: &mut Report, entry: &Entry, host: &str) -> Option<String> {
-    let name = host.strip_prefix("*.").unwrap_or(host);
-    if is_host(name) && (name == host || name.contains('.')) {
+    let written = host.get(..PLAIN.len()).filter(|scheme| scheme.eq_ignore_ascii_case(PLAIN));
+    let listed = written.map_or(host, |scheme| &host[scheme.len()..]);
+    let name = listed.strip_prefix("*.").unwrap_or(listed);
+    if is_host(name) && (name == listed || name.contains('.')) {
         return Some(host.to_lowercase());
     }
     let bare = name.split_once("://").map_or(name, |(_, rest)| rest);
@@ -41,11 +45,11 @@ fn is_host(host: &str) -> bool {
 /// Why an address may not be called: the code, the sentence and the way out.
 pub(super) type Refusal = (&'static str, String, String);
 
-/// The host of a request's address, in small letters.
+/// The scheme and the host of a request's address, in small letters.
 ///
 /// # Errors
 /// The address is none, or something that is filled in later could change where the call goes.
-pub(super) fn host_of(url: &Text) -> Result<String, Refusal> {
+pub(super) fn host_of(url: &Text) -> Result<(String, String), Refusal> {
     let source = url.source();
     let fixed = &source[..source.find("{{").unwrap_or(source.len())];
     let Some((scheme, rest)) = fixed.split_once("://") else {
@@ -71,7 +75,7 @@ pub(super) fn host_of(url: &Text) -> Result<String, Refusal> {
         _ => (authority, None),
     };
     match is_host(host) && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0)) {
-        true => Ok(host.to_ascii_lowercase()),
+        true => Ok((scheme.to_ascii_lowercase(), host.to_ascii_lowercase())),
         false => Err(not_an_address()),
     }
 }
@@ -92,7 +96,8 @@ mod tests {
     use crate::expr::Text;
 
     fn told(url: &str) -> String {
-        host_of(&Text::parse(url).unwrap()).unwrap_or_else(|(code, ..)| code.to_owned())
+        let host = host_of(&Text::parse(url).unwrap()).map(|(_, host)| host);
+        host.unwrap_or_else(|(code, ..)| code.to_owned())
     }
 
     #[test]

@@ -105,6 +105,7 @@ impl<'a> Lowering<'a> {
                 vars,
                 vars_later: std::collections::BTreeSet::new(),
                 steps: BTreeMap::new(),
+                anywhere: false,
             },
             settings: world.settings.defaults.clone(),
             ids: HashMap::new(),

@@ -4,6 +4,7 @@
 //! texts, and the present instant only as an argument for hints. Invariant: a workflow with an error is left out,
 //! whatever else is wrong, and never stops another one.
 
+mod anywhere;
 mod audience;
 mod catalogue;
 mod channels;

@@ -32,13 +32,14 @@ impl<'a> Lowering<'a> {
     fn check_step(&mut self, used: &PathUse, span: &Range<usize>) {
         let Some(id) = used.fields.first() else { return };
         let Some(fields) = self.seen.steps.get(id) else {
+            let (before, above) = if self.seen.anywhere { ("", "") } else { (" before this one", " above") };
             let ids: Vec<&str> = self.seen.steps.keys().map(String::as_str).collect();
             let hint = match nearest(id, ids.iter().copied()) {
                 Some(near) => format!("did you mean `steps.{near}`?"),
-                None if ids.is_empty() => "give a step above an `id`, and use that name".to_owned(),
-                None => format!("the steps above with an `id` are {}", listed(&ids)),
+                None if ids.is_empty() => format!("give a step{above} an `id`, and use that name"),
+                None => format!("the steps{above} with an `id` are {}", listed(&ids)),
             };
-            self.report.error("R307", span, format!("no step before this one has the id `{id}`"), hint);
+            self.report.error("R307", span, format!("no step{before} has the id `{id}`"), hint);
             return;
         };
         if let Some(field) = used.fields.get(1).filter(|field| !fields.contains(&field.as_str())) {

@@ -18,6 +18,8 @@ pub(super) struct Seen<'a> {
     pub(super) vars_later: BTreeSet<String>,
     /// Fields by step id.
     pub(super) steps: BTreeMap<String, &'static [&'static str]>,
+    /// All steps of the workflow are in reach, not those before alone.
+    pub(super) anywhere: bool,
 }
 
 /// The shapes that `event` can have.

@@ -43,7 +43,7 @@ const STEP: Shape = Shape {
         ("timezone", "write it under `settings:`"),
     ],
 };
-const ACTIONS: [&str; 8] =
+pub(super) const ACTIONS: [&str; 8] =
     ["send_message", "wait", "wait_for_reply", "branch", "http_request", "update_contact", "set", "stop"];
 const LATER_ACTIONS: [&str; 2] = ["use", "start_workflow"];
 const WAIT: Shape = Shape {
@@ -64,7 +64,7 @@ const BRANCH: Shape = Shape {
 const CASE: Shape = Shape { what: "a case", keys: &["if", "do"], later: &[], elsewhere: &[] };
 
 /// What a step leaves for later ones (`language.md` §9.1).
-fn leaves(action: &str) -> &'static [&'static str] {
+pub(super) fn leaves(action: &str) -> &'static [&'static str] {
     match action {
         "send_message" => &["outcome", "reason", "form", "message_id", "status", "sent_at"],
         "wait_for_reply" => &["outcome", "text", "choice", "received_at"],

@@ -28,7 +28,11 @@ impl<'a> Lowering<'a> {
     pub(super) fn stop_when(&mut self, fields: &Fields<'a>, contact: &ContactMap) -> Vec<StopWhen> {
         let Some(entry) = fields.get("stop_when") else { return Vec::new() };
         let started_by = std::mem::take(&mut self.triggers);
-        let own = self.seen.events.clone();
+        let before = self.seen.clone();
+        let own = before.events.clone();
+        if let Some(steps) = fields.get("do") {
+            self.seen.steps_anywhere(&steps.value);
+        }
         let mut stops = Vec::new();
         match &entry.value.kind {
             Kind::List(items) if !items.is_empty() => {
@@ -43,7 +47,7 @@ impl<'a> Lowering<'a> {
             _ => stops.extend(self.stop_entry(&entry.value, Some(entry), contact, &own)),
         }
         self.triggers = started_by;
-        self.seen.events = own;
+        self.seen = before;
         let (triggers, same): (Vec<_>, Vec<_>) = stops.into_iter().map(|stop| (stop.trigger, stop.same)).unzip();
         let pairs = named_apart(triggers).into_iter().zip(same);
         pairs.map(|(trigger, same)| StopWhen { trigger, same }).collect()
