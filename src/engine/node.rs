@@ -127,8 +127,11 @@ impl Loop {
             tracing::error!(error = format!("{error:#}"), "the heartbeat could not be written");
             self.mend().await;
         }
-        if self.node.sweeps(now_ms) {
-            if let Err(error) = self.adopt_older().await {
+        // Without room, what waits for the sweep waits for that too.
+        if self.node.sweeps(now_ms) && !self.space.is_full() {
+            if let Err(error) = self.adopt_older().await
+                && !self.ran_out()
+            {
                 tracing::error!(error = format!("{error:#}"), "what an older release wrote could not be looked for");
                 self.mend().await;
             }

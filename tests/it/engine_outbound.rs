@@ -512,6 +512,6 @@ async fn an_opt_out_by_code_is_kept_and_rules(database: Database) {
     assert_eq!(withdrawal.scope, WithdrawalScope::All);
     assert!(withdrawal.source.starts_with("code 1012, message "), "{}", withdrawal.source);
     let told: Vec<String> = crate::engine_rights::history(&world, ANA).await;
-    assert_eq!(told, ["withdrawn marketing: code", "withdrawn all: code"]);
+    assert_eq!(told, ["given all: everyone", "withdrawn marketing: code", "withdrawn all: code"]);
     world.advance(Duration::from_secs(5)).await;
 }
