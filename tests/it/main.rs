@@ -7,6 +7,7 @@
 mod attachments;
 mod bad;
 mod browser;
+mod campaign_nodes;
 mod cli;
 mod cli_account;
 mod cli_people;
