@@ -13,6 +13,7 @@ mod cli_account;
 mod cli_people;
 mod cli_repair;
 mod cli_versions;
+mod clock_changes;
 mod crash;
 mod database;
 mod disk;
