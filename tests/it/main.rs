@@ -56,6 +56,7 @@ mod http_front;
 mod http_hooks;
 mod http_stand;
 mod large_lists;
+mod many_stops;
 mod nodes;
 mod other_system;
 mod overload;
