@@ -72,11 +72,11 @@ impl Fleet {
         self.nodes[0].site.sandbox_port
     }
 
-    /// What every clock is ahead, for those that begin from now on.
+    /// What every clock is ahead (negative: behind), for those that begin from now on.
     pub(crate) fn set_ahead(&mut self, seconds: i64) {
         self.offset_s = seconds;
         for node in &mut self.nodes {
-            node.site.set("RELANCE_CLOCK_OFFSET", format!("+{seconds}s"));
+            node.site.set("RELANCE_CLOCK_OFFSET", format!("{seconds:+}s"));
         }
     }
 

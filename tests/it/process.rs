@@ -96,6 +96,11 @@ impl Site {
 
     /// Runs a command to its end.
     pub(crate) async fn run(&self, args: &[&str]) -> Said {
+        self.run_within(PATIENCE, args).await
+    }
+
+    /// As [`Site::run`], for what takes long.
+    pub(crate) async fn run_within(&self, patience: Duration, args: &[&str]) -> Said {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         let (out, err) = (self.path().join(format!(".{n}.out")), self.path().join(format!(".{n}.err")));
@@ -103,7 +108,7 @@ impl Site {
         let command = command.stdin(Stdio::null()).stdout(File::create(&out).unwrap());
         let child = command.stderr(File::create(&err).unwrap()).spawn().unwrap();
         let mut process = Process { name: "command", child, log: err.clone() };
-        let code = process.ended().await;
+        let code = process.ended_within(patience).await;
         Said { code, stdout: fs::read_to_string(out).unwrap(), stderr: fs::read_to_string(err).unwrap() }
     }
 
@@ -238,8 +243,12 @@ impl Process {
 
     /// Waits for its end; the exit code.
     pub(crate) async fn ended(&mut self) -> i32 {
+        self.ended_within(PATIENCE).await
+    }
+
+    async fn ended_within(&mut self, patience: Duration) -> i32 {
         let name = self.name;
-        let ended = eventually(&format!("{name} ends"), async || self.child.try_wait().unwrap()).await;
+        let ended = within(patience, &format!("{name} ends"), async || self.child.try_wait().unwrap()).await;
         ended.code().unwrap_or(-1)
     }
 
@@ -296,13 +305,18 @@ pub(crate) async fn post_event(
 }
 
 /// Polls until there is an answer.
-pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, ask).await
+}
+
+/// As [`eventually`], for what takes long.
+pub(crate) async fn within<T>(patience: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(begun.elapsed() < PATIENCE, "did not happen within {PATIENCE:?}: {what}");
+        assert!(begun.elapsed() < patience, "did not happen within {patience:?}: {what}");
         tokio::time::sleep(POLL).await;
     }
 }
