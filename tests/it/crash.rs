@@ -24,16 +24,16 @@ const CLIENTS: usize = 16;
 /// Calls that relance keeps open at once: what a kill may leave uncertain.
 const SLOTS: usize = 64;
 
-fn number(variable: &str) -> Option<u64> {
+pub(crate) fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
 }
 
-fn times(usual: u64) -> usize {
+pub(crate) fn times(usual: u64) -> usize {
     number("RELANCE_TEST_CYCLES").unwrap_or(usual).try_into().unwrap()
 }
 
 /// Random moments that can be repeated: the seed is printed when the test fails.
-fn moments() -> StdRng {
+pub(crate) fn moments() -> StdRng {
     let seed = number("RELANCE_TEST_SEED").unwrap_or_else(rand::random);
     eprintln!("RELANCE_TEST_SEED={seed} repeats the moments of this test");
     StdRng::seed_from_u64(seed)
@@ -120,7 +120,7 @@ pub(crate) async fn counted(site: &Site, pair: &str) -> BTreeMap<usize, usize> {
 /// The field of the events behind the deliveries that are shown as uncertain.
 pub(crate) async fn uncertain(site: &Site, field: &str) -> BTreeSet<usize> {
     let mut found = BTreeSet::new();
-    for delivery in site.deliveries("state=uncertain&limit=1000").await {
+    for delivery in all_deliveries(site, "state=uncertain").await {
         let run = site.api(&format!("runs/{}", delivery["run"].as_str().unwrap())).await;
         found.insert(run["event"]["data"][field].as_str().unwrap().parse().unwrap());
     }
@@ -143,10 +143,14 @@ pub(crate) fn judge(
 
 /// What arrived although its answer was lost becomes known by the vendor's webhooks, which are repeated until relance
 /// is back: only what never arrived stays uncertain. `counted` = the vendor's count.
-async fn what_arrived_becomes_known(site: &Site, uncertain: &BTreeSet<usize>, counted: &BTreeMap<usize, usize>) {
+pub(crate) async fn what_arrived_becomes_known(
+    site: &Site,
+    uncertain: &BTreeSet<usize>,
+    counted: &BTreeMap<usize, usize>,
+) {
     let lost = uncertain.iter().filter(|one| !counted.contains_key(one)).count();
     eventually("what arrived is known", async || {
-        (site.deliveries("state=uncertain&limit=1000").await.len() == lost).then_some(())
+        (all_deliveries(site, "state=uncertain").await.len() == lost).then_some(())
     })
     .await;
 }
@@ -200,12 +204,12 @@ async fn kill_9_in_the_middle_of_1000_events_loses_and_doubles_nothing() {
     cycles(Site::of("shop"), None, times(3), 1000).await;
 }
 
-/// Every delivery, newest first.
-async fn all_deliveries(site: &Site) -> Vec<Value> {
+/// Every delivery that fits a filter, newest first.
+pub(crate) async fn all_deliveries(site: &Site, filter: &str) -> Vec<Value> {
     let mut all: Vec<Value> = Vec::new();
     loop {
         let before = all.last().map_or_else(String::new, |last| format!("&before={}", last["id"].as_str().unwrap()));
-        let page = site.deliveries(&format!("limit=1000{before}")).await;
+        let page = site.deliveries(&format!("{filter}&limit=1000{before}")).await;
         match page.is_empty() {
             true => return all,
             false => all.extend(page),
@@ -239,7 +243,7 @@ async fn lost_answers_shuffled_events_and_kills_leave_no_message_lost_or_twice()
     let doubtful = uncertain(&site, "order_id").await;
     what_arrived_becomes_known(&site, &doubtful, &counted).await;
     let doubtful = uncertain(&site, "order_id").await;
-    let all = all_deliveries(&site).await;
+    let all = all_deliveries(&site, "").await;
     assert_eq!(all.len(), size);
     assert!(all.iter().all(|row| row["state"] == "accepted" || row["state"] == "uncertain"), "0 lost");
     let flagged = all.iter().filter(|row| row["duplicate_confirmed"] == true).count();
@@ -326,12 +330,15 @@ async fn on_postgresql_connections_that_break_lose_and_double_nothing() {
     assert!(uncertain.is_empty(), "every answer was heard, none may be forgotten: {uncertain:?}");
 }
 
+/// Bad rows that a campaign lists at most.
+const LISTED_BAD: usize = 1000;
+
 /// What the file of people holds, by what becomes of the row.
 #[derive(Default)]
-struct Audience {
-    csv: String,
+pub(crate) struct Audience {
+    pub(crate) csv: String,
     line: u64,
-    valid: Vec<usize>,
+    pub(crate) valid: Vec<usize>,
     bad_lines: BTreeSet<u64>,
     duplicates: u64,
     refused: u64,
@@ -339,11 +346,23 @@ struct Audience {
 
 impl Audience {
     /// Good rows, and among them: numbers and rows that cannot be read, people listed twice, and people who paused.
-    fn of(rows: usize) -> Self {
+    pub(crate) fn of(rows: usize) -> Self {
         let mut audience =
             Self { csv: "phone,first_name,class,status,consent,member\n".into(), line: 2, ..Self::default() };
         (0..rows).for_each(|member| audience.row(member));
         audience
+    }
+
+    /// Every row is in the campaign's account of itself.
+    pub(crate) fn accounts_for(&self, campaign: &Value) {
+        let shown =
+            ["total", "done", "started", "refused", "duplicates", "bad"].map(|count| campaign[count].as_u64().unwrap());
+        let (valid, bad) = (self.valid.len() as u64, self.bad_lines.len() as u64);
+        let rows = valid + self.refused + self.duplicates + bad;
+        assert_eq!(shown, [rows, rows, valid, self.refused, self.duplicates, bad]);
+        let lines = list(&campaign["bad_rows"]);
+        let lines: BTreeSet<_> = lines.iter().map(|row| row["line"].as_u64().unwrap()).collect();
+        assert!(lines.is_subset(&self.bad_lines) && lines.len() == self.bad_lines.len().min(LISTED_BAD), "{lines:?}");
     }
 
     fn row(&mut self, member: usize) {
@@ -370,8 +389,8 @@ impl Audience {
     }
 }
 
-/// What the clock must be ahead to stand one minute after the next Monday 10:00 in Madrid.
-fn offset_to_monday() -> String {
+/// Seconds that the clock must be ahead to stand one minute after the next Monday 10:00 in Madrid.
+pub(crate) fn offset_to_monday() -> i64 {
     let now = Zoned::now().in_tz("Europe/Madrid").unwrap();
     // Far enough away that the first start is surely before it.
     let from = now.checked_add(10.minutes()).unwrap();
@@ -381,7 +400,7 @@ fn offset_to_monday() -> String {
         day.to_datetime(Time::constant(10, 1, 0, 0)).in_tz("Europe/Madrid").unwrap()
     };
     let instant = if at(days) > from { at(days) } else { at(days + 7) };
-    format!("+{}s", now.until((Unit::Second, &instant)).unwrap().get_seconds())
+    now.until((Unit::Second, &instant)).unwrap().get_seconds()
 }
 
 #[tokio::test]
@@ -396,7 +415,7 @@ async fn the_weekly_reminder_goes_out_once_to_each_valid_row_under_kill_9_with_f
     assert_eq!(site.api("campaigns").await["campaigns"], json!([]));
     first.signal("TERM");
     assert_eq!(first.ended().await, 0);
-    site.set("RELANCE_CLOCK_OFFSET", offset_to_monday());
+    site.set("RELANCE_CLOCK_OFFSET", format!("+{}s", offset_to_monday()));
     let _sandbox = site.sandbox().await;
     // Killed once while people are read from the file, and once while messages leave.
     let second = site.serve().await;
@@ -431,13 +450,7 @@ async fn the_weekly_reminder_goes_out_once_to_each_valid_row_under_kill_9_with_f
     let counted = counted(&site, "member").await;
     judge(audience.valid.iter().copied(), &uncertain, counted.clone());
     what_arrived_becomes_known(&site, &uncertain, &counted).await;
-    let shown =
-        ["total", "done", "started", "refused", "duplicates", "bad"].map(|count| campaign[count].as_u64().unwrap());
-    let rows = ROWS as u64;
-    let bad = audience.bad_lines.len() as u64;
-    assert_eq!(shown, [rows, rows, audience.valid.len() as u64, audience.refused, audience.duplicates, bad]);
-    let lines = list(&campaign["bad_rows"]);
-    assert_eq!(lines.iter().map(|row| row["line"].as_u64().unwrap()).collect::<BTreeSet<_>>(), audience.bad_lines);
+    audience.accounts_for(&campaign);
     peak_mib = peak_mib.max(fourth.peak_memory_mib());
     assert!(peak_mib <= 150, "{peak_mib} MiB");
     eprintln!("peak memory: {peak_mib} MiB");

@@ -3,13 +3,13 @@
 //!
 //! `RELANCE_TEST_ROWS=1000000` lets the lists be that long; `-- --nocapture` shows the figures.
 
-use crate::process::{RELANCE_TOKEN, Site, eventually, list};
+use crate::process::{PATIENCE, RELANCE_TOKEN, Site, list, within};
 use jiff::{ToSpan as _, Unit, Zoned};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const ROWS: usize = 10_000;
 /// Of a hundred rows so many name somebody who was named before, have a number that nobody has, or too few columns.
@@ -21,6 +21,11 @@ fn rows() -> usize {
     let rows = std::env::var("RELANCE_TEST_ROWS").map_or(ROWS, |rows| rows.parse().unwrap());
     assert_eq!(rows % 100, 0);
     rows
+}
+
+/// Much longer than it takes: a long list takes longer than anything else here.
+fn patience(rows: usize) -> Duration {
+    PATIENCE + Duration::from_millis(rows as u64)
 }
 
 /// As an old spreadsheet writes it: Windows-1252, semicolons, line ends of two bytes, and bytes that are no text at all.
@@ -77,19 +82,11 @@ async fn a_campaign_goes_through_a_long_and_broken_list_with_flat_memory() {
     site.set("RELANCE_CLOCK_OFFSET", "+16m");
     let begun = Instant::now();
     let serve = site.serve().await;
-    // Much longer than it takes: `eventually` is for a short list, and a list of a million rows is none.
-    let mut campaign = Value::Null;
-    for _ in 0..60 {
-        let done = async || {
-            let campaign = list(&site.api("campaigns").await["campaigns"]).into_iter().next()?;
-            let ended = campaign["state"] != "running" || begun.elapsed().as_secs() % 60 == 59;
-            ended.then_some(campaign)
-        };
-        campaign = eventually("rows are read", done).await;
-        if campaign["state"] != "running" {
-            break;
-        }
-    }
+    let campaign = within(patience(rows), "rows are read", async || {
+        let campaign = list(&site.api("campaigns").await["campaigns"]).into_iter().next()?;
+        (campaign["state"] != "running").then_some(campaign)
+    })
+    .await;
     let took = begun.elapsed();
     assert_eq!(campaign["state"], "done", "{campaign}");
     let shown =
@@ -110,7 +107,7 @@ async fn a_long_and_broken_list_of_people_is_taken_in_with_flat_memory() {
     write(&path, rows);
     let serve = site.serve().await;
     let begun = Instant::now();
-    let said = site.run(&["--json", "contacts", "import", path.to_str().unwrap()]).await;
+    let said = site.run_within(patience(rows), &["--json", "contacts", "import", path.to_str().unwrap()]).await;
     let took = begun.elapsed();
     assert_eq!(said.code, 1, "{}", said.stderr);
     let told: Value = serde_json::from_str(&said.stdout).unwrap();

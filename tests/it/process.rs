@@ -30,7 +30,7 @@ pub(crate) struct Site {
     /// Variables of its processes; nothing else of the environment reaches them but `PATH`.
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) port: u16,
-    sandbox_port: u16,
+    pub(crate) sandbox_port: u16,
     pub(crate) http: reqwest::Client,
 }
 
@@ -88,7 +88,7 @@ impl Site {
 
     /// The binary on this site's project.
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_relance"));
+        let mut command = Command::new(binary());
         command.arg("-C").arg(self.path()).args(args);
         command.env_clear().envs(&self.env).env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command
@@ -96,6 +96,11 @@ impl Site {
 
     /// Runs a command to its end.
     pub(crate) async fn run(&self, args: &[&str]) -> Said {
+        self.run_within(PATIENCE, args).await
+    }
+
+    /// As [`Site::run`], for what takes long.
+    pub(crate) async fn run_within(&self, patience: Duration, args: &[&str]) -> Said {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         let (out, err) = (self.path().join(format!(".{n}.out")), self.path().join(format!(".{n}.err")));
@@ -103,7 +108,7 @@ impl Site {
         let command = command.stdin(Stdio::null()).stdout(File::create(&out).unwrap());
         let child = command.stderr(File::create(&err).unwrap()).spawn().unwrap();
         let mut process = Process { name: "command", child, log: err.clone() };
-        let code = process.ended().await;
+        let code = process.ended_within(patience).await;
         Said { code, stdout: fs::read_to_string(out).unwrap(), stderr: fs::read_to_string(err).unwrap() }
     }
 
@@ -117,10 +122,16 @@ impl Site {
 
     /// The fake Callbell; answers when this returns.
     pub(crate) async fn sandbox(&self) -> Process {
+        self.sandbox_telling(self.port).await
+    }
+
+    /// As [`Site::sandbox`], its events going to that port.
+    pub(crate) async fn sandbox_telling(&self, port: u16) -> Process {
         let listen = format!("127.0.0.1:{}", self.sandbox_port);
-        let webhook = format!("http://127.0.0.1:{}/callbell/{WEBHOOK_SECRET}", self.port);
-        let process = self.start("sandbox", &["sandbox", "--listen", &listen, "--webhook", &webhook]);
-        self.answers(process, &format!("http://{listen}/sandbox/clock")).await
+        let webhook = format!("http://127.0.0.1:{port}/callbell/{WEBHOOK_SECRET}");
+        let mut process = self.start("sandbox", &["sandbox", "--listen", &listen, "--webhook", &webhook]);
+        self.answers(&mut process, &format!("http://{listen}/sandbox/clock")).await;
+        process
     }
 
     /// `relance serve`; ready when this returns. On SIGTERM it stops at once instead of in three seconds.
@@ -128,24 +139,28 @@ impl Site {
         self.serve_with(&["--no-goodbye"]).await
     }
 
-    /// `relance serve`, which may have a reason not to be ready.
+    /// `relance serve`, which may have a reason not to be ready, or be killed before it is.
     pub(crate) fn started(&self, options: &[&str]) -> Process {
         self.start("serve", &[&["serve"], options].concat())
     }
 
     pub(crate) async fn serve_with(&self, options: &[&str]) -> Process {
-        let process = self.started(options);
-        self.answers(process, &format!("http://127.0.0.1:{}/readyz", self.port)).await
+        let mut process = self.started(options);
+        self.ready(&mut process).await;
+        process
     }
 
-    async fn answers(&self, mut process: Process, url: &str) -> Process {
+    pub(crate) async fn ready(&self, serve: &mut Process) {
+        self.answers(serve, &format!("http://127.0.0.1:{}/readyz", self.port)).await;
+    }
+
+    async fn answers(&self, process: &mut Process, url: &str) {
         eventually(&format!("{} answers", process.name), async || {
             let ended = process.child.try_wait().unwrap();
             assert!(ended.is_none(), "{} ended at once: {ended:?}\n{}", process.name, process.log());
             self.http.get(url).send().await.is_ok_and(|answer| answer.status().is_success()).then_some(())
         })
         .await;
-        process
     }
 
     /// Everything that `serve` wrote to the terminal in all its lives.
@@ -200,12 +215,7 @@ impl Site {
 
     /// Posts an order as the till does; the status of the answer, or what went wrong on the way.
     pub(crate) async fn post_order(&self, order: &Value) -> reqwest::Result<u16> {
-        let url = format!("http://127.0.0.1:{}/hooks/till/{TILL_TOKEN}/order.paid", self.port);
-        let answer = self.http.post(url).json(order).send().await?;
-        let status = answer.status().as_u16();
-        // Only a whole answer counts as one.
-        answer.bytes().await?;
-        Ok(status)
+        post_event(&self.http, self.port, "order.paid", order).await.map(|(status, _)| status)
     }
 
     /// Waits until no message is queued, held or on its way. One question for all three: what moves from one state to the
@@ -225,7 +235,7 @@ impl Process {
         self.child.wait().unwrap();
     }
 
-    /// Sends a signal by its name: `TERM`, `HUP`, `INT`.
+    /// Sends a signal by its name: `TERM`, `HUP`, `INT`, `STOP`, `CONT`.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
         assert!(sent.unwrap().success());
@@ -233,8 +243,12 @@ impl Process {
 
     /// Waits for its end; the exit code.
     pub(crate) async fn ended(&mut self) -> i32 {
+        self.ended_within(PATIENCE).await
+    }
+
+    async fn ended_within(&mut self, patience: Duration) -> i32 {
         let name = self.name;
-        let ended = eventually(&format!("{name} ends"), async || self.child.try_wait().unwrap()).await;
+        let ended = within(patience, &format!("{name} ends"), async || self.child.try_wait().unwrap()).await;
         ended.code().unwrap_or(-1)
     }
 
@@ -267,14 +281,42 @@ impl Drop for Process {
     }
 }
 
+/// The binary under test: this build's, or the one that `RELANCE_TEST_BIN` names.
+fn binary() -> PathBuf {
+    std::env::var_os("RELANCE_TEST_BIN").map_or_else(|| env!("CARGO_BIN_EXE_relance").into(), PathBuf::from)
+}
+
+/// Whether the binary under test is an optimized one.
+pub(crate) fn is_optimized() -> bool {
+    !cfg!(debug_assertions) || std::env::var_os("RELANCE_TEST_BIN").is_some()
+}
+
+/// Posts an event of the till to a port: status and body of the answer, or what went wrong on the way. Only a whole
+/// answer counts as one.
+pub(crate) async fn post_event(
+    http: &reqwest::Client,
+    port: u16,
+    name: &str,
+    event: &Value,
+) -> reqwest::Result<(u16, bytes::Bytes)> {
+    let url = format!("http://127.0.0.1:{port}/hooks/till/{TILL_TOKEN}/{name}");
+    let answer = http.post(url).json(event).send().await?;
+    Ok((answer.status().as_u16(), answer.bytes().await?))
+}
+
 /// Polls until there is an answer.
-pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, ask).await
+}
+
+/// As [`eventually`], for what takes long.
+pub(crate) async fn within<T>(patience: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(begun.elapsed() < PATIENCE, "did not happen within {PATIENCE:?}: {what}");
+        assert!(begun.elapsed() < patience, "did not happen within {patience:?}: {what}");
         tokio::time::sleep(POLL).await;
     }
 }
