@@ -54,6 +54,9 @@ pub struct Care {
     replayed_ms: Option<i64>,
     /// What is remembered of the account's newest post.
     kept_ms: i64,
+    /// When the store was last asked for events of the account, and the newest of them.
+    looked_ms: Option<i64>,
+    told_ms: Option<i64>,
     /// When the log is looked at during a silence, and how often it was subscribed.
     subscribe: Duty,
 }
@@ -90,6 +93,8 @@ impl Care {
             silent_since_ms: None,
             replayed_ms: None,
             kept_ms: 0,
+            looked_ms: None,
+            told_ms: None,
             subscribe: Duty::NOW,
         }
     }
@@ -204,10 +209,14 @@ impl Care {
         }
     }
 
-    async fn signs(&self, now_ms: i64) -> anyhow::Result<Signs> {
+    async fn signs(&mut self, now_ms: i64) -> anyhow::Result<Signs> {
         let store = self.engine.store();
+        // Only what came since the last look is read, and a little more: ids are drawn before their commit.
+        let since_ms = self.looked_ms.map_or(now_ms - DAY_MS, |looked_ms| looked_ms - MINUTE_MS);
+        let told_ms = store.heard_since(SOURCE, since_ms).await?.max(self.told_ms).filter(|ms| *ms > now_ms - DAY_MS);
+        (self.looked_ms, self.told_ms) = (Some(now_ms), told_ms);
         let checked_ms = Some(self.engine.shared.checked_ms.load(Ordering::Relaxed)).filter(|ms| *ms > now_ms - DAY_MS);
-        let heard_ms = store.heard_since(SOURCE, now_ms - DAY_MS).await?.max(checked_ms);
+        let heard_ms = told_ms.max(checked_ms);
         let sent_ms = store.first_accepted_since(heard_ms.unwrap_or(now_ms - DAY_MS)).await?;
         Ok(Signs { started_ms: self.started_ms, heard_ms, sent_ms })
     }

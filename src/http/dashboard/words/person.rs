@@ -54,7 +54,7 @@ pub(super) static ENGLISH: PersonWords = PersonWords {
     said_by: "Said by",
     proof: "Proof",
     acts: [("given", "agreed"), ("withdrawn", "wants no more"), ("back", "wants them again")],
-    scopes: [("marketing", "of marketing"), ("all", "of all messages")],
+    scopes: [("marketing", "marketing"), ("all", "all messages")],
     sources: [
         ("event", "an event"),
         ("import", "an imported file"),
