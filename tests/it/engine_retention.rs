@@ -208,11 +208,11 @@ async fn cancelled_campaigns_and_what_served_before_go_and_what_serves_stays(dat
     world.execute(cancelled).await;
     world.advance(days(89)).await;
     look(&world).await;
-    assert_eq!((count(&world, "definition").await, count(&world, "deploy").await), (5, 2));
+    assert_eq!((count(&world, "definition").await, count(&world, "deploy").await), (6, 2));
     world.advance(days(2)).await;
     look(&world).await;
     let left = (count(&world, "definition").await, count(&world, "deploy").await, count(&world, "firing").await);
-    assert_eq!(left, (4, 2, 0), "what a live run goes by stays, and what serves");
+    assert_eq!(left, (5, 2, 0), "what a live run goes by stays, and what serves");
     world.event("order.paid", order(8)).await;
     world.advance(days(160)).await;
     assert_eq!(world.sends(), 2);
@@ -220,5 +220,5 @@ async fn cancelled_campaigns_and_what_served_before_go_and_what_serves_stays(dat
     world.execute("update run set reached_at_ms = null").await;
     look(&world).await;
     let left = (count(&world, "definition").await, count(&world, "deploy").await, count(&world, "run").await);
-    assert_eq!(left, (3, 1, 0), "only what serves");
+    assert_eq!(left, (4, 1, 0), "only what serves");
 }

@@ -103,8 +103,8 @@ async fn a_source_without_its_secret_takes_nothing_and_is_named_at_start() {
         assert_eq!(stand.post("/hooks/silent/push", &[("x-hub-signature-256", &signature)], body).await.refused(), 401);
     }
     let warnings = relance::http::warnings(&stand.app);
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("`silent`") && warnings[0].contains("`NEVER_SET`"), "{warnings:?}");
+    let named: Vec<_> = warnings.iter().filter(|warning| warning.contains("`NEVER_SET`")).collect();
+    assert!(named.len() == 1 && named[0].contains("`silent`"), "{warnings:?}");
 }
 
 #[tokio::test]
