@@ -61,6 +61,7 @@ pub(super) async fn claim(tx: &mut Tx<'_>, context: &Context<'_>, done: &mut Don
     }
     let next = settle_skipped(tx, context, &gated).await?;
     done.next_due_ms = earliest(done.next_due_ms, next);
+    done.claimed = gated.moved;
     Ok(())
 }
 

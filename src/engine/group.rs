@@ -15,6 +15,7 @@ use super::deployed::{Definition, Deployed, Pinned};
 use super::early;
 use super::evaluate::{self, Arrival};
 use super::hand_on::hand_on;
+use super::in_hand::InHand;
 use super::inbound::{self, Told};
 use super::lanes::lane_names;
 use super::limits;
@@ -33,6 +34,7 @@ use crate::event::{Dedupe, Evaluation};
 use crate::message::Form;
 use crate::run::Run;
 use crate::store::contacts::ContactKey;
+use crate::store::deliveries::DeliveryRow;
 use crate::store::events::EventRow;
 use crate::store::{Counted, Tx};
 use std::collections::hash_map::Entry;
@@ -52,6 +54,7 @@ pub(super) struct Context<'a> {
     /// Installation key.
     pub(super) key: &'a [u8],
     pub(super) node: &'a str,
+    pub(super) in_hand: &'a InHand,
     /// Send slots that are free.
     pub(super) free: usize,
     /// Slots for steps that call out.
@@ -172,6 +175,9 @@ pub(super) struct Done {
     /// Per change, in order.
     pub(super) changed: Vec<Changed>,
     pub(super) calls: Vec<Call>,
+    /// Deliveries as this group wrote them: those it moved, and those whose calls begin.
+    pub(super) written: Vec<DeliveryRow>,
+    pub(super) claimed: Vec<DeliveryRow>,
     /// Steps' calls to be made after the commit.
     pub(super) errands: Vec<calls::Errand>,
     /// Keys of the relay's targets that get something.
@@ -220,7 +226,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
     let mut arrivals = new_arrivals(work, &fresh, context);
     let told: Vec<&Told> = work.told.iter().filter(|told| fresh.contains(&told.id)).collect();
     load_people(tx, &mut unit, &arrivals, &told).await?;
-    load_calls(tx, &mut unit, work, &told).await?;
+    load_calls(tx, &mut unit, work, &told, context.in_hand).await?;
     routing::load(tx, &mut unit, &told, context.shared).await?;
     rights::stop::load(tx, &mut unit, &told).await?;
     change::load(tx, &mut unit, &work.changes).await?;
@@ -294,6 +300,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
         let next_ms = next_ms.map(|at_ms| if elsewhere { at_ms.max(now_ms + ELSEWHERE_MS) } else { at_ms });
         done.next_due_ms = earliest(done.next_due_ms, next_ms);
     }
+    done.written = std::mem::take(&mut unit.moved).iter().filter_map(|id| unit.deliveries.remove(id)).collect();
     done.counted = tx.counted;
     done.planned_by = std::mem::take(&mut tx.planned_by);
     Ok(done)

@@ -4,6 +4,7 @@
 
 use super::evaluate::{self, Arrival};
 use super::group::{CallResult, Work};
+use super::in_hand::InHand;
 use super::inbound::{self, Told};
 use super::lookup::LookUp;
 use super::overdue::LATE_MS;
@@ -47,6 +48,7 @@ pub(super) async fn load_calls(
     unit: &mut Unit<'_>,
     work: &Work,
     told: &[&Told],
+    in_hand: &InHand,
 ) -> anyhow::Result<()> {
     let marks: Vec<(&str, &str)> = told
         .iter()
@@ -59,8 +61,10 @@ pub(super) async fn load_calls(
     }
     let of_attempts = unit.attempts.values().map(|attempt| attempt.delivery.clone());
     let ids: BTreeSet<String> = work.calls.iter().map(|call| call.delivery.clone()).chain(of_attempts).collect();
-    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    for row in tx.deliveries(&ids).await? {
+    let held = ids.iter().filter_map(|id| in_hand.row(id)).cloned();
+    unit.deliveries.extend(held.map(|row| (row.delivery.id.clone(), row)));
+    let asked: Vec<&str> = ids.iter().map(String::as_str).filter(|id| !unit.deliveries.contains_key(*id)).collect();
+    for row in tx.deliveries(&asked).await? {
         unit.deliveries.insert(row.delivery.id.clone(), row);
     }
     load_all_attempts(tx, unit).await?;

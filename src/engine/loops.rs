@@ -13,6 +13,7 @@ use super::fire;
 use super::full::Space;
 use super::group::{self, CallResult, Context, Done, Work};
 use super::hints::Hints;
+use super::in_hand::InHand;
 use super::inbound::Told;
 use super::learn;
 use super::lookup::Looking;
@@ -61,6 +62,7 @@ pub(super) struct Loop {
     /// Attempts whose call is open, each with its delivery: an attempt that evidence settled may still wait for its
     /// answer while the next one of the same delivery is under way.
     pub(super) open: HashMap<String, String>,
+    in_hand: InHand,
     /// Results that the store did not take yet.
     pub(super) carried: Vec<CallResult>,
     /// Steps that call out.
@@ -136,6 +138,7 @@ impl Loop {
             carried: Vec::new(),
             errands: Errands::default(),
             looking: Looking::default(),
+            in_hand: InHand::default(),
             breakers: Breakers::default(),
             breaker_closed: false,
             turn: 0,
@@ -336,6 +339,7 @@ impl Loop {
             pinned: &self.pinned,
             key: &self.shared.key,
             node: &self.node.id,
+            in_hand: &self.in_hand,
             free: self.free_slots(work.calls.len()),
             outside: &self.setup.outside,
             room: self.errand_room(&work.called),
@@ -384,6 +388,9 @@ impl Loop {
         done.counted = tx.counted;
         tx.commit().await?;
         self.breaker_closed = false;
+        if !self.node.shared {
+            self.in_hand.note(&mut done);
+        }
         if fenced {
             self.node.beaten(begun_ms);
         }

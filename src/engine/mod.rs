@@ -37,6 +37,7 @@ mod hand_on;
 mod hints;
 pub mod import;
 mod in_flight;
+mod in_hand;
 mod inbound;
 mod lanes;
 pub mod learn;
