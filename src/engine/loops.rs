@@ -387,17 +387,13 @@ impl Loop {
         }
         done.counted = tx.counted;
         tx.commit().await?;
-        self.breaker_closed = false;
-        if !self.node.shared {
-            self.in_hand.note(&mut done);
-        }
         if fenced {
             self.node.beaten(begun_ms);
         }
         if sweep {
             self.node.swept(begun_ms);
         }
-        self.feed_again |= done.campaigns;
+        self.note_committed(&mut done);
         if !Arc::ptr_eq(&deployed, &serving) {
             self.shared.replace(deployed);
             // A campaign under way begins again with what serves now.
@@ -409,6 +405,14 @@ impl Loop {
         }
         self.note_due(&done, tick, overdue);
         Ok(done)
+    }
+
+    fn note_committed(&mut self, done: &mut Done) {
+        self.breaker_closed = false;
+        self.feed_again |= done.campaigns;
+        if !self.node.shared {
+            self.in_hand.note(done);
+        }
     }
 
     /// Send slots that are free once this many calls are settled.
