@@ -3,6 +3,7 @@
 //! Everything is real: the binary, its sandbox, Chromium. Waits are bounded; processes are ended by their id.
 
 use fantoccini::elements::Element;
+use fantoccini::error::CmdError;
 use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -51,7 +52,7 @@ impl Dev {
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
         let process = Running(child);
-        let line = first_line_with(stderr, "page: ");
+        let line = first_line_with(stderr, "page: ").expect("`relance dev` tells the address of its page");
         let url = line.trim().strip_prefix("page: ").unwrap().trim_end_matches('/').to_owned();
         Self { _process: process, url, project }
     }
@@ -79,8 +80,8 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// Waits for a line of a process; what it says afterwards is read and forgotten.
-fn first_line_with(output: impl Read + Send + 'static, wanted: &'static str) -> String {
+/// Waits for a line of a process; what it says afterwards is read and forgotten. `None`: it ended, or is silent.
+fn first_line_with(output: impl Read + Send + 'static, wanted: &'static str) -> Option<String> {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
@@ -89,7 +90,18 @@ fn first_line_with(output: impl Read + Send + 'static, wanted: &'static str) -> 
             }
         }
     });
-    told.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("the process never said `{wanted}`"))
+    told.recv_timeout(PATIENCE).ok()
+}
+
+/// The driver, and its port. It takes a port that is free for one kind of address and ends when the other kind's is not.
+fn start_driver() -> Option<(Running, String)> {
+    let mut command = Command::new(needed("RELANCE_TEST_CHROMEDRIVER"));
+    let mut child = command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let stdout = child.stdout.take().unwrap();
+    let process = Running(child);
+    let line = first_line_with(stdout, "started successfully on port ")?;
+    let port = line.trim().trim_end_matches('.').rsplit(' ').next()?.to_owned();
+    Some((process, port))
 }
 
 fn needed(variable: &str) -> String {
@@ -106,12 +118,8 @@ pub(crate) struct Browser {
 
 impl Browser {
     pub(crate) async fn start() -> Self {
-        let mut command = Command::new(needed("RELANCE_TEST_CHROMEDRIVER"));
-        let mut child = command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let stdout = child.stdout.take().unwrap();
-        let process = Running(child);
-        let line = first_line_with(stdout, "started successfully on port ");
-        let port = line.trim().trim_end_matches('.').rsplit(' ').next().unwrap().to_owned();
+        let started = (0..3).find_map(|_| start_driver());
+        let (process, port) = started.expect("the driver of Chromium starts");
         let driver = format!("http://127.0.0.1:{port}");
         let profile = tempfile::tempdir().unwrap();
         let mut builder = ClientBuilder::new(HttpConnector::new());
@@ -144,7 +152,34 @@ impl Browser {
     }
 
     pub(crate) async fn click(&self, css: &str) {
-        self.see(css).await.click().await.unwrap();
+        self.act(css, async |element| element.click().await).await;
+    }
+
+    pub(crate) async fn write(&self, css: &str, text: &str) {
+        let write = async |element: Element| {
+            element.clear().await?;
+            element.send_keys(text).await
+        };
+        self.act(css, write).await;
+    }
+
+    pub(crate) async fn choose(&self, css: &str, value: &str) {
+        self.act(css, async |element| element.select_by_value(value).await).await;
+    }
+
+    /// Acts on an element; again on the one in its place when the page was drawn anew between the look and the act.
+    async fn act(&self, css: &str, act: impl AsyncFn(Element) -> Result<(), CmdError>) {
+        let attempts = PATIENCE.as_millis() / 50;
+        for _ in 0..attempts {
+            match act(self.see(css).await).await {
+                Ok(()) => return,
+                Err(error) if error.is_stale_element_reference() => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                Err(error) => panic!("`{css}`: {error}"),
+            }
+        }
+        panic!("`{css}` does not stand still");
     }
 
     /// Errors in the browser's console: broken scripts, and everything the content security policy blocked.
@@ -188,7 +223,7 @@ async fn an_order_becomes_a_bubble_and_25_hours_later_the_template() {
     let browser = Browser::start().await;
     browser.client.goto(&dev.url).await.unwrap();
 
-    browser.see("#event").await.select_by_value("order.paid").await.unwrap();
+    browser.choose("#event", "order.paid").await;
     let offered = "return document.getElementById('data').value.includes(arguments[0])";
     browser.see_that(offered, vec![json!("ord_7f31c2")], "the sample").await;
     browser.click("#send-event").await;
@@ -209,7 +244,7 @@ async fn an_order_becomes_a_bubble_and_25_hours_later_the_template() {
     browser.see(&format!("{ours} .tick.read")).await;
 
     // The customer writes: the window is open again, and a workflow answers in plain text.
-    browser.see(&format!("#text-{ANA}")).await.send_keys("What is the price?").await.unwrap();
+    browser.write(&format!("#text-{ANA}"), "What is the price?").await;
     browser.click(&format!("#reply-{ANA} button")).await;
     browser.see_text(&theirs, "What is the price?").await;
     browser.see_text(&ours, "Here is our price list").await;
