@@ -67,8 +67,7 @@ pub struct ProjectSettings {
     pub vars: serde_json::Map<String, Value>,
     /// Who gets the account's events handed on.
     pub relay: Vec<crate::relay::Target>,
-    /// Whom `http_request` may call: host names, `*.example.com` for all below one; behind `http://` without encryption as
-    /// well.
+    /// Whom `http_request` may call: host names, `*.example.com` for all below one; behind `http://` without encryption too.
     pub allow_hosts: Vec<String>,
     pub opt_out: OptOut,
 }

@@ -1,7 +1,8 @@
 //! In hand: the deliveries whose calls this process makes, as it wrote them, so that an answer needs no question to the
 //! store. Filled by `claim`, read by `load`.
 //!
-//! Invariant: kept only where no other process writes the rows, and noted only after the commit that wrote them.
+//! Invariant: kept only where no other process writes the rows, noted only after the commit that wrote them, and forgotten
+//! when a group fails.
 
 use super::group::Done;
 use crate::delivery::DeliveryState;
@@ -19,12 +20,8 @@ impl InHand {
 
     /// What a group that is committed made of them.
     pub(super) fn note(&mut self, done: &mut Done) {
-        for row in std::mem::take(&mut done.written) {
-            self.put(row);
-        }
-        for row in std::mem::take(&mut done.claimed) {
-            self.put(row);
-        }
+        let written = std::mem::take(&mut done.written);
+        written.into_iter().chain(std::mem::take(&mut done.claimed)).for_each(|row| self.put(row));
     }
 
     fn put(&mut self, row: DeliveryRow) {

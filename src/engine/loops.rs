@@ -316,10 +316,15 @@ impl Loop {
         let chunk = owed.chunk.as_ref().map(|(chunk, _)| chunk.as_ref());
         let mut tries = 1;
         loop {
-            match self.attempt(work, chunk, tick).await {
-                Err(error) if is_conflict(&error) && tries < TRIES => tries += 1,
-                Err(error) => self.read_up(error).await?,
+            let error = match self.attempt(work, chunk, tick).await {
                 Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            // The store may hold something newer: this commit, or one before, may have got through all the same.
+            self.in_hand = InHand::default();
+            match is_conflict(&error) && tries < TRIES {
+                true => tries += 1,
+                false => self.read_up(error).await?,
             }
         }
     }

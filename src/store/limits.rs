@@ -79,6 +79,7 @@ impl Tx<'_> {
         runs.iter().for_each(|(run, at_ms)| rows.push(&[run.into(), (*at_ms).into()]));
         self.write(&REACH, rows).await.map(drop)
     }
+
     /// Notes anew when these runs reached their contacts, if they did: what is told of their messages has changed.
     pub(crate) async fn count_again(&mut self, runs: &[&str]) -> anyhow::Result<()> {
         let mut rows = Rows::default();

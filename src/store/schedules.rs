@@ -259,8 +259,7 @@ impl Tx<'_> {
     }
 
     /// Moves a campaign on from the row where it stood (`was`), and adds to its counts what was counted since they were
-    /// `counted`; fails when another writer moved it or took it over, and when
-    /// it goes by another definition by now.
+    /// `counted`; fails when another writer moved it or took it over, and when it goes by another definition by now.
     pub(crate) async fn update_firing(
         &mut self,
         row: &FiringRow,

@@ -27,6 +27,7 @@ on_both_databases!(
     an_answer_in_doubt_is_never_sent_again_by_itself,
     what_the_vendor_tells_settles_what_was_in_doubt,
     evidence_may_come_before_the_answer,
+    an_answer_settles_what_the_store_holds_and_not_what_was_in_hand,
     an_answer_that_names_a_person_we_know_otherwise_changes_nobody,
     a_late_refusal_for_the_window_sends_the_template_once,
     a_late_refusal_told_twice_and_out_of_order_sends_the_template_once,
@@ -429,6 +430,21 @@ async fn what_the_vendor_tells_settles_what_was_in_doubt(database: Database) {
     assert_eq!(world.sent(), ["template: Your order 1", "template: Your order 2", "template: Your order 3"]);
     let shown: Vec<_> = world.deliveries().await.into_iter().map(|row| row.status).collect();
     assert_eq!(shown, [Some(VendorStatus::Delivered); 3]);
+}
+
+/// As when the commit of a group got through that seemed to fail.
+async fn an_answer_settles_what_the_store_holds_and_not_what_was_in_hand(database: Database) {
+    let world = shop(database).workflow("order", ORDER).start().await;
+    world.sandbox.set_fault(Fault::WebhookOff, u64::MAX);
+    world.gate.close();
+    world.post(world.new_event("order.paid", order(ANA, 1))).await;
+    world.gate.holds(1).await;
+    let doubted =
+        "update delivery set state = 'uncertain', reason = 'of before', due_at_ms = 0 where state = 'sending'";
+    assert_eq!(world.execute(doubted).await, 1);
+    world.gate.open();
+    world.settle().await;
+    assert_eq!((world.delivery_states().await, world.sends()), (vec!["accepted template".to_owned()], 1));
 }
 
 async fn evidence_may_come_before_the_answer(database: Database) {

@@ -129,8 +129,8 @@ impl Orders {
     }
 }
 
-/// Holds what this group plans, or puts back in its line, messages and calls, for runs that are paused or whose campaign is. The campaign's
-/// row stays locked until the commit: who pauses it at this moment finds what was planned here.
+/// Holds what this group plans, or puts back in its line, messages and calls, for runs that are paused or whose campaign
+/// is. The campaign's row stays locked until the commit: who pauses it at this moment finds what was planned here.
 pub(super) async fn hold_what_stands(tx: &mut Tx<'_>, unit: &mut Unit<'_>, planned: &[Delivery]) -> anyhow::Result<()> {
     let waits = |state| matches!(state, DeliveryState::Queued | DeliveryState::Held);
     let moved = unit.moved.iter().filter_map(|id| unit.deliveries.get(id)).map(|row| &row.delivery);

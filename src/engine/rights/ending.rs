@@ -85,9 +85,11 @@ pub(in crate::engine) async fn go_on(
     let part = read(tx, unit, &row).await?;
     unit.rights.ended.push(row.clone());
     part.runs.iter().for_each(|run| unit.stop_run(run, &row.reason));
-    part.deliveries.iter().filter(|id| unit.is_unsent(id)).cloned().collect::<Vec<_>>().iter().for_each(|delivery| {
-        unit.cancel_unsent(delivery, &row.reason);
-    });
+    for delivery in &part.deliveries {
+        if unit.is_unsent(delivery) {
+            unit.cancel_unsent(delivery, &row.reason);
+        }
+    }
     match part.after {
         Some(after) => unit.rights.endings.push(EndingRow { after, ..row }),
         None => tx.delete_ending(&row.id).await?,

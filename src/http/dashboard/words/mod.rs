@@ -1,6 +1,7 @@
 //! Words: everything the page says in its own name, in two languages. Pure.
 //!
-//! The lines of a trace are read back into what they tell (`trace`). Invariant: a label missing in one language does not compile.
+//! The lines of a trace are read back into what they tell (`trace`). Invariant: a label missing in one language does not
+//! compile.
 
 mod english;
 mod french;
