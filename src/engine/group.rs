@@ -25,7 +25,7 @@ use super::outbound::{self, Alert};
 use super::overdue::LATE_MS;
 use super::scopes::Breakers;
 use super::sent::settle_calls;
-use super::unit::Unit;
+use super::unit::{LiveRun, Unit};
 use super::{Outside, porter, repair, rights, routing, stops, tagged, turns};
 use crate::clock::Clock;
 use crate::connector::webhook::ContactFacts;
@@ -178,6 +178,8 @@ pub(super) struct Done {
     /// Deliveries as this group wrote them: those it moved, and those whose calls begin.
     pub(super) written: Vec<DeliveryRow>,
     pub(super) claimed: Vec<DeliveryRow>,
+    /// Runs that this group knows, as the store holds them now, by id.
+    pub(super) runs: HashMap<String, LiveRun>,
     /// Steps' calls to be made after the commit.
     pub(super) errands: Vec<calls::Errand>,
     /// Keys of the relay's targets that get something.
@@ -300,7 +302,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
         let next_ms = next_ms.map(|at_ms| if elsewhere { at_ms.max(now_ms + ELSEWHERE_MS) } else { at_ms });
         done.next_due_ms = earliest(done.next_due_ms, next_ms);
     }
-    done.written = std::mem::take(&mut unit.moved).iter().filter_map(|id| unit.deliveries.remove(id)).collect();
+    (done.written, done.runs) = unit.into_written();
     done.counted = tx.counted;
     done.planned_by = std::mem::take(&mut tx.planned_by);
     Ok(done)

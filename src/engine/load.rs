@@ -10,7 +10,7 @@ use super::lookup::LookUp;
 use super::overdue::LATE_MS;
 use super::rights;
 use super::sent::{contact_uuid, message_uuid};
-use super::unit::Unit;
+use super::unit::{LiveRun, Unit};
 use crate::delivery::{DeliveryState, Outcome};
 use crate::outbox::settle;
 use crate::store::Tx;
@@ -77,6 +77,9 @@ pub(super) async fn load_calls(
     let asked = |row: &&DeliveryRow| open(row) || (watched && !row.delivery.run.is_empty());
     let runs = unit.deliveries.values().filter(asked).map(|row| row.delivery.run.clone());
     let runs: BTreeSet<String> = runs.filter(|run| !run.is_empty()).collect();
+    for LiveRun { run, event } in runs.iter().filter_map(|id| in_hand.run(id)) {
+        unit.know_run(run.clone(), event.clone());
+    }
     load_runs(tx, unit, runs).await?;
     // An answer may name a person who is known otherwise.
     let named =

@@ -89,7 +89,7 @@ static FORGET_RELAYS: Statement =
     Statement::new("delete from relay where event in (select event from {rows: event text} r)");
 
 static ERASE_RUNS: Statement = Statement::new(concat!(
-    "update run set progress = r.blank, reason = ",
+    "update run set fence = run.fence + 1, progress = r.blank, reason = ",
     erased_reason!("run"),
     " from {rows: contact text, blank text} r where run.contact = r.contact"
 ));

@@ -49,7 +49,7 @@ pub(super) struct Known<T> {
 }
 
 /// A run under way in this group, with what it needs to move.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct LiveRun {
     pub(super) run: Run,
     pub(super) event: Arc<Value>,

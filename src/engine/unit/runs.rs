@@ -6,7 +6,9 @@ use crate::engine::advance::{self, Effect, Facts, Input};
 use crate::engine::deployed::Definition;
 use crate::engine::evaluate;
 use crate::run::{Run, RunState, Told};
+use crate::store::deliveries::DeliveryRow;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 impl Unit<'_> {
@@ -264,6 +266,17 @@ impl Unit<'_> {
     pub(in crate::engine) fn changed_runs(&self) -> Vec<&Run> {
         let changed = self.runs.values().filter(|known| known.origin == Origin::Stored && known.dirty);
         changed.map(|known| &known.row.run).collect()
+    }
+
+    /// The deliveries that were moved and all runs, as the store holds them once this is written.
+    pub(in crate::engine) fn into_written(mut self) -> (Vec<DeliveryRow>, HashMap<String, LiveRun>) {
+        let moved = self.moved.iter().filter_map(|id| self.deliveries.remove(id)).collect();
+        let run = |(id, mut known): (String, Known<LiveRun>)| {
+            // As the statement counts that writes it.
+            known.row.run.fence += i64::from(known.origin == Origin::Stored && known.dirty);
+            (id, known.row)
+        };
+        (moved, self.runs.into_iter().map(run).collect())
     }
 
     /// The earliest instant that something changed in this group is due at; what is due now was claimed or waits for a
