@@ -47,6 +47,10 @@ pub struct Contact {
     /// The person wants no messages, or no marketing; wins over any consent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub withdrawal: Option<Withdrawal>,
+    /// When the person last took a withdrawal back by word, by the platform's time: an older stop word that comes late
+    /// changes nothing. Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub back_at_ms: Option<i64>,
     /// When the platform said that this person cannot be reached. Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undeliverable_at_ms: Option<i64>,
@@ -71,6 +75,9 @@ pub struct Withdrawal {
     /// `code 131050, message …`, `word stop, event …`: who or what said so, and the proof.
     pub source: String,
     pub at_ms: i64,
+    /// When the person last said so by word, by the platform's time; words come late and out of order. Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said_at_ms: Option<i64>,
     /// When a person who said so by word was last told that it is done. Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered_at_ms: Option<i64>,
@@ -81,12 +88,17 @@ pub struct Withdrawal {
 
 impl Withdrawal {
     pub fn new(scope: WithdrawalScope, source: String, at_ms: i64) -> Self {
-        Self { scope, source, at_ms, answered_at_ms: None, over: None }
+        Self { scope, source, at_ms, said_at_ms: None, answered_at_ms: None, over: None }
     }
 
     /// Whether the person said so by a word of `opt_out`.
     pub fn is_by_word(&self) -> bool {
         crate::consent::source_and_proof(&self.source).0 == crate::consent::WORD
+    }
+
+    /// Whether a back word of that instant comes after it, and it was made by word.
+    pub fn is_taken_back_at(&self, at_ms: i64) -> bool {
+        self.is_by_word() && at_ms >= self.said_at_ms.unwrap_or(self.at_ms)
     }
 }
 
@@ -250,6 +262,23 @@ impl Phone {
         }
     }
 
+    /// How the number is written at home, as digits: `0612340001`, `612340001`, and `330612340001` for `+33 (0)6…`. Of the
+    /// first two only what is read as this number where national ones are of `region`; without one, both.
+    pub fn at_home(&self, region: Option<&str>) -> Vec<String> {
+        let Ok(number) = PHONE_NUMBER_UTIL.parse(self.e164(), None) else { return Vec::new() };
+        let written = PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::National);
+        let national: String = written.chars().filter(char::is_ascii_digit).collect();
+        let code = number.country_code.to_string();
+        let bare = self.0.strip_prefix(&code).unwrap_or_default().to_owned();
+        let behind_code = (national != bare).then(|| format!("{code}{national}"));
+        let is_this = |form: &String| {
+            form.len() >= 6 && region.is_none_or(|region| Self::parse(form, Some(region)).as_ref() == Ok(self))
+        };
+        let mut forms: Vec<String> = [national, bare].into_iter().filter(is_this).collect();
+        forms.dedup();
+        forms.into_iter().chain(behind_code).collect()
+    }
+
     /// `+336…01`: enough to recognise one's own number, not enough to call it.
     pub fn masked(&self) -> String {
         let start = self.0.get(..3).unwrap_or_default();
@@ -406,6 +435,16 @@ mod tests {
         assert_eq!(variant("541123456789").as_deref(), Some("5491123456789"));
         assert_eq!(variant("5491123456789").as_deref(), Some("541123456789"));
         assert_eq!((variant("34600000001"), variant("5411234567")), (None, None));
+    }
+
+    #[test]
+    fn a_number_is_known_as_it_is_written_at_home() {
+        let at_home = |digits: &str, region| Phone::from_vendor(digits).unwrap().at_home(region);
+        assert_eq!(at_home("33612340001", Some("FR")), ["0612340001", "612340001", "330612340001"]);
+        assert_eq!(at_home("33612340001", None), ["0612340001", "612340001", "330612340001"]);
+        assert_eq!(at_home("33612340001", Some("ES")), ["330612340001"], "there it is somebody else's");
+        assert_eq!(at_home("34600000001", Some("ES")), ["600000001"]);
+        assert_eq!(at_home("12025550173", Some("CA")), ["2025550173"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::database::{Database, on_both_databases};
 use crate::harness::{ANA, BOB, Plan, World, hours, minutes, seconds, unindent};
+use relance::connector::sandbox::Fault;
 use relance::contact::{Contact, Phone, WithdrawalScope};
 use relance::engine::import::{Import, ImportRow};
 use relance::store::contacts::ContactKey;
@@ -15,6 +16,8 @@ on_both_databases!(
     a_step_to_somebody_who_stops_is_skipped_and_its_run_goes_on,
     a_withdrawal_outlives_the_person_whoever_makes_them_again,
     a_back_word_lifts_no_withdrawal_of_the_provider,
+    the_last_word_counts_in_whatever_order_words_come,
+    a_stop_word_repeated_before_it_is_confirmed_is_confirmed,
     every_proof_is_entered_once,
     nothing_of_a_forgotten_person_is_left,
     a_person_who_writes_while_being_forgotten_is_another,
@@ -254,6 +257,40 @@ async fn a_back_word_lifts_no_withdrawal_of_the_provider(database: Database) {
     world.says(ANA, "start").await;
     world.advance(seconds(5)).await;
     assert_eq!(world.sent().last().unwrap(), "text: You wrote start", "there was nothing left to take back");
+}
+
+async fn the_last_word_counts_in_whatever_order_words_come(database: Database) {
+    let world = shop(database).start().await;
+    let say = async |text: &str, at: &str| {
+        let mut said = received(&format!("{text} {at}"), ANA, text);
+        said["payload"]["createdAt"] = format!("2026-03-02T{at}:00Z").into();
+        world.told(said).await;
+        world.advance(minutes(1)).await;
+        person(&world, ANA).await.opted_out(WithdrawalScope::All)
+    };
+    world.advance(hours(2)).await;
+    assert!(say("stop", "12:00").await);
+    assert!(say("start", "11:00").await, "it was written before");
+    assert!(say("stop", "12:20").await);
+    assert!(say("start", "12:10").await, "between the two");
+    let confirmed = || world.sent().iter().filter(|sent| !sent.contains("You wrote")).count();
+    assert_eq!(confirmed(), 1, "what is not done is not confirmed");
+    assert!(!say("start", "12:30").await);
+    assert!(!say("stop", "12:25").await);
+    assert!(say("stop", "12:40").await);
+    assert_eq!(confirmed(), 3);
+    let entries = ["withdrawn all: word", "back all: word", "withdrawn all: word"];
+    assert_eq!(history(&world, ANA).await, entries);
+}
+
+async fn a_stop_word_repeated_before_it_is_confirmed_is_confirmed(database: Database) {
+    let world = shop(database).start().await;
+    world.sandbox.set_fault(Fault::TooMany, 1);
+    world.says(ANA, "stop").await;
+    assert_eq!(world.sent().len(), 0, "the account takes nothing at the moment");
+    world.says(ANA, "stop").await;
+    world.advance(minutes(10)).await;
+    assert_eq!(world.sent(), ["text: You will get no more messages from us. To get them again, write: START"]);
 }
 
 async fn every_proof_is_entered_once(database: Database) {

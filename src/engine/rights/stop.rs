@@ -5,7 +5,8 @@
 //! load    who of the group says stop, and everything under way for them
 //! hear    withdrawal, end of that work, confirmation: all in the transaction of the message
 //! ```
-//! Pure but for `load`'s reads. Invariant: somebody who says stop again and again is answered once a day.
+//! Pure but for `load`'s reads. Words come late and out of order: what the person said last, by the platform's time, counts.
+//! Invariant: somebody who says stop again and again is answered once a day.
 
 use super::ending;
 use crate::config::ProjectSettings;
@@ -35,14 +36,13 @@ fn wish(message: &InboundMessage, settings: &ProjectSettings) -> Option<Wish> {
 
 /// Reads what is under way for people who say stop.
 pub(in crate::engine) async fn load(tx: &mut Tx<'_>, unit: &mut Unit<'_>, told: &[&Told]) -> anyhow::Result<()> {
-    let said = |told: &&&Told| match &told.incoming {
-        Incoming::Message(message) => {
-            wish(message, &unit.deployed.settings).is_some_and(|wish| wish.what == What::Stop)
-        }
-        _ => false,
+    let stopping = |told: &&Told| {
+        let Incoming::Message(message) = &told.incoming else { return None };
+        wish(message, &unit.deployed.settings).filter(|wish| wish.what == What::Stop)?;
+        let person = unit.contact_by(&facts_keys(told.facts()?))?;
+        (!is_overtaken(message, person)).then(|| person.id.clone())
     };
-    let who = |told: &&Told| Some(unit.contact_by(&facts_keys(told.facts()?))?.id.clone());
-    let stopping: BTreeSet<String> = told.iter().filter(said).filter_map(who).collect();
+    let stopping: BTreeSet<String> = told.iter().filter_map(stopping).collect();
     match stopping.is_empty() {
         true => Ok(()),
         false => ending::load(tx, unit, &stopping, OPTED_OUT).await,
@@ -59,19 +59,32 @@ pub(in crate::engine) fn hear(
 ) -> bool {
     let Some(wish) = wish(message, &unit.deployed.settings) else { return false };
     let Some(contact) = unit.contact(&contact.id).cloned() else { return false };
+    let said_ms = message.at_ms.min(unit.now_ms);
     match wish.what {
-        What::Stop => stop(event, &wish, contact, channel, unit),
-        What::Back if contact.withdrawal.as_ref().is_some_and(Withdrawal::is_by_word) => {
-            let id = contact.id.clone();
-            unit.lift(contact, &said(&wish, event), |contact| {
-                contact.back_by_word();
-            });
-            confirm(&wish, &id, channel, unit);
-        }
+        What::Stop if is_overtaken(message, &contact) => {}
+        What::Stop => stop(event, &wish, said_ms, contact, channel, unit),
         // Who never withdrew by word means something else by it.
-        What::Back => return false,
+        What::Back if !contact.withdrawal.as_ref().is_some_and(Withdrawal::is_by_word) => return false,
+        What::Back => back(event, &wish, said_ms, contact, channel, unit),
     }
     true
+}
+
+/// Whether the person has taken back what this stop word says, after they wrote it.
+fn is_overtaken(stop: &InboundMessage, person: &Contact) -> bool {
+    person.back_at_ms.is_some_and(|back_ms| stop.at_ms < back_ms)
+}
+
+fn back(event: &str, wish: &Wish, said_ms: i64, contact: Contact, channel: &str, unit: &mut Unit) {
+    if !contact.withdrawal.as_ref().is_some_and(|withdrawal| withdrawal.is_taken_back_at(said_ms)) {
+        return;
+    }
+    let id = contact.id.clone();
+    unit.lift(contact, &said(wish, event), |contact| {
+        contact.back_by_word();
+        contact.back_at_ms = Some(said_ms);
+    });
+    confirm(wish, &id, channel, unit);
 }
 
 /// The source and the proof of an entry.
@@ -79,19 +92,21 @@ fn said(wish: &Wish, event: &str) -> String {
     format!("{} {}, event {event}", crate::consent::WORD, wish.word)
 }
 
-fn stop(event: &str, wish: &Wish, mut contact: Contact, channel: &str, unit: &mut Unit) {
+fn stop(event: &str, wish: &Wish, said_ms: i64, mut contact: Contact, channel: &str, unit: &mut Unit) {
     let id = contact.id.clone();
     contact.withdraw(Withdrawal::new(WithdrawalScope::All, said(wish, event), unit.now_ms));
     unit.put_contact(contact);
     unit.rights.stops.push((id.clone(), event.to_owned()));
+    // What was to confirm an earlier word and has not left goes with everything else: this one is confirmed in its place.
+    let unconfirmed = unit.awaits_confirmation(&id);
     unit.end_work_of(&id, OPTED_OUT);
+    let last_ms = |contact: &Contact| contact.withdrawal.as_ref().and_then(|withdrawal| withdrawal.answered_at_ms);
+    let answered = unit.contact(&id).and_then(last_ms).is_some_and(|last_ms| unit.now_ms < last_ms + ANSWERED_MS);
+    let confirmed = (unconfirmed || !answered) && confirm(wish, &id, channel, unit);
     let Some(mut contact) = unit.contact(&id).cloned() else { return };
-    let last_ms = contact.withdrawal.as_ref().and_then(|withdrawal| withdrawal.answered_at_ms);
-    if last_ms.is_some_and(|last_ms| unit.now_ms < last_ms + ANSWERED_MS) || !confirm(wish, &id, channel, unit) {
-        return;
-    }
     if let Some(withdrawal) = &mut contact.withdrawal {
-        withdrawal.answered_at_ms = Some(unit.now_ms);
+        withdrawal.said_at_ms = withdrawal.said_at_ms.max(Some(said_ms)).filter(|_| withdrawal.is_by_word());
+        withdrawal.answered_at_ms = if confirmed { Some(unit.now_ms) } else { withdrawal.answered_at_ms };
     }
     unit.write_contact(contact);
 }
@@ -121,6 +136,14 @@ impl Unit<'_> {
     /// Whether an event of this group is a stop word.
     pub(in crate::engine) fn says_stop(&self, event: &str) -> bool {
         self.rights.stops.iter().any(|(_, said)| said == event)
+    }
+
+    /// Whether the answer to a word of this person waits to be sent.
+    fn awaits_confirmation(&self, contact: &str) -> bool {
+        let is_answer = |id: &String| {
+            self.deliveries.get(id).is_some_and(|row| row.delivery.run.is_empty() && row.delivery.step == CONFIRMATION)
+        };
+        self.unsent_to(contact).iter().any(is_answer)
     }
 }
 
