@@ -118,8 +118,10 @@ pub(super) fn apply(told: &Told, unit: &mut Unit) -> Option<Arrival> {
     let corrects = note_correction(told, unit);
     let before = told.facts().and_then(|facts| unit.contact_by(&facts_keys(facts))).cloned();
     // The facts beside a correction may show the corrected number, which must not make another person; who was deleted
-    // in the account is not made again here.
-    let learns = corrects != Some(Correction::Early) && told.name() != "contact_deleted";
+    // in the account is not made again here, nor who was erased by what becomes of messages that they got before.
+    let learns = corrects != Some(Correction::Early)
+        && told.name() != "contact_deleted"
+        && (before.is_some() || !is_of_erased(told, unit));
     let contact = match learns {
         true => told.facts().and_then(|facts| learn(facts, unit)),
         false => before.clone(),
@@ -362,6 +364,16 @@ pub(super) fn attempt_of(status: &StatusEvent, told: &Told, unit: &Unit) -> Opti
     by_uuid().or_else(|| vouched(told, unit).map(str::to_owned))
 }
 
+/// Whether it is about a message of ours to somebody who was erased since.
+fn is_of_erased(told: &Told, unit: &Unit) -> bool {
+    let attempt = match &told.incoming {
+        Incoming::Status(status) => attempt_of(status, told, unit),
+        _ => vouched(told, unit).map(str::to_owned),
+    };
+    let delivery = attempt.and_then(|attempt| unit.deliveries.get(&unit.attempts.get(&attempt)?.delivery));
+    delivery.is_some_and(|row| unit.is_gone(&row.delivery.contact))
+}
+
 /// What a `mismatch` came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Correction {
@@ -418,7 +430,7 @@ fn correct(attempt: &str, corrected: Option<&Phone>, unit: &mut Unit) {
     let delivery = unit.attempts.get(attempt).and_then(|row| unit.deliveries.get(&row.delivery));
     let (Some(corrected), Some(row)) = (corrected, delivery) else { return };
     let (delivery, contact) = (row.delivery.id.clone(), row.delivery.contact.clone());
-    if !unit.put_alias(ContactKey::Phone(corrected.digits().into()), &contact, "mismatch") {
+    if !unit.is_gone(&contact) && !unit.put_alias(ContactKey::Phone(corrected.digits().into()), &contact, "mismatch") {
         tracing::warn!(
             delivery,
             "the platform corrected a number to one that another person has: both are kept, look at them in the account"

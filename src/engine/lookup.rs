@@ -299,6 +299,7 @@ fn learn(look_up: &LookUp, told: Option<(&ContactFacts, &[Row])>, unit: &mut Uni
     let fresh = || Contact { id: unit.clock.new_id(), ..look_up.person.clone() };
     let contact = known.unwrap_or_else(fresh);
     let (id, channel) = (contact.id.clone(), look_up.channel.clone());
+    let told = told.filter(|_| !contact.gone);
     let mut line = unit.line(&id, &channel);
     line.asked_at_ms = Some(unit.now_ms);
     match told {

@@ -29,17 +29,32 @@ impl Unit<'_> {
         self.contacts.get(id).map(|known| &known.row.contact)
     }
 
+    /// Whether there was such a person, and they were erased.
+    pub(in crate::engine) fn is_gone(&self, id: &str) -> bool {
+        self.contact(id).is_some_and(|contact| contact.gone)
+    }
+
     /// Whether the person was known before this group.
     pub(in crate::engine) fn is_stored(&self, id: &str) -> bool {
         self.contacts.get(id).is_some_and(|known| known.origin == Origin::Stored)
+    }
+
+    /// The version of a stored person whom this group does not change: whom it does is guarded by the write.
+    pub(in crate::engine) fn version_as_read(&self, id: &str) -> Option<i64> {
+        let known = self.contacts.get(id).filter(|known| known.origin == Origin::Stored && !known.dirty)?;
+        Some(known.row.version)
     }
 
     pub(in crate::engine) fn contact_by(&self, keys: &[ContactKey]) -> Option<&Contact> {
         keys.iter().find_map(|key| self.by_key.get(key)).and_then(|id| self.contact(id))
     }
 
-    /// Writes a contact, new or changed; a change that changes nothing is none. What was withdrawn stays withdrawn.
+    /// Writes a contact, new or changed; a change that changes nothing is none. What was withdrawn stays withdrawn, and who
+    /// was erased stays so, whatever was still under way.
     pub(in crate::engine) fn put_contact(&mut self, mut contact: Contact) {
+        if self.is_gone(&contact.id) {
+            return;
+        }
         if self.contact(&contact.id) != Some(&contact) {
             self.keep_rights(&mut contact);
         }
@@ -75,6 +90,9 @@ impl Unit<'_> {
 
     /// Gives a person another name, unless somebody has it: whether it is this person's now.
     pub(in crate::engine) fn put_alias(&mut self, key: ContactKey, contact: &str, source: &'static str) -> bool {
+        if self.is_gone(contact) {
+            return false;
+        }
         match self.contact_by(std::slice::from_ref(&key)) {
             Some(holder) => holder.id == contact,
             None => {
