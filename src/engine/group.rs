@@ -438,6 +438,7 @@ pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Resul
     let mut planned = unit.settle_recipients();
     planned.append(&mut unit.desk.deliveries);
     repair::hold_what_stands(tx, unit, &planned).await?;
+    rights::guard::hold(tx, unit, &planned).await?;
     tx.insert_events(&std::mem::take(&mut unit.events)).await?;
     tx.upsert_contacts(&unit.changed_contacts()).await?;
     tx.insert_consents(&std::mem::take(&mut unit.rights.entries)).await?;

@@ -55,6 +55,16 @@ static UPSERT: Statement = Statement::new(
         bsuid = excluded.bsuid, data = excluded.data where contact.version = excluded.version - 1",
 );
 
+/// Those that are as they were read. They stay so until the commit; who has them alone waits for who holds them, too.
+static HELD: Statement = Statement::new(
+    "select c.id from {rows: id text, version bigint} r join contact c on c.id = r.id and c.version = r.version
+     order by c.id {share c}",
+);
+static HAD_ALONE: Statement = Statement::new(
+    "select c.id from {rows: id text, version bigint} r join contact c on c.id = r.id and c.version = r.version
+     order by c.id {lock c}",
+);
+
 static LINES: Statement = Statement::new(
     "select l.contact, l.channel, l.last_inbound_ms, l.refused_at_ms, l.asked_at_ms, l.tat_us, l.sent_at_ms
      from {rows: contact text} r join line l on l.contact = r.contact",
@@ -102,6 +112,20 @@ impl Tx<'_> {
         }
         let written = self.write(&UPSERT, rows).await?;
         anyhow::ensure!(written == contacts.len() as u64, super::Moved);
+        Ok(())
+    }
+
+    /// Makes sure that these contacts (id, version) are as they were read, and stay so until the commit: for work that begins
+    /// for people, or (`alone`) for whoever ends all of it, after everybody who holds them. Fails when another writer was
+    /// faster. Where there is no other writer nothing is asked.
+    pub(crate) async fn hold_contacts(&mut self, read: &[(String, i64)], alone: bool) -> anyhow::Result<()> {
+        if !self.dialect.is_shared() {
+            return Ok(());
+        }
+        let mut rows = Rows::default();
+        read.iter().for_each(|(id, version)| rows.push(&[id.into(), (*version).into()]));
+        let held = self.fetch(if alone { &HAD_ALONE } else { &HELD }, rows).await?;
+        anyhow::ensure!(held.len() == read.len(), super::Moved);
         Ok(())
     }
 

@@ -7,7 +7,7 @@
 //! on this node until the last part is done, and the gate lets nothing through meanwhile. Invariant: what began after the
 //! wish is not concerned, and a run that was in line when it came never begins.
 
-use super::MOST_WORK;
+use super::{MOST_WORK, guard};
 use crate::engine::group::Context;
 use crate::engine::load::{load_contacts, load_runs};
 use crate::engine::unit::Unit;
@@ -26,6 +26,7 @@ pub(super) async fn load(
     contacts: &BTreeSet<String>,
     reason: &str,
 ) -> anyhow::Result<()> {
+    guard::have_alone(tx, unit, contacts).await?;
     for contact in contacts {
         let row = EndingRow {
             id: unit.clock.new_id(),

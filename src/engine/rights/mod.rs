@@ -4,6 +4,7 @@
 //! put_contact ──► ledger    every consent and withdrawal that a record gains is an entry of the same transaction
 //! stop        ──► a message that is a stop or back word
 //! by_hand     ──► what an operator asks: withdraw, allow, forget, export
+//! guard       ──► what begins meanwhile at another node
 //! ending      ──► everything under way for a person ends, part by part
 //! forget      ──► erasure of everything but ids, states and the ledger
 //! ```
@@ -13,6 +14,7 @@
 mod by_hand;
 pub(super) mod ending;
 pub(super) mod forget;
+pub(super) mod guard;
 mod mask;
 pub(super) mod stop;
 
