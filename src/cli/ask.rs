@@ -5,6 +5,7 @@ use super::exit::{Exit, Failure};
 use super::{environment, token};
 use crate::config::Environment;
 use serde_json::Value;
+use std::io::{BufRead as _, Write};
 use std::time::Duration;
 
 /// How long a look at everything that is stored may take.
@@ -74,7 +75,29 @@ impl Server {
         })
     }
 
+    /// As [`Server::post_and_wait`], for an answer of any length: it is written as it comes.
+    ///
+    /// # Errors
+    /// As [`Server::get`]; exit 3, too, when the answer breaks off.
+    pub async fn post_into(&self, path: &str, body: &Value, out: &mut impl Write) -> anyhow::Result<()> {
+        let request = self.http.post(format!("{}{path}", self.url)).json(body).timeout(LONG);
+        let mut answer = self.answer(request).await?;
+        let broken = |_| {
+            let hint = "what was written is not whole: ask again; the server's log says why";
+            Failure::error(Exit::NoConnection, "the server's answer broke off", hint)
+        };
+        while let Some(part) = answer.chunk().await.map_err(broken)? {
+            out.write_all(&part)?;
+        }
+        Ok(())
+    }
+
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
+        Ok(self.answer(request).await?.json().await.unwrap_or_default())
+    }
+
+    /// The answer of a server that does what it is asked.
+    async fn answer(&self, request: reqwest::RequestBuilder) -> anyhow::Result<reqwest::Response> {
         let request = match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -88,10 +111,10 @@ impl Server {
             )
         })?;
         let status = answer.status();
-        let body: Value = answer.json().await.unwrap_or_default();
         if status.is_success() {
-            return Ok(body);
+            return Ok(answer);
         }
+        let body: Value = answer.json().await.unwrap_or_default();
         let said = match &body["error"] {
             Value::String(said) => said.clone(),
             Value::Null => "no reason given".to_owned(),
@@ -100,6 +123,18 @@ impl Server {
         let hint = body["hint"].as_str().unwrap_or_default();
         Err(Failure::error(Exit::Refused, format!("the server refused ({}): {said}", status.as_u16()), hint))
     }
+}
+
+/// Whether the person at the terminal says yes.
+///
+/// # Errors
+/// When the terminal cannot be read.
+pub fn confirmed(question: &str) -> anyhow::Result<bool> {
+    eprint!("{question} [y/N] ");
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "o" | "oui" | "s" | "si" | "sí"))
 }
 
 /// The vendor's envelope, a list of words per faulty field, as a sentence.

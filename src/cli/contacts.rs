@@ -3,7 +3,7 @@
 //! An import goes to the server in chunks: only its loop writes. Invariant: of one person listed twice the first row
 //! counts, and a row that cannot be used is told by its line and costs no other.
 
-use super::ask::Server;
+use super::ask::{Server, confirmed};
 use super::exit::Failure;
 use super::{Exit, Global, project};
 use crate::engine::audience::Audience;
@@ -16,7 +16,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashSet};
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Columns that mean something; others are left out, and that is said.
@@ -55,6 +55,9 @@ pub enum Command {
     Forget {
         #[command(flatten)]
         person: Named,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
     /// Take in a CSV file: columns phone, uuid, bsuid, name, first_name, email, language, timezone, consent
     Import { file: PathBuf },
@@ -70,13 +73,15 @@ pub async fn run(global: &Global, command: &Command) -> anyhow::Result<Exit> {
             order(global, &server, "withdraw", person.body(Some(scope)), said).await
         }
         Command::Allow { person } => order(global, &server, "allow", person.body(None), "messages are allowed").await,
-        Command::Forget { person } => {
+        Command::Forget { person, yes } => {
+            if !yes && !agreed(&server, person).await? {
+                eprintln!("nothing was erased");
+                return Ok(Exit::Problems);
+            }
             order(global, &server, "forget", person.body(None), "everything held is erased").await
         }
         Command::Export { person } => {
-            let held = server.post_and_wait("/api/contacts/export", &person.body(None)).await?;
-            serde_json::to_writer_pretty(std::io::stdout(), &held)?;
-            writeln!(std::io::stdout())?;
+            server.post_into("/api/contacts/export", &person.body(None), &mut std::io::stdout()).await?;
             Ok(Exit::Fine)
         }
         Command::Import { file } => import(global, &server, file).await,
@@ -117,6 +122,18 @@ async fn order(global: &Global, server: &Server, act: &str, body: Value, said: &
         writeln!(std::io::stdout(), "{}: {said}", answer["contact"].as_str().unwrap_or_default())?;
     }
     Ok(Exit::Fine)
+}
+
+/// Whether whoever asks means this person: nothing brings back what is erased.
+async fn agreed(server: &Server, person: &Named) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        let hint = "add `--yes` to erase without being asked";
+        return Err(Failure::error(Exit::Usage, "what is erased cannot be brought back", hint));
+    }
+    let (key, value) = (kind_of(&person.person), utf8_percent_encode(&person.person, NON_ALPHANUMERIC));
+    let known = server.get(&format!("/api/contacts?{key}={value}")).await?;
+    let part = |name: &str| known["contact"][name].as_str().unwrap_or("-").to_owned();
+    confirmed(&format!("erase everything held of {} ({})?", part("name"), part("phone")))
 }
 
 async fn show(global: &Global, server: &Server, person: &str, open: bool) -> anyhow::Result<Exit> {

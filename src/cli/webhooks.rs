@@ -4,7 +4,7 @@
 //! part of an address is never printed.
 
 use super::account::{Account, read_environment, told};
-use super::ask::Server;
+use super::ask::{Server, confirmed};
 use super::blank::blanked;
 use super::exit::Failure;
 use super::{Exit, Global, serve};
@@ -17,7 +17,7 @@ use anyhow::Context as _;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -171,11 +171,7 @@ fn agreed(public: &str) -> anyhow::Result<bool> {
         let hint = "add `--yes` to connect all the same: whoever gets the events now gets them no more";
         return Err(Failure::error(Exit::Usage, "the account's webhook may be somebody else's", hint));
     }
-    eprint!("an account has only one webhook: make it {public}/callbell/… ? [y/N] ");
-    std::io::stderr().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "o" | "oui" | "s" | "si" | "sí"))
+    confirmed(&format!("an account has only one webhook: make it {public}/callbell/… ?"))
 }
 
 async fn remember(global: &Global, address: &Secret) -> anyhow::Result<()> {

@@ -177,6 +177,14 @@ pub struct Setup {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Busy;
 
+impl std::fmt::Display for Busy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the store did not take it")
+    }
+}
+
+impl std::error::Error for Busy {}
+
 /// One thing for the loop.
 enum Item {
     Event {

@@ -14,6 +14,9 @@ use sqlx::any::AnyRow;
 pub struct AboutRow {
     pub id: String,
     pub about: About,
+    /// What it says, where nothing but the digits of a number tells that it is about them: whether it is one is for who
+    /// reads it to see.
+    pub text: Option<String>,
 }
 
 /// What an event has to do with a person.
@@ -28,37 +31,27 @@ pub enum About {
     Another,
 }
 
-/// What an event says, without what may stand between the digits of a number.
-macro_rules! written {
-    () => {
-        "replace(replace(replace(p.data, ' ', ''), '-', ''), '.', '')"
-    };
-}
-
 /// A page of all events by their ids. Nothing finds events by their person: it would cost every event something, for a
-/// question that is asked once in a while.
-static ABOUT: Statement = Statement::new(concat!(
-    "select p.id, case
-        when p.contact = r.contact or exists (select 1 from run u where u.event = p.id and u.contact = r.contact)
-            then case when exists (select 1 from run u where u.event = p.id and u.contact <> r.contact) then 2 else 1 end
-        when ",
-    written!(),
-    " like r.a or ",
-    written!(),
-    " like r.b or ",
-    written!(),
-    " like r.c
-            then case when p.contact is not null or exists (select 1 from run u where u.event = p.id) then 3 else 1 end
-        else 0 end
-     from {rows: contact text, after text, a text, b text, c text, n bigint} r, (select e.id, e.contact, e.data from event e
-        where e.id > (select after from {rows: contact text, after text, a text, b text, c text, n bigint} s)
-        order by e.id limit (select n from {rows: contact text, after text, a text, b text, c text, n bigint} q)) p
-     order by p.id",
-));
+/// question that is asked once in a while. Numbers are looked for without what may stand between their digits.
+static ABOUT: Statement = Statement::new(
+    "with asked as (select max(r.contact) as contact, max(r.last) as last, max(r.n) as n
+        from {rows: contact text, last text, n bigint, number text} r)
+     select q.id, q.word, case when q.word > 2 then q.data end from (select p.id, p.data, case
+        when p.contact = a.contact or exists (select 1 from run u where u.event = p.id and u.contact = a.contact)
+            then case when exists (select 1 from run u where u.event = p.id and u.contact <> a.contact) then 2 else 1 end
+        when not exists (select 1 from {rows: contact text, last text, n bigint, number text} m
+            where p.written like m.number) then 0
+        when p.contact is not null or exists (select 1 from run u where u.event = p.id) then 4
+        else 3 end as word
+     from asked a, (select e.id, e.contact, e.data, replace(replace(replace(replace(replace(replace(replace(replace(
+            e.data, ' ', ''), '-', ''), '.', ''), '(', ''), ')', ''), '/', ''), '\u{a0}', ''), '\u{202f}', '') as written
+        from event e where e.id > (select last from asked) order by e.id limit (select n from asked)) p) q
+     order by q.id",
+);
 
 static KEYS_WITH_NUMBERS: Statement = Statement::new(
-    "update event set dedupe_key = null from {rows: id text, a text, b text, c text} r
-     where event.id = r.id and (event.dedupe_key like r.a or event.dedupe_key like r.b or event.dedupe_key like r.c)",
+    "update event set dedupe_key = null from {rows: id text, number text} r
+     where event.id = r.id and event.dedupe_key like r.number",
 );
 
 /// What is left of data, and of a message.
@@ -120,29 +113,23 @@ static FORGET_NAMES: Statement =
 static FORGET_LINES: Statement =
     Statement::new("delete from line where contact in (select contact from {rows: contact text} r)");
 static FORGET_EARLY: Statement = Statement::new(
-    "delete from early_status where exists (select 1 from {rows: a text, b text, c text} r
-        where early_status.event like r.a or early_status.event like r.b or early_status.event like r.c)",
+    "delete from early_status where exists (select 1 from {rows: number text} r
+        where early_status.event like r.number)",
 );
 
 static NAMES: Statement =
     Statement::new("select a.name from {rows: contact text} r join alias a on a.contact = r.contact order by a.name");
 
-/// The digits of a person's numbers as a text is searched for them: at most three are told apart.
+/// The digits of a person's numbers as a text is searched for them.
 #[derive(Debug, Clone, Default)]
-pub struct Numbers([Option<String>; 3]);
+pub struct Numbers(Vec<String>);
 
 impl Numbers {
     pub fn new(digits: impl IntoIterator<Item = String>) -> Self {
-        let mut found = digits.into_iter().map(|digits| format!("%{digits}%"));
-        Self([found.next(), found.next(), found.next()])
-    }
-
-    pub fn digits(&self) -> Vec<String> {
-        self.0.iter().flatten().map(|pattern| pattern.trim_matches('%').to_owned()).collect()
-    }
-
-    fn cells(&self) -> [Cell<'_>; 3] {
-        [self.0[0].as_deref().into(), self.0[1].as_deref().into(), self.0[2].as_deref().into()]
+        let mut patterns: Vec<String> = digits.into_iter().map(|digits| format!("%{digits}%")).collect();
+        patterns.sort();
+        patterns.dedup();
+        Self(patterns)
     }
 }
 
@@ -168,8 +155,9 @@ impl Tx<'_> {
     /// Clears the keys of events that hold a number.
     pub(crate) async fn clear_keys_with(&mut self, events: &[String], numbers: &Numbers) -> anyhow::Result<()> {
         let mut keys = Rows::default();
-        let [a, b, c] = numbers.cells();
-        events.iter().for_each(|id| keys.push(&[id.into(), a, b, c]));
+        for id in events {
+            numbers.0.iter().for_each(|number| keys.push(&[id.into(), number.into()]));
+        }
         self.write(&KEYS_WITH_NUMBERS, keys).await.map(drop)
     }
 
@@ -221,10 +209,7 @@ impl Tx<'_> {
             self.write(statement, rows).await?;
         }
         let mut rows = Rows::default();
-        let [a, b, c] = numbers.cells();
-        if !matches!(a, Cell::Null) {
-            rows.push(&[a, b, c]);
-        }
+        numbers.0.iter().for_each(|number| rows.push(&[number.into()]));
         self.write(&FORGET_EARLY, rows).await.map(drop)
     }
 
@@ -273,20 +258,25 @@ impl Store {
 }
 
 fn about(contact: &str, numbers: &Numbers, after: &str, most: u32) -> Rows {
-    let [a, b, c] = numbers.cells();
     let mut rows = Rows::default();
-    rows.push(&[contact.into(), after.into(), a, b, c, most.into()]);
+    let mut push = |number: Option<&str>| rows.push(&[contact.into(), after.into(), most.into(), number.into()]);
+    match numbers.0.is_empty() {
+        true => push(None),
+        false => numbers.0.iter().for_each(|number| push(Some(number))),
+    }
     rows
 }
 
 fn read_about(row: &AnyRow) -> anyhow::Result<AboutRow> {
-    let about = match row.try_get::<i64, _>(1)? {
-        1 => About::Them,
-        2 => About::Several,
-        3 => About::Another,
-        _ => About::Nothing,
+    let (about, by_number) = match row.try_get::<i64, _>(1)? {
+        1 => (About::Them, false),
+        2 => (About::Several, false),
+        3 => (About::Them, true),
+        4 => (About::Another, true),
+        _ => (About::Nothing, false),
     };
-    Ok(AboutRow { id: row.try_get(0)?, about })
+    let text = if by_number { Some(row.try_get(2)?) } else { None };
+    Ok(AboutRow { id: row.try_get(0)?, about, text })
 }
 
 fn ids(rows: &[AnyRow]) -> anyhow::Result<Vec<String>> {

@@ -43,15 +43,19 @@ async fn what_is_held_of_a_person_is_handed_out_and_erased() {
     assert!(texts.contains("a question") && texts.contains("order_number"), "{held:#}");
     assert_eq!(held["consents"].as_array().unwrap().len(), 4);
 
-    let forgotten = site.run(&["contacts", "forget", ANA]).await;
+    let asked = site.run(&["contacts", "forget", ANA]).await;
+    assert!(asked.code == 2 && asked.stderr.contains("--yes"), "nobody at the terminal to ask: {asked:?}");
+    assert_eq!(site.run(&["contacts", "show", ANA]).await.code, 0);
+    let forgotten = site.run(&["contacts", "forget", "--yes", ANA]).await;
     assert!(forgotten.code == 0 && forgotten.stdout == format!("{id}: everything held is erased\n"), "{forgotten:?}");
     assert_eq!(site.run(&["contacts", "show", ANA]).await.code, 4);
-    let again = site.run(&["contacts", "forget", &id, "--json"]).await;
+    let again = site.run(&["contacts", "forget", &id, "--json", "--yes"]).await;
     assert_eq!((again.code, &shown(&again)["contact"]), (0, &json!(id)));
     let left = shown(&site.run(&["contacts", "export", &id]).await).to_string();
     assert!(!left.contains("600000001") && !left.contains("a question") && left.contains("order_paid"), "{left}");
     for act in ["withdraw", "allow", "export", "forget"] {
-        let nobody = site.run(&["contacts", act, "+34600000009"]).await;
+        let yes: &[&str] = if act == "forget" { &["--yes"] } else { &[] };
+        let nobody = site.run(&[&["contacts", act, "+34600000009"], yes].concat()).await;
         assert!(nobody.code == 4 && nobody.stderr.contains("hint: "), "{act}: {nobody:?}");
     }
 }
@@ -79,6 +83,40 @@ async fn who_may_only_read_or_send_decides_nothing_about_people() {
         assert_eq!(ask(owner, json!({})).await, 400, "{act}");
         assert_eq!(ask(owner, json!({ "phone": ANA, "id": "x" })).await, 400, "{act}");
         assert_eq!(ask(owner, json!({ "phone": "nobody" })).await, 400, "{act}");
+        // What only a withdrawal means is not taken for more by the others.
+        let narrower = ask(owner, json!({ "phone": ANA, "scope": "marketing" })).await;
+        assert_eq!(narrower, if act == "withdraw" { 200 } else { 400 }, "{act}");
     }
     assert_eq!(site.run(&["contacts", "show", ANA]).await.code, 0);
+}
+
+const CALLS: &str = "
+name: Booked
+purpose: utility
+when: { webhook: booked }
+contact: { phone: '{{event.phone}}' }
+do:
+  - http_request: { method: POST, url: 'http://127.0.0.1:9/bookings/{{event.phone}}', json: { who: '{{event.name}}' } }
+";
+
+#[tokio::test]
+async fn an_export_of_any_length_holds_what_was_asked_of_other_systems() {
+    let site = Site::of("shop");
+    let project = std::fs::read_to_string(site.path().join("relance.yaml")).unwrap();
+    site.write("relance.yaml", &format!("{project}\nallow_hosts: ['http://127.0.0.1']\n"));
+    site.write("workflows/booked.yaml", CALLS);
+    let (_sandbox, _serve) = (site.sandbox().await, site.serve().await);
+    // More than one page of each list.
+    for n in 0..120 {
+        let data = json!({ "phone": ANA, "name": "Anabelle", "n": n });
+        let url = format!("http://127.0.0.1:{}/api/events/booked", site.port);
+        let post = site.http.post(url).bearer_auth(crate::process::RELANCE_TOKEN).json(&data);
+        assert_eq!(post.send().await.unwrap().status(), 200);
+    }
+    let held = shown(&site.run(&["contacts", "export", ANA]).await);
+    let runs = held["runs"].as_array().unwrap();
+    assert_eq!((runs.len(), held["events"].as_array().unwrap().len()), (120, 120));
+    let called = |run: &Value| run["calls"][0]["ask"]["url"].as_str().is_some_and(|url| url.contains("600000001"));
+    assert!(runs.iter().all(called), "{:#}", runs[0]);
+    assert!(runs[0]["calls"][0]["ask"].to_string().contains("Anabelle"));
 }

@@ -175,6 +175,12 @@ async fn a_start_on_a_full_disk_gives_the_ballast_up_and_waits_for_room() {
     .await;
     is_full(&site).await;
     assert!(refused(&site, 0).await.is_some());
+    let url = format!("http://127.0.0.1:{}/api/contacts/forget", site.port);
+    let forget = site.http.post(url).bearer_auth(RELANCE_TOKEN).json(&json!({ "phone": order(100)["customer"]["phone"] }));
+    let answer = forget.send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.headers().contains_key("retry-after")), (503, true));
+    let said: Value = answer.json().await.unwrap();
+    assert!(said["hint"].as_str().unwrap().contains("what is left is erased then"), "{said}");
     disk.make_room();
     is_ready(&site).await;
     post(&site, 0..1).await;

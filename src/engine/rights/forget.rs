@@ -12,15 +12,14 @@
 use super::Ask;
 use super::mask::Mask;
 use crate::consent::{self, Act, Entry};
-use crate::contact::Contact;
-use crate::engine::Engine;
+use crate::contact::{Contact, Phone};
+use crate::engine::{Busy, Engine};
 use crate::engine::change::{Change, Changed};
 use crate::engine::unit::Unit;
 use crate::store::Tx;
 use crate::store::contacts::ContactKey;
 use crate::store::naming::Naming;
 use crate::store::people::{About, AboutRow, Numbers};
-use anyhow::bail;
 use std::path::Path;
 
 /// Why runs end and messages are cancelled.
@@ -39,11 +38,17 @@ const FIRST: &str = "";
 #[derive(Debug, Clone)]
 pub(in crate::engine) struct Erasure {
     pub(super) contact: String,
-    numbers: Numbers,
-    mask: Mask,
+    traces: Traces,
     events: Events,
     /// The last part: who asked, and behind which event nobody has looked yet.
     pub(super) forgotten_by: Option<(String, String)>,
+}
+
+/// What a person is found by in texts.
+#[derive(Debug, Clone)]
+pub struct Traces {
+    numbers: Numbers,
+    mask: Mask,
 }
 
 /// Events that a person is erased from.
@@ -57,8 +62,8 @@ struct Events {
 }
 
 impl Events {
-    fn take(&mut self, page: Vec<AboutRow>) {
-        for AboutRow { id, about } in page {
+    fn take(&mut self, page: Vec<AboutRow>, mask: &Mask) {
+        for AboutRow { id, about, .. } in page.into_iter().filter(|row| names(row, mask)) {
             match about {
                 About::Nothing => {}
                 About::Them => self.own.push(id),
@@ -82,22 +87,23 @@ impl Engine {
     /// Erases everything held of a person: how many events that were; `None` = there is no such person.
     ///
     /// # Errors
-    /// What the database said, or that it did not take a part: what is left is erased when it is asked for again.
+    /// What the database said, or [`Busy`] when it did not take a part: what is left is erased when it is asked for again.
     pub async fn forget(&self, contact: &str, who: &str) -> anyhow::Result<Option<usize>> {
         let Some((person, _)) = self.store().contact(&[ContactKey::Id(contact.to_owned())]).await? else {
             return Ok(None);
         };
-        let numbers = self.numbers_of(&person).await?;
-        let mask = Mask::new(numbers.digits(), &person);
+        let traces = self.traces_of(&person).await?;
         let looked_ms = self.clock().now_ms();
         let mut events = Events::default();
-        self.look_through(&person.id, &numbers, |page| events.take(page)).await?;
-        let part = |events, forgotten_by| Erasure {
-            contact: person.id.clone(),
-            numbers: numbers.clone(),
-            mask: mask.clone(),
-            events,
-            forgotten_by,
+        let mut after = Some(FIRST.to_owned());
+        while let Some(behind) = after {
+            let page = self.store().events_about(&person.id, &traces.numbers, &behind, LOOKED_AT).await?;
+            after = next_after(&page);
+            events.take(page, &traces.mask);
+        }
+        let part = |events, forgotten_by| {
+            let (contact, traces) = (person.id.clone(), traces.clone());
+            Erasure { contact, traces, events, forgotten_by }
         };
         let mut files = Vec::new();
         for some in events.parts() {
@@ -112,49 +118,53 @@ impl Engine {
     }
 
     async fn erase(&self, erasure: Erasure) -> anyhow::Result<Vec<String>> {
-        match self.change(Change::Rights(Ask::Erase(Box::new(erasure)))).await {
-            Ok(Changed::Rights(Some(files))) => Ok(files),
-            _ => bail!("the store did not take it: ask again, what is left is erased then"),
+        match self.change(Change::Rights(Ask::Erase(Box::new(erasure)))).await? {
+            Changed::Rights(Some(files)) => Ok(files),
+            _ => Err(Busy.into()),
         }
     }
 
-    /// The events that are about a person, the oldest first. All events are looked at.
+    /// The events that are about a person among some hundred behind an id, the oldest first, and behind which the next part
+    /// of all events begins; `None` = that was the last.
     ///
     /// # Errors
     /// What the database said.
-    pub async fn events_about(&self, person: &Contact) -> anyhow::Result<Vec<String>> {
-        let numbers = self.numbers_of(person).await?;
-        let mut found = Vec::new();
-        let theirs = |row: &AboutRow| matches!(row.about, About::Them | About::Several);
-        self.look_through(&person.id, &numbers, |page| {
-            found.extend(page.into_iter().filter(theirs).map(|row| row.id));
-        })
-        .await?;
-        Ok(found)
-    }
-
-    async fn look_through(
+    pub async fn events_about(
         &self,
-        person: &str,
-        numbers: &Numbers,
-        mut take: impl FnMut(Vec<AboutRow>),
-    ) -> anyhow::Result<()> {
-        let mut after = FIRST.to_owned();
-        loop {
-            let page = self.store().events_about(person, numbers, &after, LOOKED_AT).await?;
-            let last = page.last().filter(|_| page.len() == LOOKED_AT as usize).map(|row| row.id.clone());
-            take(page);
-            match last {
-                Some(last) => after = last,
-                None => return Ok(()),
-            }
-        }
+        person: &Contact,
+        traces: &Traces,
+        after: &str,
+    ) -> anyhow::Result<(Vec<String>, Option<String>)> {
+        let page = self.store().events_about(&person.id, &traces.numbers, after, LOOKED_AT).await?;
+        let next = next_after(&page);
+        let theirs = |row: &AboutRow| matches!(row.about, About::Them | About::Several) && names(row, &traces.mask);
+        Ok((page.into_iter().filter(theirs).map(|row| row.id).collect(), next))
     }
 
-    async fn numbers_of(&self, person: &Contact) -> anyhow::Result<Numbers> {
+    /// What a person is found by in texts, and what is taken out of them.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn traces_of(&self, person: &Contact) -> anyhow::Result<Traces> {
         let names = self.store().names_of(&person.id).await?;
-        Ok(Numbers::new(digits_of(person, &names)))
+        let digits = digits_of(person, &names);
+        let deployed = self.deployed();
+        let region = deployed.settings.phone_region.as_deref();
+        let phones = digits.iter().filter_map(|digits| Phone::from_vendor(digits).ok());
+        let at_home: Vec<String> = phones.flat_map(|phone| phone.at_home(region)).collect();
+        let numbers = Numbers::new(digits.iter().chain(&at_home).cloned());
+        Ok(Traces { numbers, mask: Mask::new(digits, at_home, person) })
     }
+}
+
+/// Behind which event the next page begins.
+fn next_after(page: &[AboutRow]) -> Option<String> {
+    page.last().filter(|_| page.len() == LOOKED_AT as usize).map(|row| row.id.clone())
+}
+
+/// Whether what only looks like a number of the person is one.
+fn names(row: &AboutRow, mask: &Mask) -> bool {
+    row.text.as_ref().is_none_or(|text| mask.stored(text).is_some())
 }
 
 /// The present number, those it was corrected to, then the other way to write it.
@@ -239,15 +249,15 @@ pub(in crate::engine) async fn erase(
 ) -> anyhow::Result<()> {
     let mut files = Vec::new();
     for erasure in std::mem::take(&mut unit.rights.erasures) {
-        let Erasure { contact, numbers, mask, mut events, forgotten_by } = erasure;
+        let Erasure { contact, traces: Traces { numbers, mask }, mut events, forgotten_by } = erasure;
         let forgets = forgotten_by.is_some();
         if let Some((_, mut after)) = forgotten_by {
             loop {
                 let page = tx.events_about(&contact, &numbers, &after, LOOKED_AT).await?;
-                let last = page.last().filter(|_| page.len() == LOOKED_AT as usize).map(|row| row.id.clone());
-                events.take(page);
-                match last {
-                    Some(last) => after = last,
+                let next = next_after(&page);
+                events.take(page, &mask);
+                match next {
+                    Some(next) => after = next,
                     None => break,
                 }
             }

@@ -14,8 +14,9 @@ const BREAK: char = '|';
 /// What is taken out.
 #[derive(Debug, Clone, Default)]
 pub(in crate::engine) struct Mask {
-    /// Digits of numbers.
+    /// Digits of numbers, and of those that stand for nobody else only where nothing belongs to them on either side.
     numbers: Vec<String>,
+    at_home: Vec<String>,
     /// In small letters.
     identifiers: Vec<String>,
     /// As well, where the person is one of those whom a text is about.
@@ -23,10 +24,11 @@ pub(in crate::engine) struct Mask {
 }
 
 impl Mask {
-    pub(super) fn new(numbers: Vec<String>, person: &Contact) -> Self {
+    /// `at_home`: numbers as they are written in their own country.
+    pub(super) fn new(numbers: Vec<String>, at_home: Vec<String>, person: &Contact) -> Self {
         let small = |known: [&Option<String>; 3]| known.into_iter().flatten().map(|text| text.to_lowercase()).collect();
         let identifiers = small([&person.uuid, &person.bsuid, &person.email]);
-        Self { numbers, identifiers, names: small([&person.name, &person.first_name, &None]) }
+        Self { numbers, at_home, identifiers, names: small([&person.name, &person.first_name, &None]) }
     }
 
     /// For texts that are about the person too: their names go as well.
@@ -79,29 +81,64 @@ impl Mask {
             return Some(ERASED.to_owned());
         }
         let mut masked = text.to_owned();
-        while let Some((from, to)) = self.numbers.iter().find_map(|number| place_of(number, &masked)) {
+        while let Some((from, to)) = self.place_in(&masked) {
             masked.replace_range(from..to, ERASED);
         }
         (masked != text).then_some(masked)
     }
 }
 
-/// Where a number stands in a text: its bytes, with the `+` before it.
-fn place_of(number: &str, text: &str) -> Option<(usize, usize)> {
-    let (mut digits, mut places) = (String::new(), Vec::new());
-    for (at, c) in text.char_indices() {
-        let taken = match c {
-            c if c.is_ascii_digit() => c,
-            c if SEPARATORS.contains(c) || digits.ends_with(BREAK) => continue,
-            _ => BREAK,
-        };
-        digits.push(taken);
-        places.push(at);
+impl Mask {
+    /// Where the first of the numbers stands in a text: its bytes, with the `+` before it.
+    fn place_in(&self, text: &str) -> Option<(usize, usize)> {
+        let written = Written::of(text);
+        let anywhere = |number: &String| written.places_of(number).next();
+        let alone = |number: &String| written.places_of(number).find(|place| written.is_alone(number, *place));
+        self.numbers.iter().find_map(anywhere).or_else(|| self.at_home.iter().find_map(alone))
     }
-    let first = digits.find(number).filter(|_| !number.is_empty())?;
-    let (from, last) = (places[first], places[first + number.len() - 1]);
-    let plus = text[..from].ends_with('+');
-    Some((from - usize::from(plus), last + 1))
+}
+
+/// The digits of a text, and where each stands.
+struct Written<'t> {
+    text: &'t str,
+    digits: String,
+    places: Vec<usize>,
+}
+
+impl<'t> Written<'t> {
+    fn of(text: &'t str) -> Self {
+        let (mut digits, mut places) = (String::new(), Vec::new());
+        for (at, c) in text.char_indices() {
+            let taken = match c {
+                c if c.is_ascii_digit() => c,
+                c if SEPARATORS.contains(c) || digits.ends_with(BREAK) => continue,
+                _ => BREAK,
+            };
+            digits.push(taken);
+            places.push(at);
+        }
+        Self { text, digits, places }
+    }
+
+    fn places_of(&self, number: &str) -> impl Iterator<Item = (usize, usize)> {
+        let found = self.digits.match_indices(number).filter(|(_, found)| !found.is_empty());
+        found.map(|(first, found)| {
+            let (from, last) = (self.places[first], self.places[first + found.len() - 1]);
+            let plus = self.text[..from].ends_with('+');
+            (from - usize::from(plus), last + 1)
+        })
+    }
+
+    /// Whether no other digits belong to what stands there. What begins with `0` is no later part of a number, unless that
+    /// begins with `+`.
+    fn is_alone(&self, number: &str, (from, to): (usize, usize)) -> bool {
+        let (before, after) = (&self.text[..from], &self.text[to..]);
+        let part = |c: char| c.is_ascii_digit() || SEPARATORS.contains(c);
+        let same = &before[before.trim_end_matches(part).len()..];
+        let first = !same.contains(|c: char| c.is_ascii_digit())
+            || (number.starts_with('0') && !same.contains('+') && !same.ends_with(|c: char| c.is_ascii_digit()));
+        first && !after.starts_with(|c: char| c.is_ascii_digit())
+    }
 }
 
 #[cfg(test)]
@@ -110,7 +147,7 @@ mod tests {
 
     fn mask() -> Mask {
         let person = Contact { email: Some("Bob@Example.com".into()), name: Some("Bob".into()), ..Contact::default() };
-        Mask::new(vec!["33612340002".into()], &person)
+        Mask::new(vec!["33612340002".into()], vec!["0612340002".into(), "612340002".into()], &person)
     }
 
     #[test]
@@ -123,6 +160,14 @@ mod tests {
             ("336123, 40002", None),
             ("bob@example.com", Some("[erased]")),
             ("to bob@example.com", None),
+            ("06 12-34.00 02", Some("[erased]")),
+            ("on 2026-03-02 at 0612340002, please", Some("on 2026-03-02 at [erased], please")),
+            ("0712340002/0612340002", Some("0712340002/[erased]")),
+            ("612340002", Some("[erased]")),
+            ("+34 612 34 00 02", None),
+            ("+39 06 1234 0002", None),
+            ("10612340002", None),
+            ("06123400021", None),
             ("Bob", None),
             ("", None),
         ] {

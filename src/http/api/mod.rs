@@ -5,6 +5,7 @@
 mod account;
 mod attachments;
 mod deploy;
+mod export;
 mod outbound;
 mod people;
 mod query;

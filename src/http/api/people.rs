@@ -4,28 +4,23 @@
 //! asked for it.
 
 use super::outbound::read_json;
-use super::{Who, not_found, view};
+use super::{Who, export, not_found};
 use crate::contact::{Contact, Line, Phone, WithdrawalScope};
+use crate::engine::Busy;
 use crate::http::error::Refusal;
 use crate::http::{App, hooks};
-use crate::run::Run;
 use crate::store::contacts::ContactKey;
-use crate::store::deliveries::{DeliveryFilter, DeliveryRow};
-use crate::store::runs::RunFilter;
 use axum::extract::{Request, State};
 use axum::routing::post;
 use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Rows read at a time.
-const PAGE: u32 = 500;
-
 pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/api/contacts/withdraw", post(withdraw))
         .route("/api/contacts/allow", post(allow))
-        .route("/api/contacts/export", post(export))
+        .route("/api/contacts/export", post(export::export))
         .route("/api/contacts/forget", post(forget))
 }
 
@@ -36,7 +31,21 @@ struct Named {
     phone: Option<String>,
     uuid: Option<String>,
     id: Option<String>,
-    scope: Option<WithdrawalScope>,
+}
+
+/// As [`Named`], and what the person wants no more of.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Withdrawn {
+    phone: Option<String>,
+    uuid: Option<String>,
+    id: Option<String>,
+    #[serde(default = "everything")]
+    scope: WithdrawalScope,
+}
+
+fn everything() -> WithdrawalScope {
+    WithdrawalScope::All
 }
 
 const HINT: &str = "name the person by one of `phone`, `uuid`, `id`";
@@ -61,10 +70,9 @@ pub(super) async fn find(
     found.ok_or_else(|| not_found("contact"))
 }
 
-async fn named(app: &App, request: Request) -> Result<(Contact, Vec<(String, Line)>, WithdrawalScope), Refusal> {
-    let Named { phone, uuid, id, scope } = read_json(app, request, HINT).await?;
-    let (contact, lines) = find(app, phone, uuid, id).await?;
-    Ok((contact, lines, scope.unwrap_or(WithdrawalScope::All)))
+pub(super) async fn named(app: &App, request: Request) -> Result<(Contact, Vec<(String, Line)>), Refusal> {
+    let Named { phone, uuid, id } = read_json(app, request, HINT).await?;
+    find(app, phone, uuid, id).await
 }
 
 fn done(contact: &Contact, there_is: bool) -> Result<Json<Value>, Refusal> {
@@ -80,7 +88,8 @@ async fn withdraw(
     Extension(Who(who)): Extension<Who>,
     request: Request,
 ) -> Result<Json<Value>, Refusal> {
-    let (contact, _, scope) = named(&app, request).await?;
+    let Withdrawn { phone, uuid, id, scope } = read_json(&app, request, HINT).await?;
+    let (contact, _) = find(&app, phone, uuid, id).await?;
     let asked = app.engine().withdraw(&contact.id, scope, &who).await;
     done(&contact, asked.map_err(|_| Refusal::busy(hooks::some_seconds()))?)
 }
@@ -91,7 +100,7 @@ async fn allow(
     Extension(Who(who)): Extension<Who>,
     request: Request,
 ) -> Result<Json<Value>, Refusal> {
-    let (contact, ..) = named(&app, request).await?;
+    let (contact, _) = named(&app, request).await?;
     let asked = app.engine().allow(&contact.id, &who).await;
     done(&contact, asked.map_err(|_| Refusal::busy(hooks::some_seconds()))?)
 }
@@ -102,84 +111,17 @@ async fn forget(
     Extension(Who(who)): Extension<Who>,
     request: Request,
 ) -> Result<Json<Value>, Refusal> {
-    let (contact, ..) = named(&app, request).await?;
+    let (contact, _) = named(&app, request).await?;
     let (engine, id) = (app.engine().clone(), contact.id.clone());
     let asked = tokio::spawn(async move { engine.forget(&id, &who).await }).await;
-    let forgotten = asked.map_err(anyhow::Error::from).flatten().map_err(|error| Refusal::store(&error))?;
+    let forgotten = asked.map_err(anyhow::Error::from).flatten().map_err(|error| not_forgotten(&error))?;
     done(&contact, forgotten.is_some())
 }
 
-/// `POST /api/contacts/export`: everything held of a person.
-async fn export(
-    State(app): State<App>,
-    Extension(Who(who)): Extension<Who>,
-    request: Request,
-) -> Result<Json<Value>, Refusal> {
-    let (contact, lines, _) = named(&app, request).await?;
-    let asked = app.engine().exported(&contact.id, &who).await;
-    asked.map_err(|_| Refusal::busy(hooks::some_seconds()))?;
-    let held = held(&app, &contact, &lines).await.map_err(|error| Refusal::store(&error))?;
-    Ok(Json(held))
-}
-
-async fn held(app: &App, contact: &Contact, lines: &[(String, Line)]) -> anyhow::Result<Value> {
-    let store = app.engine().store();
-    let consents = app.engine().consent_history(contact).await?;
-    let mut events = Vec::new();
-    for id in app.engine().events_about(contact).await? {
-        // One that was too old to be kept any longer may be gone since it was found.
-        let Some(event) = store.event(&id).await? else { continue };
-        let mut shown = view::open_event(&event);
-        shown["attachments"] = store.attachments(&id).await?.iter().map(view::attachment).collect();
-        events.push(shown);
+fn not_forgotten(error: &anyhow::Error) -> Refusal {
+    if !error.is::<Busy>() {
+        return Refusal::store(error);
     }
-    Ok(json!({
-        "version": 1,
-        "contact": view::contact(contact, lines),
-        "names": store.names_of(&contact.id).await?,
-        "consents": consents.iter().map(view::consent).collect::<Vec<_>>(),
-        "runs": runs(app, &contact.id).await?,
-        "messages": messages(app, &contact.id).await?,
-        "events": events,
-    }))
-}
-
-async fn runs(app: &App, contact: &str) -> anyhow::Result<Vec<Value>> {
-    let shown = |run: &Run| {
-        let mut shown = view::run(run);
-        shown["reason"] = run.reason.as_str().into();
-        shown["progress"] = json!(run.progress);
-        shown
-    };
-    let mut filter = RunFilter { contact: Some(contact.to_owned()), limit: PAGE, ..RunFilter::default() };
-    let mut all = Vec::new();
-    loop {
-        let page = app.engine().store().list_runs(&filter).await?;
-        all.extend(page.iter().map(shown));
-        match page.last().filter(|_| page.len() == PAGE as usize) {
-            Some(last) => filter.before = Some(last.id.clone()),
-            None => return Ok(all),
-        }
-    }
-}
-
-async fn messages(app: &App, contact: &str) -> anyhow::Result<Vec<Value>> {
-    let store = app.engine().store();
-    let mut filter = DeliveryFilter { contact: Some(contact.to_owned()), limit: PAGE, ..DeliveryFilter::default() };
-    let mut all = Vec::new();
-    loop {
-        let page = store.list_deliveries(&filter).await?;
-        let ids: Vec<&str> = page.iter().map(|row| row.delivery.id.as_str()).collect();
-        let mut attempts = view::by_delivery(store.attempts(&ids).await?);
-        let shown = |row: &DeliveryRow| {
-            let mut shown = view::delivery(row, attempts.remove(&row.delivery.id).unwrap_or_default());
-            shown["message"] = json!(row.delivery.message);
-            shown
-        };
-        all.extend(page.iter().map(shown));
-        match page.last().filter(|_| page.len() == PAGE as usize) {
-            Some(last) => filter.before = Some(last.delivery.id.clone()),
-            None => return Ok(all),
-        }
-    }
+    let hint = "part of it may be erased: ask again after the seconds of `Retry-After`, what is left is erased then";
+    Refusal { hint: hint.into(), ..Refusal::busy(hooks::some_seconds()) }
 }

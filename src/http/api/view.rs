@@ -93,6 +93,14 @@ pub(super) fn call(call: &StepCall) -> Value {
     })
 }
 
+/// With what was asked, but for secrets, and answered: only for who asks for it.
+pub(super) fn open_call(one: &StepCall) -> Value {
+    let mut shown = call(one);
+    shown["ask"] = json!(one.ask);
+    shown["result"] = json!(one.result);
+    shown
+}
+
 pub(super) fn event(row: &EventRow) -> Value {
     masked_event(row, masked)
 }
