@@ -269,6 +269,7 @@ async fn the_last_word_counts_in_whatever_order_words_come(database: Database) {
         person(&world, ANA).await.opted_out(WithdrawalScope::All)
     };
     world.advance(hours(2)).await;
+    world.says(ANA, "hello").await;
     assert!(say("stop", "12:00").await);
     assert!(say("start", "11:00").await, "it was written before");
     assert!(say("stop", "12:20").await);
