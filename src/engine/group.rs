@@ -15,6 +15,7 @@ use super::deployed::{Definition, Deployed, Pinned};
 use super::early;
 use super::evaluate::{self, Arrival};
 use super::hand_on::hand_on;
+use super::identities;
 use super::in_hand::InHand;
 use super::inbound::{self, Told};
 use super::lanes::lane_names;
@@ -445,7 +446,7 @@ pub(super) async fn flush(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Resul
     tx.insert_aliases(&std::mem::take(&mut unit.aliases)).await?;
     tx.upsert_lines(&unit.changed_lines()).await?;
     tx.insert_runs(&unit.new_runs()).await?;
-    tx.take_identities(&unit.taken_identities()).await?;
+    identities::write(tx, unit).await?;
     tx.end_attempts(&unit.ends).await?;
     tx.prove_attempts(&std::mem::take(&mut unit.outbound.proven)).await?;
     let told: Vec<_> = unit.told.iter().filter_map(|id| unit.attempts.get(id)).collect();

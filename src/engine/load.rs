@@ -4,6 +4,7 @@
 
 use super::evaluate::{self, Arrival};
 use super::group::{CallResult, Work};
+use super::identities;
 use super::in_hand::InHand;
 use super::inbound::{self, Told};
 use super::lookup::LookUp;
@@ -243,11 +244,10 @@ pub(super) async fn load_identities(tx: &mut Tx<'_>, unit: &mut Unit<'_>, arriva
         .map(|candidate| candidate.definition.workflow.id.as_str())
         .collect();
     let mut holders = BTreeSet::new();
-    for row in tx.identities(&keys.into_iter().collect::<Vec<_>>()).await? {
+    for row in identities::load(tx, unit, &keys.into_iter().collect::<Vec<_>>()).await? {
         if touched.contains(row.workflow.as_str()) && !row.state.is_terminal() {
-            holders.insert(row.run.clone());
+            holders.insert(row.run);
         }
-        unit.know_identity(row.workflow, row.hash, row.run, row.state);
     }
     load_runs(tx, unit, holders).await.map(drop)
 }

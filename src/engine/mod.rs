@@ -35,6 +35,7 @@ mod full;
 mod group;
 mod hand_on;
 mod hints;
+mod identities;
 pub mod import;
 mod in_flight;
 mod in_hand;

@@ -17,6 +17,7 @@ use super::fire::{scheduled_at, scheduled_event};
 use super::group::NewArrival;
 use super::unit::Unit;
 use super::{Item, Shared, inbound};
+use crate::consent;
 use crate::connector::account::Next;
 use crate::connector::webhook::ContactFacts;
 use crate::connector::{Callbell, Refused};
@@ -44,6 +45,9 @@ struct Walk {
     /// The account did not know its own mark any more: by pages, then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     by_page: bool,
+    /// Whoever was met is known by a mark. A walk that an older release began knows them by what identifies them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    marked: bool,
 }
 
 /// Why a part of the walk ended.
@@ -66,7 +70,7 @@ pub(super) struct Rest {
 impl Walk {
     fn of(firing: &FiringRow) -> Self {
         let kept = firing.walk.as_deref().and_then(|walk| serde_json::from_str(walk).ok());
-        kept.unwrap_or(Self { tag: 0, page: 1, after: None, by_page: false })
+        kept.unwrap_or(Self { tag: 0, page: 1, after: None, by_page: false, marked: true })
     }
 
     fn from(&self) -> Next {
@@ -77,7 +81,7 @@ impl Walk {
         match next {
             Some(Next::Page(page)) => (self.page, self.after) = (page, None),
             Some(Next::After(mark)) => self.after = Some(mark),
-            None => *self = Self { tag: self.tag + 1, page: 1, after: None, by_page: self.by_page },
+            None => (self.tag, self.page, self.after) = (self.tag + 1, 1, None),
         }
     }
 }
@@ -117,7 +121,7 @@ pub(super) async fn feed(
         if matches!(paused, Paused::Everybody) {
             firing.state = "done".into();
         }
-        let arrival = |(line, facts)| arrival(definition, trigger, &firing, shared, line, facts);
+        let arrival = |(line, facts)| arrival(definition, trigger, &firing, shared, line, facts, walk.marked);
         let arrivals = (first.unsigned_abs()..).zip(people).map(arrival).collect();
         if moved || firing.state == "done" {
             offer(Chunk { arrivals, firing: firing.clone(), was }, queue).await?;
@@ -227,11 +231,15 @@ fn arrival(
     shared: &Shared,
     line: u64,
     facts: ContactFacts,
+    marked: bool,
 ) -> NewArrival {
     let data = json!({ "scheduled_at": scheduled_at(firing.scheduled_at_ms) });
     let who = evaluate::guarded(|| person(definition, &facts, &data, firing.fired_at_ms)).unwrap_or(Err("no_contact"));
     let whom = facts.uuid.clone().or_else(|| facts.phone.as_ref().map(|phone| phone.digits().to_owned()));
-    let whom = whom.or_else(|| facts.bsuid.clone()).unwrap_or_else(|| format!("line {line}"));
+    let whom = whom.or_else(|| facts.bsuid.clone());
+    // As in a campaign over a file: the key outlives the person.
+    let mark = |whom: String| if marked { consent::mark(&shared.key, "campaign", &whom) } else { whom };
+    let whom = whom.map_or_else(|| format!("line {line}"), mark);
     let key = format!("{} {} {} {whom}", firing.workflow, firing.trigger, firing.scheduled_at_ms);
     let mut arrival = scheduled_event(definition, trigger, firing, &shared.clock, data, key, Some(line), who);
     if let Some(target) = &mut arrival.target {
@@ -262,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_walk_goes_by_the_accounts_mark_and_tag_by_tag() {
-        let mut walk = Walk { tag: 0, page: 1, after: None, by_page: false };
+        let mut walk = Walk { tag: 0, page: 1, after: None, by_page: false, marked: true };
         assert_eq!(walk.from(), Next::Page(1));
         walk.goes_on(Some(Next::After("x".into())));
         assert_eq!(walk.from(), Next::After("x".into()));

@@ -6,6 +6,7 @@
 //! sees what the other did.
 
 use super::advance::Input;
+use super::identities;
 use super::load::{load_contacts, load_runs};
 use super::unit::Unit;
 use crate::run::{Run, RunState, Told, WaitingFor};
@@ -65,9 +66,7 @@ async fn next_runs(tx: &mut Tx<'_>, unit: &mut Unit<'_>) -> anyhow::Result<BTree
         .filter(|(workflow, turn)| unit.holder(workflow, turn).is_none())
         .map(|(workflow, turn)| (workflow.as_str(), turn.as_str()))
         .collect();
-    for row in tx.identities(&unknown).await? {
-        unit.know_identity(row.workflow, row.hash, row.run, row.state);
-    }
+    identities::load(tx, unit, &unknown).await?;
     let is_free = |(workflow, turn): &Line| unit.holder(workflow, turn).is_none_or(|(_, state)| state.is_terminal());
     let free: BTreeSet<Line> = moved.into_iter().filter(is_free).collect();
     let next = first_of_each(tx, unit, free).await?;

@@ -82,7 +82,8 @@ static FORGET_RELAYS: Statement =
     Statement::new("delete from relay where event in (select event from {rows: event text} r)");
 
 static ERASE_RUNS: Statement = Statement::new(concat!(
-    "update run set fence = run.fence + 1, progress = r.blank, reason = ",
+    "update run set fence = run.fence + 1, progress = r.blank,
+        turn = case when run.ended_at_ms is null then run.turn end, reason = ",
     erased_reason!("run"),
     " from {rows: contact text, blank text} r where run.contact = r.contact"
 ));

@@ -1,10 +1,11 @@
 //! A database that an older release wrote, with runs and messages in every state of that time, goes on under this one.
 
 use crate::database::{Database, on_both_databases};
-use crate::harness::{ANA, NOON, Plan, World, hours, minutes, unindent};
+use crate::harness::{ANA, NOON, Plan, World, hours, minutes, unindent, words};
 use relance::contact::{Contact, Phone};
 use relance::store::{NewerSchema, Store};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use sqlx::migrate::Migrator;
 use sqlx::{AnyConnection, Connection as _};
 use std::path::Path;
@@ -14,6 +15,7 @@ on_both_databases!(
     what_needed_a_person_before_the_upgrade_is_listed_by_cause,
     what_a_server_of_the_older_release_writes_beside_this_one_goes_on,
     a_release_refuses_the_database_of_a_newer_one,
+    what_an_older_release_did_once_is_not_done_again,
 );
 
 /// The first steps of the schema: what the release before the one that runs for weeks made.
@@ -367,4 +369,26 @@ async fn a_release_refuses_the_database_of_a_newer_one(database: Database) {
     let error = Store::open(&database.url).await.unwrap_err();
     assert_eq!(error.downcast_ref::<NewerSchema>().unwrap().found, 9000);
     assert!(error.to_string().contains("a newer relance has written this database"), "{error}");
+}
+
+async fn what_an_older_release_did_once_is_not_done_again(database: Database) {
+    let once = "
+        name: Once
+        purpose: utility
+        when: { webhook: asked }
+        contact: { phone: '{{event.phone}}' }
+        settings: { once_per: event.phone, again: skip }
+        do: [{ wait: 1h }]
+    ";
+    let world = plan(database).workflow("once", once).start().await;
+    let ask = async || words(&world.event("asked", json!({ "phone": ANA })).await.evaluations).concat();
+    assert_eq!(ask().await, "once started");
+    let plain = hex::encode(Sha256::digest(json!(ANA).to_string()));
+    let kept = world.dump().await;
+    assert!(!kept.lines().any(|line| line.starts_with("identity: ") && line.contains(&plain)), "{kept}");
+    assert_eq!(world.execute(&format!("update identity set hash = '{plain}'")).await, 1);
+    assert_eq!(ask().await, "once skipped: already_running");
+    world.advance(hours(2)).await;
+    assert_eq!((ask().await, ask().await), ("once started".into(), "once skipped: already_running".into()));
+    world.may_leave_work();
 }
