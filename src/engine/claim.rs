@@ -150,7 +150,7 @@ impl Gated {
     /// # Errors
     /// When it may leave, but for a token of its line, its workflow or the account: the instant at which one will be due.
     fn judge(&mut self, due: DueDelivery, turn: &Turn, context: &Context, scopes: &mut Scopes) -> Result<(), i64> {
-        let DueDelivery { mut delivery, contact, line, capped_at_ms } = due;
+        let DueDelivery { mut delivery, mut status, contact, line, capped_at_ms } = due;
         // Several that stepped out of a person's line may be due at once: the others are looked at after this one.
         let person = (delivery.contact.clone(), delivery.channel.clone());
         if self.served.contains(&person) {
@@ -168,9 +168,11 @@ impl Gated {
             match person_token(line, context, self.now_ms) {
                 Ok(taken) => {
                     if let Err(due_ms) = scopes.take(&turn.channel, pace_of(&delivery)) {
-                        self.leave(delivery, was);
+                        self.leave(DeliveryRow { delivery, was, status });
                         return Err(due_ms);
                     }
+                    // What was told is of the attempt before; one that only waits on keeps it: it may have arrived yet.
+                    status = None;
                     self.reached.begun(&delivery);
                     self.send(&mut delivery, form, &contact, &turn.channel, context);
                     self.lines.push((person.0.clone(), person.1.clone(), taken));
@@ -197,17 +199,18 @@ impl Gated {
                 delivery.reason = reason.to_owned();
             }
         }
-        self.moved.push(DeliveryRow { delivery, was, status: None });
+        self.moved.push(DeliveryRow { delivery, was, status });
         Ok(())
     }
 
     /// One that has a pace and no token stays where it is, out of its person's line: others go before.
-    fn leave(&mut self, mut delivery: Delivery, was: DeliveryState) {
+    fn leave(&mut self, mut row: DeliveryRow) {
+        let delivery = &mut row.delivery;
         if delivery.rules.pace.is_some() && delivery.reason != "pace" {
             delivery.state = DeliveryState::Queued;
             delivery.reason = "pace".into();
             delivery.line_at_ms = self.now_ms;
-            self.moved.push(DeliveryRow { delivery, was, status: None });
+            self.moved.push(row);
         }
     }
 

@@ -17,6 +17,8 @@ use sqlx::any::AnyRow;
 #[derive(Debug, Clone)]
 pub struct DueDelivery {
     pub delivery: Delivery,
+    /// The vendor's status of its last attempt, if it had one.
+    pub status: Option<VendorStatus>,
     pub contact: Contact,
     pub line: Line,
     /// When the oldest of so many messages of runs that count was handed to the person; `None` = there were fewer.
@@ -220,8 +222,10 @@ impl Tx<'_> {
     ) -> anyhow::Result<Vec<DueDelivery>> {
         let due = |row: &AnyRow| -> anyhow::Result<DueDelivery> {
             let contact: String = row.try_get(31)?;
+            let DeliveryRow { delivery, status, .. } = read_delivery(row)?;
             Ok(DueDelivery {
-                delivery: read_delivery(row)?.delivery,
+                delivery,
+                status,
                 contact: serde_json::from_str(&contact).context("a stored contact is not readable")?,
                 line: Line {
                     last_inbound_ms: row.try_get(32)?,
