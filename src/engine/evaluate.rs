@@ -322,6 +322,7 @@ fn start(
     run.turn = identity.clone().filter(|_| lined || workflow.settings.again == Again::Queue);
     if let Some(of) = of {
         (run.redrive_of, run.redrive) = (Some(of.id.clone()), of.redrive + 1);
+        run.progress.in_doubt = of.progress.in_doubt;
     }
     let id = run.id.clone();
     if let Some(before) = before {

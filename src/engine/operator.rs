@@ -19,6 +19,9 @@ use serde::{Deserialize, Serialize};
 /// How long a message lives that a person sends again after it expired.
 const LIFE_MS: i64 = 24 * 3_600_000;
 
+/// Why a message is cancelled of which nobody can tell whether it arrived.
+pub(super) const GIVEN_UP: &str = "given_up";
+
 /// What became of an uncertain message, as far as a person can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -108,8 +111,8 @@ pub(super) fn apply(settle: &Settle, unit: &mut Unit) -> Result<DeliveryState, N
             }
             Answer::GiveUp => {
                 delivery.state = DeliveryState::Cancelled;
-                delivery.reason = "given_up".into();
-                settlement = Some(Settlement::Failed { reason: "given_up".into() });
+                delivery.reason = GIVEN_UP.into();
+                settlement = Some(Settlement::Failed { reason: GIVEN_UP.into() });
             }
         }
     });

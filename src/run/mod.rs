@@ -190,6 +190,9 @@ pub struct Progress {
     /// A stop word started it: it tells the person nothing more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub of_stop: bool,
+    /// A message of the run in whose place it began may have arrived: whatever this one sends says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_doubt: bool,
     /// Messages that its steps asked for.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub sends: u32,

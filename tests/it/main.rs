@@ -24,6 +24,7 @@ mod engine_calls_contact;
 mod engine_campaigns;
 mod engine_clock;
 mod engine_erased;
+mod engine_evidence;
 mod engine_gate;
 mod engine_hints;
 mod engine_messages;

@@ -21,6 +21,7 @@ pub(super) use redrive::Redrive;
 pub(super) use runs::RunOrder;
 
 use super::load::load_runs;
+use super::operator::GIVEN_UP;
 use super::unit::Unit;
 use crate::delivery::{Delivery, DeliveryState};
 use crate::run::RunState;
@@ -44,6 +45,8 @@ pub enum Refused {
     NoStep,
     /// This message of the run stands in the way.
     Message { delivery: String, state: DeliveryState },
+    /// This message has arrived after all.
+    Arrived(String),
     /// It was done again before, as this one.
     Redriven(String),
     /// The workflow does not serve any more.
@@ -68,6 +71,7 @@ impl Refused {
             Self::Run(state) => format!("the run is `{}`", state.as_str()),
             Self::NoStep => "the run failed before its first step".into(),
             Self::Message { delivery, state } => format!("its message is `{}`: {delivery}", state.as_str()),
+            Self::Arrived(delivery) => format!("its message has arrived: {delivery}"),
             Self::Redriven(as_one) => format!("it was done again before, as {as_one}"),
             Self::Gone => "its workflow does not serve any more".into(),
             Self::Forgotten => "what it was made of is not kept any more".into(),
@@ -92,7 +96,9 @@ impl Refused {
             Self::Message { state: DeliveryState::Uncertain, .. } => {
                 "nobody can tell whether it arrived: say what became of it first, on the page of messages"
             }
-            Self::Message { state: DeliveryState::Accepted, .. } => "it was handed over, and is not sent a second time",
+            Self::Message { state: DeliveryState::Accepted, .. } | Self::Arrived(_) => {
+                "it was handed over, and is not sent a second time"
+            }
             Self::Message { .. } => "it is on its way: wait until it has ended",
             Self::Redriven(_) => "repeat that one instead, if it did not arrive either",
             Self::Gone => "serve a project that has it",
@@ -107,11 +113,17 @@ impl Refused {
     }
 }
 
+/// Whether a message that ended as unsent may have arrived all the same: one that a person gave up, and one that was sent
+/// again in doubt. What is sent in its place says so.
+fn may_have_arrived(delivery: &Delivery) -> bool {
+    delivery.possible_duplicate || (delivery.state == DeliveryState::Cancelled && delivery.reason == GIVEN_UP)
+}
+
 /// What people ordered in a group, beside what stands in the rows themselves.
 #[derive(Debug, Default)]
 pub(super) struct Orders {
-    /// (run, step) → the message of that step that ended: the next one is linked to it.
-    pub(super) again: BTreeMap<(String, String), String>,
+    /// (run, step) → the message of that step that ended: the next one is linked to it. And whether it may have arrived.
+    pub(super) again: BTreeMap<(String, String), (String, bool)>,
     /// Runs whose messages are held, each with why.
     held: Vec<(String, &'static str)>,
     /// Runs that go on: what their pause held leaves.

@@ -4,7 +4,7 @@
 //! it; an event is judged again by the one workflow that could not. Invariant: one thing is done again once; whoever wants
 //! it a third time repeats the second.
 
-use super::Refused;
+use super::{Refused, may_have_arrived};
 use crate::delivery::{Delivery, DeliveryState, VendorStatus};
 use crate::engine::change::{Change, Changed};
 use crate::engine::evaluate::{self, Arrival, Candidate, Route, Starts, known_person};
@@ -101,11 +101,12 @@ async fn again_run(
 ) -> anyhow::Result<Result<String, Refused>> {
     let Some(row) = tx.runs(&[id]).await?.into_iter().next() else { return Ok(Err(Refused::Unknown)) };
     // One of this very group may have changed.
-    let of = unit.run(id).cloned().unwrap_or(row.run);
+    let mut of = unit.run(id).cloned().unwrap_or(row.run);
     let sent = tx.deliveries_of(&[id]).await?;
     if let Err(refused) = may_begin_anew(&of, &sent) {
         return Ok(Err(refused));
     }
+    of.progress.in_doubt |= sent.iter().any(|row| may_have_arrived(&row.delivery));
     if let Some(known) = tx.redriven_run(&of.event, &of.workflow, &of.contact, of.redrive + 1).await? {
         return Ok(Err(Refused::Redriven(known)));
     }
@@ -156,10 +157,7 @@ fn may_begin_anew(of: &Run, sent: &[DeliveryRow]) -> Result<(), Refused> {
     if !of.state.is_terminal() {
         return Err(Refused::Run(of.state));
     }
-    match sent.iter().find(|row| !is_unsent(row)) {
-        Some(row) => Err(Refused::Message { delivery: row.delivery.id.clone(), state: row.delivery.state }),
-        None => Ok(()),
-    }
+    sent.iter().try_for_each(unsent)
 }
 
 // --- a message --------------------------------------------------------------------------------------------------------
@@ -172,8 +170,8 @@ async fn again_delivery(
 ) -> anyhow::Result<Result<String, Refused>> {
     load_settled(tx, unit, &[id]).await?;
     let Some(row) = unit.deliveries.get(id).cloned() else { return Ok(Err(Refused::Unknown)) };
-    if let Err(state) = unsent(&row) {
-        return Ok(Err(Refused::Message { delivery: id.to_owned(), state }));
+    if let Err(refused) = unsent(&row) {
+        return Ok(Err(refused));
     }
     if is_forgotten(row.delivery.planned_at_ms, unit) {
         return Ok(Err(Refused::Forgotten));
@@ -196,24 +194,23 @@ async fn again_delivery(
     Ok(Ok(new))
 }
 
-fn is_unsent(row: &DeliveryRow) -> bool {
-    unsent(row).is_ok()
-}
-
-/// Whether a message is known not to have arrived; else the state that forbids to send it again. What the platform itself
-/// told to have failed did not arrive, unless an attempt before it may have.
-fn unsent(row: &DeliveryRow) -> Result<(), DeliveryState> {
+/// Whether a message is known not to have arrived; else why it is not sent again. What the platform itself told to have
+/// failed did not arrive, unless an attempt before it may have; what it told to have arrived after that did.
+pub(super) fn unsent(row: &DeliveryRow) -> Result<(), Refused> {
     let delivery = &row.delivery;
-    match delivery.state {
-        DeliveryState::Rejected | DeliveryState::Skipped | DeliveryState::Cancelled => Ok(()),
-        DeliveryState::Accepted if row.status == Some(VendorStatus::Failed) && !delivery.possible_duplicate => Ok(()),
-        state => Err(state),
+    let ended = matches!(delivery.state, DeliveryState::Rejected | DeliveryState::Skipped | DeliveryState::Cancelled);
+    match row.status {
+        Some(VendorStatus::Delivered | VendorStatus::Read) if ended => Err(Refused::Arrived(delivery.id.clone())),
+        Some(VendorStatus::Failed) if delivery.state == DeliveryState::Accepted && !delivery.possible_duplicate => Ok(()),
+        _ if ended => Ok(()),
+        _ => Err(Refused::Message { delivery: delivery.id.clone(), state: delivery.state }),
     }
 }
 
 /// The same message, from now on. What may have arrived although it was given up says so.
 fn copy_of(old: Delivery, unit: &Unit<'_>) -> Delivery {
     let (now_ms, id) = (unit.now_ms, unit.clock.new_id());
+    let possible_duplicate = may_have_arrived(&old);
     Delivery {
         run: old.run,
         workflow: old.workflow,
@@ -224,7 +221,7 @@ fn copy_of(old: Delivery, unit: &Unit<'_>) -> Delivery {
         reason: if old.rules.pace.is_some() { "pace" } else { "" }.to_owned(),
         expires_at_ms: now_ms + LIFE_MS.max(old.expires_at_ms - old.planned_at_ms),
         retry_limit: old.retry_limit,
-        possible_duplicate: old.possible_duplicate || old.reason == "given_up",
+        possible_duplicate,
         rules: old.rules,
         redrive_of: Some(old.id),
         ..Delivery::queued(id, old.contact, old.channel, old.message, now_ms, unit.clock.new_seed())

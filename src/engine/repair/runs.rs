@@ -3,8 +3,9 @@
 //! Invariant: a step that sends is taken again, or left out, only when its last message has ended without having been
 //! handed over.
 
-use super::{PART, RUN_PAUSED, Refused};
-use crate::delivery::DeliveryState;
+use super::redrive::unsent;
+use super::{PART, RUN_PAUSED, Refused, may_have_arrived};
+use crate::delivery::{Delivery, DeliveryState};
 use crate::engine::advance::{Input, Order};
 use crate::engine::change::{Change, Changed};
 use crate::engine::load::{load_contacts, load_runs};
@@ -146,14 +147,13 @@ fn obey(id: &str, act: Act, who: &str, unit: &mut Unit<'_>) -> Obeyed {
     let run = unit.run(id).ok_or(Refused::Unknown)?;
     let order = allowed(run, act)?;
     let (workflow, step) = (run.workflow.clone(), run.progress.cursor.clone());
-    let last = last_of_step(unit.deliveries.values(), id, &step).map(|row| (row.delivery.id.clone(), row));
-    if let (Some(Order::Retry | Order::Skip), Some((delivery, row))) = (order, &last)
-        && let Some(state) = in_the_way(row, order == Some(Order::Retry))
-    {
-        return Err(Refused::Message { delivery: delivery.clone(), state });
+    let last = last_of_step(unit.deliveries.values(), id, &step);
+    if let (Some(Order::Retry | Order::Skip), Some(row)) = (order, last) {
+        may_pass(row, order == Some(Order::Retry))?;
     }
-    if let (Some(Order::Retry), Some((delivery, _))) = (order, last) {
-        unit.orders.again.insert((id.to_owned(), step.clone()), delivery);
+    if let (Some(Order::Retry), Some(row)) = (order, last) {
+        let again = (row.delivery.id.clone(), may_have_arrived(&row.delivery));
+        unit.orders.again.insert((id.to_owned(), step.clone()), again);
     }
     match order {
         None => unit.stop_run(id, "cancelled"),
@@ -196,12 +196,13 @@ fn last_of_step<'a>(rows: impl Iterator<Item = &'a DeliveryRow>, run: &str, step
     own.iter().copied().find(|row| !redriven.contains(row.delivery.id.as_str()))
 }
 
-/// The state of a message that forbids to take its step again, or to leave it behind.
-fn in_the_way(row: &DeliveryRow, again: bool) -> Option<DeliveryState> {
-    let state = row.delivery.state;
+/// Whether the step of this message may be taken again, or left behind.
+fn may_pass(row: &DeliveryRow, again: bool) -> Result<(), Refused> {
+    let Delivery { id, state, .. } = &row.delivery;
     match state {
-        DeliveryState::Rejected | DeliveryState::Skipped | DeliveryState::Cancelled => None,
-        DeliveryState::Accepted => again.then_some(state),
-        DeliveryState::Queued | DeliveryState::Held | DeliveryState::Sending | DeliveryState::Uncertain => Some(state),
+        DeliveryState::Rejected | DeliveryState::Skipped | DeliveryState::Cancelled if again => unsent(row),
+        DeliveryState::Rejected | DeliveryState::Skipped | DeliveryState::Cancelled => Ok(()),
+        DeliveryState::Accepted if !again => Ok(()),
+        state => Err(Refused::Message { delivery: id.clone(), state: *state }),
     }
 }

@@ -166,7 +166,8 @@ impl Unit<'_> {
 
     fn delivery(&self, planned: PlannedDelivery, contact: String, channel: String) -> Option<Delivery> {
         let run = &self.runs.get(&planned.run)?.row.run;
-        let redrive_of = self.orders.again.get(&(planned.run.clone(), planned.step.clone())).cloned();
+        let again = self.orders.again.get(&(planned.run.clone(), planned.step.clone())).cloned();
+        let (redrive_of, in_doubt) = again.map_or((None, false), |(old, in_doubt)| (Some(old), in_doubt));
         let workflow = &self.definition_of(run)?.workflow;
         let rules = rules(workflow, run, &planned.planned.to);
         let reason = if rules.pace.is_some() { "pace" } else { "" };
@@ -181,6 +182,7 @@ impl Unit<'_> {
             reason: reason.to_owned(),
             expires_at_ms: planned.expires_at_ms,
             retry_limit: planned.retry_limit,
+            possible_duplicate: in_doubt || run.progress.in_doubt,
             rules,
             redrive_of,
             ..Delivery::queued(id, contact, channel, planned.planned.message, self.now_ms, self.clock.new_seed())

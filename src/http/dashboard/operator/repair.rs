@@ -154,7 +154,7 @@ pub(super) fn code(refused: &Refused) -> &'static str {
         Refused::Unknown => "unknown",
         Refused::Run(_) | Refused::NoStep | Refused::NotFailed | Refused::Campaign(_) => "moved",
         Refused::Message { state: DeliveryState::Uncertain, .. } => "in_doubt",
-        Refused::Message { .. } => "arrived",
+        Refused::Message { .. } | Refused::Arrived(_) => "arrived",
         Refused::Redriven(_) => "redriven",
         Refused::Gone => "gone",
         Refused::Forgotten => "forgotten",
