@@ -1,9 +1,13 @@
 //! Rates: token buckets by theoretical arrival time (GCRA). Pure; the rows live in the store, shared by all nodes.
 //!
-//! Invariant: in any time T a bucket grants at most its burst and its rate times T.
+//! Invariant: in any time T a bucket grants at most its burst and its rate times T. A bucket that no grant and no silence
+//! explains was written by a clock that was ahead, and counts as full: else nothing would leave until time has caught up.
 
 use crate::config::{Pace, PersonPace};
 use crate::contact::Line;
+
+/// Longest that anybody is asked to be silent: a `Retry-After`, and what a person is held for.
+pub const LONGEST_SILENCE_MS: i64 = 3_600_000;
 
 /// How a bucket fills: microseconds between two grants, and how far ahead of them grants may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +32,12 @@ impl Limit {
     pub fn halved(self) -> Self {
         Self { interval_us: self.interval_us.saturating_mul(2), ..self }
     }
+
+    /// How far ahead of now a bucket is at most, at half the pace too.
+    fn furthest_us(self) -> i64 {
+        let grants_us = self.burst_us.saturating_add(self.interval_us.saturating_mul(2));
+        grants_us.saturating_add(LONGEST_SILENCE_MS * 1000)
+    }
 }
 
 /// Grants one token at `now_ms`: the bucket's next value.
@@ -36,6 +46,7 @@ impl Limit {
 /// When no token is due yet: the instant (Unix ms) at which one will be.
 pub fn take(tat_us: i64, limit: Limit, now_ms: i64) -> Result<i64, i64> {
     let now_us = now_ms.saturating_mul(1000);
+    let tat_us = if tat_us > now_us.saturating_add(limit.furthest_us()) { now_us } else { tat_us };
     match tat_us.saturating_sub(limit.burst_us) <= now_us {
         true => Ok(tat_us.max(now_us).saturating_add(limit.interval_us)),
         false => Err((tat_us - limit.burst_us).div_euclid(1000) + 1),
@@ -53,7 +64,9 @@ pub fn silence(until_ms: i64, limit: Limit) -> i64 {
 /// When the person is not to get one yet: the instant (Unix ms) at which it may go.
 pub fn take_of_person(line: Line, pace: PersonPace, now_ms: i64) -> Result<Line, i64> {
     let taken = take(line.tat_us.unwrap_or(0), Limit::of_person(pace), now_ms);
-    let apart_ms = line.sent_at_ms.map_or(now_ms, |sent_at_ms| sent_at_ms.saturating_add(pace.apart_ms));
+    // Nothing was sent later than now, but for what two transactions see of it.
+    let sent_at_ms = line.sent_at_ms.filter(|sent_at_ms| *sent_at_ms <= now_ms.saturating_add(pace.apart_ms));
+    let apart_ms = sent_at_ms.map_or(now_ms, |sent_at_ms| sent_at_ms.saturating_add(pace.apart_ms));
     match taken {
         Ok(tat_us) if apart_ms <= now_ms => {
             Ok(Line { tat_us: Some(tat_us), sent_at_ms: Some(now_ms), ..Line::default() })
@@ -98,6 +111,22 @@ mod tests {
         let tat_us = silence(5_000, per_second(240));
         assert!(take(tat_us, per_second(240), 4_999).is_err_and(|due_ms| due_ms >= 5_000));
         assert!(take(tat_us, per_second(240), 5_001).is_ok());
+    }
+
+    #[test]
+    fn what_a_clock_wrote_that_was_ahead_holds_nothing_back() {
+        const YEAR_MS: i64 = 365 * 24 * 3_600_000;
+        let ahead = take(0, per_second(240), 1_000_000 + YEAR_MS).unwrap();
+        let next = take(ahead, per_second(240), 1_000_000).unwrap();
+        assert!(next < 1_001_000_000, "and the bucket is one of today");
+        let silent = silence(1_000_000 + LONGEST_SILENCE_MS, per_second(240));
+        assert!(take(silent, per_second(240), 1_000_000).is_err(), "an hour may have been asked for");
+        let once = Limit::of(Pace { count: 1, per_ms: YEAR_MS });
+        assert!(take(take(0, once, 0).unwrap(), once, 1).is_err(), "a slow pace is no wrong clock");
+        let line = take_of_person(Line::default(), PersonPace::default(), 1_000_000 + YEAR_MS).unwrap();
+        let taken = take_of_person(line, PersonPace::default(), 1_000_000).unwrap();
+        assert_eq!(taken.sent_at_ms, Some(1_000_000));
+        assert!(take_of_person(taken, PersonPace::default(), 1_000_999).is_err());
     }
 
     #[test]

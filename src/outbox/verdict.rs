@@ -2,6 +2,7 @@
 //!
 //! Invariant: one faulty template or line stops at the first failure; the messages behind it are held, not burnt.
 
+use super::rates::LONGEST_SILENCE_MS;
 use super::settle::{Consequences, backoff_ms, hold};
 use crate::connector::verdicts::{self, Class, Effect, Retry, Verdict};
 use crate::contact::WithdrawalScope;
@@ -39,7 +40,8 @@ pub(super) fn apply(delivery: &mut Delivery, form: Form, code: i64, now_ms: i64)
             delivery.retries < delivery.retry_limit && once_more(delivery, "backoff", now_ms + wait_ms)
         }
         Retry::Pair => {
-            let until_ms = now_ms.saturating_add(1000 << (2 * delivery.retries.min(12)));
+            let wait_ms = LONGEST_SILENCE_MS.min(1000 << (2 * delivery.retries.min(12)));
+            let until_ms = now_ms.saturating_add(wait_ms);
             consequences.person_until_ms = Some(until_ms);
             delivery.retries < delivery.retry_limit && once_more(delivery, "backoff", until_ms)
         }
@@ -187,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_pair_limit_holds_the_person_for_four_to_the_power_of_its_failures() {
-        let (mut delivery, mut waits) = (delivery(), Vec::new());
+        let (mut delivery, mut waits) = (Delivery { retry_limit: 7, ..delivery() }, Vec::new());
         loop {
             let consequences = settle_call(&mut delivery, Form::Text, &refused(131_056), NOON);
             waits.push((consequences.person_until_ms.unwrap() - NOON) / 1000);
@@ -195,7 +197,7 @@ mod tests {
                 break;
             }
         }
-        assert_eq!(waits, [1, 4, 16, 64, 256, 1024]);
+        assert_eq!(waits, [1, 4, 16, 64, 256, 1024, 3600, 3600], "an hour at most");
     }
 
     #[test]

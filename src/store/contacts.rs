@@ -70,6 +70,7 @@ static LINES: Statement = Statement::new(
      from {rows: contact text} r join line l on l.contact = r.contact",
 );
 
+/// A bucket more than an hour ahead of what is written now is one of a clock that was ahead (`outbox::rates`).
 static UPSERT_LINES: Statement = Statement::new(
     "insert into line (contact, channel, last_inbound_ms, refused_at_ms, asked_at_ms, tat_us, sent_at_ms)
      select contact, channel, last_inbound_ms, refused_at_ms, asked_at_ms, tat_us, sent_at_ms
@@ -82,7 +83,7 @@ static UPSERT_LINES: Statement = Statement::new(
             else coalesce(excluded.refused_at_ms, line.refused_at_ms) end,
         asked_at_ms = coalesce(excluded.asked_at_ms, line.asked_at_ms),
         tat_us = case when line.tat_us is null or excluded.tat_us > line.tat_us then excluded.tat_us
-            else line.tat_us end,
+            when line.tat_us > excluded.tat_us + 3600000000 then excluded.tat_us else line.tat_us end,
         sent_at_ms = coalesce(excluded.sent_at_ms, line.sent_at_ms)",
 );
 

@@ -90,6 +90,11 @@ async fn the_bucket_of_a_person_is_never_refilled(database: Database) {
         let found = tx.lines(&["c1".to_owned()]).await.unwrap()[0].2;
         assert_eq!((found.tat_us, found.sent_at_ms), (Some(kept.0), Some(kept.1)));
     }
+    // But for what a clock wrote that was ahead.
+    for (tat_us, kept) in [(3_600_000_010, 3_600_000_010), (10, 3_600_000_010), (9, 9)] {
+        tx.upsert_lines(&line(Some(tat_us), None)).await.unwrap();
+        assert_eq!(tx.lines(&["c1".to_owned()]).await.unwrap()[0].2.tat_us, Some(kept));
+    }
 }
 
 /// Takes what is there, again and again, as a node does; when each token was taken, by the store's time.
