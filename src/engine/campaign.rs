@@ -105,7 +105,7 @@ pub(super) async fn feed(
     while let Some(firing) = shared.store.open_firing(&shared.node).await? {
         if firing.state != "running" {
             // A process that died while it held, released or stopped the runs left this.
-            repair::campaigns::go_on(queue, &firing.id).await?;
+            repair::campaigns::go_on(queue, &firing.id, &firing.state).await?;
             continue;
         }
         match definition(shared, &firing).await? {

@@ -12,7 +12,7 @@ use super::learn::{self, Learnt};
 use super::load::load_settled;
 use super::lookup::{self, Answered};
 use super::operator::{self, NotSettled, Settle};
-use super::repair::campaigns::CampaignOrder;
+use super::repair::campaigns::{CampaignOrder, CampaignPart};
 use super::repair::{self, Redrive, Refused, RunOrder};
 use super::retention::Removal;
 use super::scopes::Scopes;
@@ -32,10 +32,7 @@ use tokio::sync::oneshot;
 #[derive(Debug, Clone)]
 pub(super) enum Change {
     /// Ends pauses: what they held is looked at again.
-    Resume {
-        scopes: Vec<Scope>,
-        who: String,
-    },
+    Resume { scopes: Vec<Scope>, who: String },
     /// A person says what became of an uncertain message.
     Settle(Settle),
     /// The account was asked for a person, or for a message.
@@ -57,17 +54,11 @@ pub(super) enum Change {
     /// A target of the relay is gone: nothing waits for it any more.
     GiveUpRelays(String),
     /// Dead relays are posted again, by their ids, because somebody asked for it.
-    RedriveRelays {
-        ids: Vec<String>,
-        who: String,
-    },
+    RedriveRelays { ids: Vec<String>, who: String },
     /// What the account holds.
     Learn(Box<AccountFacts>),
     /// Alerts that are raised (name, words), and names of those that are over.
-    Alert {
-        raise: Vec<(String, String)>,
-        clear: Vec<String>,
-    },
+    Alert { raise: Vec<(String, String)>, clear: Vec<String> },
     /// Facts of the installation (name, value).
     Remember(Vec<(String, String)>),
     /// People of a file.
@@ -76,12 +67,10 @@ pub(super) enum Change {
     Runs(RunOrder),
     /// Something is done again, as a new row.
     Redrive(Redrive),
-    /// Something that people order of a campaign, and the part of its runs behind that run which follows.
+    /// Something that people order of a campaign.
     Campaign(CampaignOrder),
-    CampaignPart {
-        firing: String,
-        after: String,
-    },
+    /// A part of its runs follows.
+    CampaignPart(CampaignPart),
     /// What an operator asks in the name of a person.
     Rights(rights::Ask),
     /// This node does something for all, by its name, unless another that lives does.
@@ -122,7 +111,8 @@ pub(super) enum Changed {
     Runs(Vec<Result<RunState, Refused>>),
     /// The new row, or its word.
     Redrive(Result<String, Refused>),
-    Campaign(Result<(), Refused>),
+    /// The word that its runs follow from now on.
+    Campaign(Result<&'static str, Refused>),
     /// Behind which run the next part begins; `None` = that was the last.
     CampaignPart(Option<String>),
     /// Whether there is such a person, and the hashes of files that nobody has any more.
@@ -288,9 +278,8 @@ pub(super) async fn apply(
         Change::Runs(order) => Ok(Changed::Runs(repair::runs::apply(order, unit))),
         Change::Redrive(redrive) => Ok(Changed::Redrive(repair::redrive::apply(tx, unit, redrive).await?)),
         Change::Campaign(order) => Ok(Changed::Campaign(repair::campaigns::apply(tx, unit, order, context).await?)),
-        Change::CampaignPart { firing, after } => {
-            let next = repair::campaigns::apply_part(tx, unit, firing, after, context).await?;
-            Ok(Changed::CampaignPart(next))
+        Change::CampaignPart(part) => {
+            Ok(Changed::CampaignPart(repair::campaigns::apply_part(tx, unit, part, context).await?))
         }
         Change::TakeDuty(name) => Ok(Changed::Duty(tx.take_duty(name, context.node).await?)),
     }

@@ -2,8 +2,14 @@
 
 use crate::database::{Database, on_both_databases};
 use crate::harness::{ANA, BOB, Plan, World, hours, minutes, unindent};
+use crate::process::eventually;
+use relance::engine::repair::CampaignAct;
 use relance::store::schedules::{BadRow, FiringRow};
+use sqlx::Executor as _;
 use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 
 on_both_databases!(
     a_list_as_spreadsheets_write_it_reaches_everyone_in_it_once,
@@ -14,6 +20,14 @@ on_both_databases!(
     the_same_list_goes_out_again_at_the_next_instant,
     identities_and_consent_are_judged_per_person,
 );
+
+/// A row that somebody else holds keeps a part waiting.
+mod postgres_alone {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_campaign_cancelled_while_its_pause_is_under_way_leaves_no_run_alive() {
+        super::a_campaign_cancelled_while_its_pause_is_under_way_leaves_no_run_alive(super::Database::postgres()).await;
+    }
+}
 
 const REMINDER: &str = "
     name: Reminder
@@ -210,4 +224,47 @@ async fn identities_and_consent_are_judged_per_person(database: Database) {
     assert_eq!(world.sent(), ["template: See you, Ana"]);
     let refused: Vec<_> = campaigns(&world).await.iter().map(|one| (one.counts.started, one.counts.refused)).collect();
     assert_eq!(refused, [(2, 0), (0, 2)]);
+}
+
+/// Has an order go as far as it may now; whether it waits.
+async fn waits_for_answer<T>(order: &mut Pin<Box<impl Future<Output = T>>>) -> bool {
+    poll_fn(|context| Poll::Ready(order.as_mut().poll(context).is_pending())).await
+}
+
+async fn a_campaign_cancelled_while_its_pause_is_under_way_leaves_no_run_alive(database: Database) {
+    let text = "
+        name: Reminder
+        purpose: utility
+        when: { schedule: every day at 13:00 }
+        audience: { file: audiences/members.csv }
+        contact: { phone: '{{event.Telefono}}' }
+        do:
+          - send_message: { template: class, values: ['{{contact.first_name}}'] }
+    ";
+    let slow = "channels: { shop: { uuid: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, default: true, pace: 1 per minute } }\n";
+    let plan = gym(database).project(slow).workflow("reminder", text).audience("members.csv", list(0..2000));
+    let world = plan.start().await;
+    world.advance(hours(1)).await;
+    assert_eq!((campaign(&world).await.state.as_str(), world.runs().await.len()), ("done", 2000));
+    let (id, engine) = (campaign(&world).await.id, world.engine().clone());
+    let mut holder = world.stranger().await;
+    let last = "begin; select 1 from delivery where run = (select max(id) from run) for update";
+    sqlx::raw_sql(last).execute(&mut holder).await.unwrap();
+    let mut pause = Box::pin(engine.order_campaign(&id, CampaignAct::Pause, "ops"));
+    let waits = async || {
+        assert!(waits_for_answer(&mut pause).await);
+        (world
+            .execute("select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")
+            .await
+            > 0)
+        .then_some(())
+    };
+    eventually("the pause waits at its last run", waits).await;
+    let mut cancel = Box::pin(engine.order_campaign(&id, CampaignAct::Cancel, "ops"));
+    assert!(waits_for_answer(&mut cancel).await);
+    holder.execute("commit").await.unwrap();
+    let (_, cancelled) = tokio::join!(pause, cancel);
+    assert_eq!(cancelled.unwrap().as_deref(), Ok("cancelled"));
+    let alive = world.run_states().await.iter().filter(|state| *state != "stopped: cancelled").count();
+    assert_eq!(alive, 1, "but for the one whose message had left");
 }

@@ -6,7 +6,8 @@
 //!        └────────────── any, by cancel ──────────────► cancelling ──► cancelled
 //! ```
 //! A kill in between leaves the word that ends in `ing`: the next process, or another node, goes on with it from the first
-//! run. Invariant: each part may be done twice, and the last word is written with the last part.
+//! run. Another word may be ordered before the runs have followed: whoever walks for the one before stops then. Invariant:
+//! each part may be done twice, and the last word is written with the last part, by one who did all parts before it.
 
 use super::{CAMPAIGN_PAUSED, PART, Refused};
 use crate::engine::change::{Change, Changed};
@@ -49,6 +50,16 @@ pub(in crate::engine) struct CampaignOrder {
     pub(in crate::engine) who: String,
 }
 
+/// A part of the runs of a campaign, on its way to the loop.
+#[derive(Debug, Clone)]
+pub(in crate::engine) struct CampaignPart {
+    pub(in crate::engine) firing: String,
+    /// The word that its runs follow.
+    pub(in crate::engine) word: String,
+    /// Behind which run it begins; empty = with the first.
+    pub(in crate::engine) after: String,
+}
+
 /// Whether what the runs of a campaign plan waits.
 pub(super) fn stands(state: &str) -> bool {
     matches!(state, "pausing" | "paused" | "cancelling" | "cancelled")
@@ -66,14 +77,14 @@ impl Engine {
         who: &str,
     ) -> Result<Result<String, Refused>, Busy> {
         let order = CampaignOrder { firing: firing.to_owned(), act, who: who.to_owned() };
-        match self.change(Change::Campaign(order)).await? {
-            Changed::Campaign(Ok(())) => {}
+        let word = match self.change(Change::Campaign(order)).await? {
+            Changed::Campaign(Ok(word)) => word,
             Changed::Campaign(Err(refused)) => return Ok(Err(refused)),
             _ => return Err(Busy),
-        }
+        };
         // In a task of its own: whoever asked may hang up, and the runs follow all the same.
         let (queue, id) = (self.queue.clone(), firing.to_owned());
-        let followed = tokio::spawn(async move { go_on(&queue, &id).await }).await;
+        let followed = tokio::spawn(async move { go_on(&queue, &id, word).await }).await;
         if !matches!(followed, Ok(Ok(()))) {
             return Err(Busy);
         }
@@ -85,12 +96,13 @@ impl Engine {
     }
 }
 
-/// Has the runs of a campaign follow its word, part by part to the last.
-pub(in crate::engine) async fn go_on(queue: &mpsc::Sender<Item>, firing: &str) -> anyhow::Result<()> {
+/// Has the runs of a campaign follow this word, part by part to the last, while it is its word.
+pub(in crate::engine) async fn go_on(queue: &mpsc::Sender<Item>, firing: &str, word: &str) -> anyhow::Result<()> {
     let mut after = Some(String::new());
     while let Some(behind) = after {
         let (reply, answer) = oneshot::channel();
-        let change = Change::CampaignPart { firing: firing.to_owned(), after: behind };
+        let part = CampaignPart { firing: firing.to_owned(), word: word.to_owned(), after: behind };
+        let change = Change::CampaignPart(part);
         queue.send(Item::Change { change: Box::new(change), reply }).await?;
         after = match answer.await? {
             Ok(Changed::CampaignPart(after)) => after,
@@ -106,7 +118,7 @@ pub(in crate::engine) async fn apply(
     unit: &mut Unit<'_>,
     order: &CampaignOrder,
     context: &Context<'_>,
-) -> anyhow::Result<Result<(), Refused>> {
+) -> anyhow::Result<Result<&'static str, Refused>> {
     let Some(firing) = tx.firing(&order.firing).await?.filter(|firing| firing.audience.is_some()) else {
         return Ok(Err(Refused::Unknown));
     };
@@ -121,7 +133,7 @@ pub(in crate::engine) async fn apply(
     };
     tx.move_firing(&firing.id, &firing.state, (next, reason), context.node).await?;
     unit.audit(&order.who, order.act.as_str(), &format!("campaign {}", firing.id), &firing.workflow);
-    Ok(Ok(()))
+    Ok(Ok(next))
 }
 
 /// The word that an act puts on a campaign; `None` = its state does not allow it. What was begun may be ordered again.
@@ -142,11 +154,11 @@ fn next_word(firing: &FiringRow, act: CampaignAct, lives: bool) -> Option<&'stat
 pub(in crate::engine) async fn apply_part(
     tx: &mut Tx<'_>,
     unit: &mut Unit<'_>,
-    id: &str,
-    after: &str,
+    part: &CampaignPart,
     context: &Context<'_>,
 ) -> anyhow::Result<Option<String>> {
-    let Some(firing) = tx.firing(id).await? else { return Ok(None) };
+    let CampaignPart { firing: id, word, after } = part;
+    let Some(firing) = tx.firing(id).await?.filter(|firing| firing.state == *word) else { return Ok(None) };
     let last_word = match firing.state.as_str() {
         "pausing" => ("paused", firing.reason.as_str()),
         "resuming" if firing.reason == LIST_READ => ("done", ""),
