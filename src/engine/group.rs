@@ -281,6 +281,7 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
         claim(tx, context, &mut done).await?;
     }
     calls::claim(tx, &unit, work, context, &mut done).await?;
+    outbound::put_off_unreadable(tx, &mut done).await?;
     hand_on(tx, &unit, &told, context, &mut done).await?;
     if context.outside.media.is_some() {
         let files: Vec<_> = told.iter().flat_map(|told| porter::files(told, now_ms)).collect();

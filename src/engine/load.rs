@@ -19,6 +19,7 @@ use crate::store::attempts::AttemptRow;
 use crate::store::contacts::ContactKey;
 use crate::store::deliveries::DeliveryRow;
 use crate::store::runs::RunRow;
+use crate::store::unreadable::Table;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -141,9 +142,19 @@ pub(super) async fn load_due(
     if overdue > 0 {
         rows.extend(tx.due_runs(i64::MIN, late_ms, overdue).await?);
     }
-    let ids: Vec<String> = rows.iter().map(|row| row.run.id.clone()).collect();
+    let whose = |row: &RunRow| (row.run.id.clone(), row.run.contact.clone());
+    let mut due: Vec<(String, String)> = rows.iter().map(whose).collect();
     let people = know_runs(unit, rows)?;
     load_contacts(tx, unit, people).await?;
+    // Without its person, a run would decide as if nothing were known of them.
+    due.retain(|(run, contact)| {
+        let known = unit.contact(contact).is_some();
+        if !known {
+            tx.leave_out(Table::Run, run);
+        }
+        known
+    });
+    let ids = due.into_iter().map(|(run, _)| run).collect();
     let look_ups = look_for_uncertain(tx, unit).await?;
     Ok((ids, look_ups))
 }
@@ -200,7 +211,7 @@ pub(super) fn know_runs(unit: &mut Unit<'_>, rows: Vec<RunRow>) -> anyhow::Resul
     let mut people = BTreeSet::new();
     for row in rows {
         people.insert(row.run.contact.clone());
-        unit.know_run(row.run, Arc::new(serde_json::from_str(&row.event_data)?));
+        unit.know_run(row.run, Arc::new(row.event_data));
     }
     need_definitions(unit)?;
     Ok(people)

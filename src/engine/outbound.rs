@@ -3,6 +3,8 @@
 //!
 //! Invariant: a pause that a person has to end is never replaced by one that ends by itself.
 
+use super::claim::earliest;
+use super::group::Done;
 use super::unit::Unit;
 use crate::contact::{Line, Withdrawal, WithdrawalScope};
 use crate::delivery::{Pause, Scope};
@@ -10,8 +12,11 @@ use crate::outbox::settle::Consequences;
 use crate::outbox::{rates, window};
 use crate::store::Tx;
 use crate::store::audit::AuditRow;
+use crate::store::unreadable::PUT_OFF_MS;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Names the alert about rows that cannot be read.
+pub(super) const UNREADABLE: &str = "unreadable";
 /// How long a line goes at half its pace.
 const SLOW_MS: i64 = 60_000;
 
@@ -45,6 +50,8 @@ pub(super) enum Alert {
     Uncertain { delivery: String },
     /// Deliveries wait for a line that the project does not list any more.
     MissingChannel { channel: String },
+    /// A row that this release cannot read: what it is of, and its id.
+    Unreadable { what: &'static str, id: String },
 }
 
 impl Alert {
@@ -68,6 +75,10 @@ impl Alert {
             Self::MissingChannel { channel } => {
                 let hint = "list the channel in relance.yaml again; what is held expires otherwise";
                 tracing::error!(channel, hint, "messages wait for a channel that relance.yaml does not list");
+            }
+            Self::Unreadable { what, id } => {
+                let hint = "update this server if a newer one has written it; it is left alone, and tried again";
+                tracing::error!(what, id, hint, "a row of the database cannot be read");
             }
         }
     }
@@ -179,6 +190,19 @@ async fn write_pauses(tx: &mut Tx<'_>, gathered: &mut Outbound) -> anyhow::Resul
     tx.pause(&fresh).await?;
     let alert = |(scope, pause): &(Scope, Pause)| Alert::Paused { scope: scope.to_string(), why: pause.why.clone() };
     gathered.alerts.extend(fresh.iter().map(alert));
+    Ok(())
+}
+
+/// Puts off what is due and cannot be read, so that it holds up nothing else, and says so.
+pub(super) async fn put_off_unreadable(tx: &mut Tx<'_>, done: &mut Done) -> anyhow::Result<()> {
+    let rows = tx.put_off_unreadable().await?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let what = "this release cannot read rows of the database, and leaves them alone: its log names them";
+    tx.raise_alerts(&[(UNREADABLE.to_owned(), what.to_owned())]).await?;
+    done.next_due_ms = earliest(done.next_due_ms, Some(tx.now_ms + PUT_OFF_MS));
+    done.alerts.extend(rows.into_iter().map(|(table, id)| Alert::Unreadable { what: table.as_str(), id }));
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! Invariant: a result is written only over the taking it belongs to, and one that is stopped before it began never begins.
 
 use super::dialect::Statement;
+use super::unreadable::Table;
 use super::{Cell, Moved, Rows, Store, Tx};
 use crate::call::{CallState, StepCall};
 use anyhow::Context as _;
@@ -149,7 +150,8 @@ impl Tx<'_> {
         for lane in std::iter::once(&"\u{1}").chain(without) {
             rows.push(&[(*lane).into(), self.now_ms.into(), most.into()]);
         }
-        self.fetch(&CLAIM, rows).await?.iter().map(read_call).collect()
+        let found = self.fetch(&CLAIM, rows).await?;
+        Ok(self.readable(Table::Call, &found, read_call))
     }
 
     /// Takes calls for a node; their runs are running.

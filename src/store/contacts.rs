@@ -1,6 +1,7 @@
 //! Contacts and their lines (the window ledger). Who is known by another name is found through `aliases`.
 
 use super::dialect::Statement;
+use super::unreadable::Table;
 use super::{Cell, Rows, Store, Tx};
 use crate::contact::{Contact, Line, Phone};
 use anyhow::Context as _;
@@ -95,7 +96,7 @@ impl Tx<'_> {
     /// The contacts that any of these keys identify; one found by two keys may come twice.
     pub(crate) async fn contacts_by_keys(&mut self, keys: &[ContactKey]) -> anyhow::Result<Vec<ContactRow>> {
         let found = self.fetch(&BY_KEYS, asked(keys)).await?;
-        found.iter().map(|row| found_by(row, keys)).collect()
+        Ok(self.readable(Table::Contact, &found, |row| found_by(row, keys)))
     }
 
     /// Writes contacts, each with the next version; fails when another writer was faster.

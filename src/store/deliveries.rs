@@ -2,6 +2,7 @@
 
 use super::deadline::answered;
 use super::dialect::Statement;
+use super::unreadable::Table;
 use super::{Cell, Rows, Store, Tx, heeded};
 use crate::contact::Contact;
 use crate::contact::Line;
@@ -51,7 +52,7 @@ pub(super) use delivery_columns;
 macro_rules! aside {
     () => {
         "('window_closed', 'template_paused', 'template_category', 'template_changed', 'quiet_hours', 'cap',
-          'pace', 'run_paused', 'campaign_paused')"
+          'pace', 'run_paused', 'campaign_paused', 'unreadable')"
     };
 }
 
@@ -242,26 +243,31 @@ impl Tx<'_> {
         let query = sqlx::query(CLAIM.sql(self.dialect, 0)).bind(self.now_ms).bind(i64::try_from(most)?).bind(lane);
         let query = query.bind(since_ms).bind(i64::try_from(nth.saturating_sub(1))?);
         let answer = answered(self.dialect, query.fetch_all(&mut *self.tx)).await;
-        heeded(&self.disk, answer)?.iter().map(due).collect()
+        let found = heeded(&self.disk, answer)?;
+        Ok(self.readable(Table::Delivery, &found, due))
     }
 
     /// Uncertain deliveries that are to be looked for, or whose deadline has passed.
     pub(crate) async fn overdue_uncertain(&mut self, most: usize) -> anyhow::Result<Vec<DeliveryRow>> {
         let now_ms = self.now_ms;
-        self.due(&OVERDUE_UNCERTAIN, now_ms, most).await?.iter().map(read_delivery).collect()
+        let found = self.due(&OVERDUE_UNCERTAIN, now_ms, most).await?;
+        Ok(self.readable(Table::Delivery, &found, read_delivery))
     }
 
     /// Deliveries under way for whose call no other living node answers: this node's own, and those of the dead.
     pub(crate) async fn unfinished_calls(&mut self, node: &str, most: usize) -> anyhow::Result<Vec<DeliveryRow>> {
         let mut rows = Rows::default();
         rows.push(&[node.into(), i64::try_from(most)?.into()]);
-        self.fetch(&UNFINISHED, rows).await?.iter().map(read_delivery).collect()
+        let found = self.fetch(&UNFINISHED, rows).await?;
+        Ok(self.readable(Table::Delivery, &found, read_delivery))
     }
 
+    /// Those of these that can be read.
     pub(crate) async fn deliveries(&mut self, ids: &[&str]) -> anyhow::Result<Vec<DeliveryRow>> {
         let mut rows = Rows::default();
         ids.iter().for_each(|id| rows.push(&[(*id).into()]));
-        self.fetch(&BY_IDS, rows).await?.iter().map(read_delivery).collect()
+        let found = self.fetch(&BY_IDS, rows).await?;
+        Ok(self.readable(Table::Delivery, &found, read_delivery))
     }
 
     pub(crate) async fn insert_deliveries(&mut self, deliveries: &[Delivery]) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 
 use super::dialect::Statement;
 use super::runs::{RunRow, read_run, run_columns};
+use super::unreadable::Table;
 use super::{Rows, Tx};
 use sqlx::Row as _;
 
@@ -31,7 +32,8 @@ impl Tx<'_> {
     pub(crate) async fn asking_runs(&mut self, contacts: &[&str]) -> anyhow::Result<Vec<RunRow>> {
         let mut rows = Rows::default();
         contacts.iter().for_each(|contact| rows.push(&[(*contact).into()]));
-        self.fetch(&ASKING, rows).await?.iter().map(read_run).collect()
+        let found = self.fetch(&ASKING, rows).await?;
+        Ok(self.readable(Table::Run, &found, read_run))
     }
 
     /// Runs in these lines (workflow, hash), behind a run of that id, in order of arrival; at most [`IN_LINE`] in all.

@@ -40,6 +40,7 @@ pub mod scopes;
 pub mod stops;
 #[cfg(test)]
 mod suite;
+pub(crate) mod unreadable;
 
 pub use deadline::Silent;
 pub use schema::NewerSchema;
@@ -57,6 +58,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
+use unreadable::Unreadable;
 
 /// How long a broken connection may take to be closed.
 const CLOSE: Duration = Duration::from_secs(3);
@@ -95,6 +97,7 @@ pub struct Tx<'w> {
     pub(crate) ended: Vec<Delivery>,
     /// Lanes that deliveries were planned for in this transaction.
     pub(crate) planned_by: BTreeSet<String>,
+    unreadable: Unreadable,
 }
 
 /// A guard was broken: another writer moved the row since it was read. The group is rolled back and done again.
@@ -214,7 +217,8 @@ impl Writer {
         };
         let counted = Counted::default();
         let (dialect, disk) = (self.dialect, self.disk.clone());
-        Ok(Tx { tx, dialect, disk, now_ms, counted, ended: Vec::new(), planned_by: BTreeSet::new() })
+        let (ended, planned_by, unreadable) = Default::default();
+        Ok(Tx { tx, dialect, disk, now_ms, counted, ended, planned_by, unreadable })
     }
 
     /// Opens the connection anew after an error that may have broken it. The old one goes first: the database then

@@ -2,9 +2,11 @@
 
 use super::deadline::answered;
 use super::dialect::Statement;
+use super::unreadable::Table;
 use super::{Cell, Rows, Store, Tx, heeded};
 use crate::run::{Run, RunState};
 use anyhow::Context as _;
+use serde_json::Value;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
@@ -12,8 +14,7 @@ use sqlx::any::AnyRow;
 #[derive(Debug, Clone)]
 pub struct RunRow {
     pub run: Run,
-    /// JSON.
-    pub event_data: String,
+    pub event_data: Value,
 }
 
 /// Who holds an identity.
@@ -165,13 +166,16 @@ impl Tx<'_> {
         self.counted.statements += 1;
         let query = sqlx::query(DUE.sql(self.dialect, 0)).bind(until_ms).bind(i64::try_from(most)?).bind(after_ms);
         let answer = answered(self.dialect, query.fetch_all(&mut *self.tx)).await;
-        heeded(&self.disk, answer)?.iter().map(read_run).collect()
+        let found = heeded(&self.disk, answer)?;
+        Ok(self.readable(Table::Run, &found, read_run))
     }
 
+    /// Those of these runs that can be read.
     pub(crate) async fn runs(&mut self, ids: &[&str]) -> anyhow::Result<Vec<RunRow>> {
         let mut rows = Rows::default();
         ids.iter().for_each(|id| rows.push(&[(*id).into()]));
-        self.fetch(&BY_IDS, rows).await?.iter().map(read_run).collect()
+        let found = self.fetch(&BY_IDS, rows).await?;
+        Ok(self.readable(Table::Run, &found, read_run))
     }
 
     pub(crate) async fn insert_runs(&mut self, runs: &[&Run]) -> anyhow::Result<()> {
@@ -400,7 +404,10 @@ pub(super) fn read_run(row: &AnyRow) -> anyhow::Result<RunRow> {
         redrive_of: row.try_get(17)?,
         redrive: u32::try_from(row.try_get::<i64, _>(18)?)?,
     };
-    Ok(RunRow { run, event_data: row.try_get(19)? })
+    let data: String = row.try_get(19)?;
+    // Lists ask for no data.
+    let data = Some(data).filter(|data| !data.is_empty()).map(|data| serde_json::from_str(&data)).transpose();
+    Ok(RunRow { run, event_data: data.context("the data of an event is not readable")?.unwrap_or_default() })
 }
 
 pub(super) fn read_state(word: String) -> anyhow::Result<RunState> {

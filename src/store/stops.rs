@@ -4,6 +4,7 @@
 
 use super::dialect::Statement;
 use super::runs::{read_run, run_columns};
+use super::unreadable::Table;
 use super::{Rows, Tx};
 use crate::run::Run;
 use sqlx::Row as _;
@@ -184,7 +185,9 @@ impl Tx<'_> {
         let mut last = 0;
         for row in &rows {
             last = usize::try_from(row.try_get::<i64, _>(20)?)?;
-            found[last].runs.push(read_run(row)?.run);
+            found[last]
+                .runs
+                .extend(self.readable(Table::Run, std::slice::from_ref(row), read_run).pop().map(|row| row.run));
         }
         asked.filter(|n| full && *n >= last).for_each(|n| found[n].more = true);
         Ok(())
@@ -204,13 +207,9 @@ impl Tx<'_> {
                 &REST_OF_HASH
             }
         };
-        let runs: Vec<Run> = self
-            .fetch(statement, rows)
-            .await?
-            .iter()
-            .map(|row| Ok(read_run(row)?.run))
-            .collect::<anyhow::Result<_>>()?;
-        Ok(Found { more: runs.len() >= MOST_STOPPED, runs })
+        let found = self.fetch(statement, rows).await?;
+        let runs: Vec<Run> = self.readable(Table::Run, &found, |row| Ok(read_run(row)?.run));
+        Ok(Found { more: found.len() >= MOST_STOPPED, runs })
     }
 
     /// Keeps by what events find runs: (run, entry, hash).

@@ -44,6 +44,7 @@ mod engine_silence;
 mod engine_starting;
 mod engine_stops;
 mod engine_time;
+mod engine_unreadable;
 mod engine_upgrade;
 mod engine_versions;
 mod fleet;

@@ -299,5 +299,6 @@ pub fn steps_aside(reason: &str) -> bool {
             | "pace"
             | "run_paused"
             | "campaign_paused"
+            | "unreadable"
     )
 }

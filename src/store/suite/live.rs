@@ -34,7 +34,7 @@ async fn runs_that_ask_are_found_by_their_person(database: Database) {
     let mut tx = rig.begin().await;
     let found = tx.asking_runs(&["c1", "c3"]).await.unwrap();
     assert_eq!(ids(found.iter().map(|row| &row.run)), ["r1"]);
-    assert!(found[0].event_data.contains("né"));
+    assert!(found[0].event_data.to_string().contains("né"));
     tx.update_runs(&[&Run { turn: Some("t".into()), ..of("r1", "c1", "w1") }]).await.unwrap();
     assert!(tx.asking_runs(&["c1"]).await.unwrap().is_empty(), "it asks no more");
     tx.commit().await.unwrap();

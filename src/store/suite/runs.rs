@@ -40,7 +40,7 @@ async fn a_run_is_kept_whole_with_the_data_of_its_event(database: Database) {
     tx.commit().await.unwrap();
     let found = rig.store.run("r1").await.unwrap().unwrap();
     assert_eq!(found.run, whole());
-    assert!(found.event_data.contains("né"), "{}", found.event_data);
+    assert!(found.event_data.to_string().contains("né"), "{}", found.event_data);
     assert_eq!(rig.store.run("r2").await.unwrap().unwrap().run, run("r2", "c2"));
     assert!(rig.store.run("r3").await.unwrap().is_none());
     let mut tx = rig.begin().await;

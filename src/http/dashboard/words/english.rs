@@ -142,6 +142,7 @@ pub(super) static ENGLISH: Words = Words {
         ("limit", "the person was reached as often as the workflow may"),
         ("pace", "waits for the pace of its workflow"),
         ("cap", "the person got enough for one day"),
+        ("unreadable", "this release cannot read it: update the server"),
         ("uncertain", "nobody can tell whether it was taken"),
     ],
 };

@@ -142,6 +142,7 @@ pub(super) static FRENCH: Words = Words {
         ("limit", "la personne a été atteinte aussi souvent que le workflow le peut"),
         ("pace", "attend le rythme de son workflow"),
         ("cap", "la personne a reçu assez de messages pour une journée"),
+        ("unreadable", "cette version ne peut pas le lire : mettez le serveur à jour"),
         ("uncertain", "personne ne sait s'il a été pris"),
     ],
 };
