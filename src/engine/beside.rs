@@ -77,7 +77,7 @@ impl Loop {
         if self.feed_rest.at_ms.is_some_and(|at_ms| at_ms <= self.now_ms()) {
             (self.feed_again, self.feed_rest.at_ms) = (true, None);
         }
-        let waits = self.space.is_full() || self.shared.draining.load(Ordering::SeqCst);
+        let waits = self.stands() || self.shared.draining.load(Ordering::SeqCst);
         if self.feeding || !self.feed_again || waits {
             return;
         }
@@ -102,11 +102,12 @@ impl Loop {
         let feed_ms = self.feed_rest.at_ms.unwrap_or(i64::MAX);
         let due_ms = match self.space.rest(self.setup.clock.monotonic_ms()) {
             Some(rest) => self.now_ms().saturating_add(i64::try_from(rest.as_millis()).unwrap_or(i64::MAX)),
+            None if self.versions.is_behind() => beside_ms,
             None => self.due_ms.min(self.schedule_ms).min(feed_ms).min(beside_ms),
         };
         let calling = !self.open.is_empty() || !self.errands.is_idle() || !self.looking.is_idle();
         let waits = self.feed_again || !self.carried.is_empty();
-        let busy = calling || self.feeding || (waits && !self.space.is_full());
+        let busy = calling || self.feeding || (waits && !self.stands());
         if busy || due_ms <= self.now_ms() {
             return;
         }

@@ -105,7 +105,7 @@ impl Courier {
 
     /// Posts the oldest, if it is due: until when there is nothing to do, else at once again.
     async fn step(&self) -> anyhow::Result<Option<i64>> {
-        if self.shared.is_full() {
+        if self.shared.stands() {
             // What became of a post could not be noted.
             return Ok(Some(self.shared.clock.now_ms() + STORE_AGAIN_MS));
         }

@@ -7,8 +7,9 @@
 //! look around ─► a higher number ─► read from the store
 //! ```
 //! What serves is a row with a number, not a folder: of several nodes that are restarted one after the other, one with
-//! the folder of yesterday neither takes the others back nor touches their schedules. Invariant: a live run goes on by
-//! the definition it began with, whichever node deployed that.
+//! the folder of yesterday neither takes the others back nor touches their schedules. A node of an older release that cannot
+//! read what serves takes nothing and begins nothing until it is updated: it would start runs of yesterday, and stop none
+//! of today. Invariant: a live run goes on by the definition it began with, whichever node deployed that.
 
 use super::account::Account;
 use super::deployed::{Definition, Deployed, Pinned};
@@ -18,6 +19,7 @@ use super::in_flight::InFlight;
 use super::learn;
 use super::load::Unread;
 use super::loops::{Loop, TRIES};
+use super::outbound::UNREADABLE;
 use super::redo::is_conflict;
 use crate::config::{Files, Project};
 use crate::delivery::Scope;
@@ -28,6 +30,7 @@ use crate::store::runs::DefinitionRow;
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::task::JoinHandle;
 
 /// How this node deploys.
@@ -56,7 +59,7 @@ pub(super) struct Versions {
     pub(super) number: i64,
     /// Hash of its folder as it read it last.
     read: String,
-    /// A number that it cannot serve, and has said so.
+    /// The last number that it cannot serve, and has said so.
     refused: i64,
     /// The task that does what a deploy asks for live runs, with that one's number.
     pub(super) mover: Option<(i64, JoinHandle<()>)>,
@@ -83,11 +86,16 @@ impl Versions {
         anyhow::ensure!(number <= self.number.max(self.refused), Behind(number));
         Ok(())
     }
+
+    /// Whether what serves is something that it cannot serve.
+    pub(super) fn is_behind(&self) -> bool {
+        self.refused > self.number
+    }
 }
 
 /// What serves cannot be read by this release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Unreadable(i64);
+pub(super) struct Unreadable(i64);
 
 impl std::fmt::Display for Unreadable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -182,6 +190,7 @@ impl Loop {
             self.versions.read = folder.hash;
         }
         self.versions.number = begun.row.number;
+        self.shared.behind_ms.store(0, Ordering::SeqCst);
         self.pinned = Pinned::of(begun.open, &begun.deployed);
         // A group of another node that began before this deploy may still begin runs on what served until now.
         self.pinned.keep(&self.shared.deployed(), &begun.deployed);
@@ -233,7 +242,8 @@ impl Loop {
         Ok(Begun { deployed, row, older, schedule_ms, open })
     }
 
-    /// Serves what another node deployed meanwhile. One that this release cannot read is told of once, and not served.
+    /// Serves what another node deployed meanwhile. One that this release cannot read is told of once, and not served:
+    /// from then on only what was begun goes on.
     pub(super) async fn follow(&mut self, number: i64) -> anyhow::Result<()> {
         if number <= self.versions.number.max(self.versions.refused) {
             return Ok(());
@@ -241,9 +251,11 @@ impl Loop {
         match self.deploy(None, Cause::Follow).await {
             Err(error) if error.is::<Unreadable>() => {
                 self.versions.refused = number;
+                self.shared.behind_ms.store(self.setup.clock.now_ms().max(1), Ordering::SeqCst);
                 tracing::error!(
                     error = format!("{error:#}"),
-                    "another server deployed what cannot be served here: update this one"
+                    "another server deployed what cannot be served here: events are refused and nothing is sent. \
+                     Update this one"
                 );
                 Ok(())
             }
@@ -263,7 +275,9 @@ impl Loop {
     /// Reads what a group was lacking that another node deployed. Any other error comes back.
     pub(super) async fn read_up(&mut self, error: anyhow::Error) -> anyhow::Result<()> {
         if let Some(Behind(number)) = error.downcast_ref() {
-            return self.follow(*number).await;
+            self.follow(*number).await?;
+            anyhow::ensure!(!self.versions.is_behind(), Unreadable(*number));
+            return Ok(());
         }
         let Unread(hashes) = error.downcast()?;
         self.read_definitions(&hashes).await
@@ -333,6 +347,8 @@ async fn keep_definitions(tx: &mut Tx<'_>, deployed: &Deployed) -> anyhow::Resul
 /// that the platform stopped stay paused; what they held is judged again.
 async fn try_again(tx: &mut Tx<'_>) -> anyhow::Result<()> {
     tx.resume(&[Scope::Account]).await?;
+    // A newer release may be able to read what the one before could not.
+    tx.clear_alerts(&[UNREADABLE.to_owned()]).await?;
     // Whom an earlier life meant to ask the account about is asked for again.
     let reasons = ["channel_paused", "template_paused", "template_category", "template_changed", "contact_unknown"];
     tx.release_holds(&reasons).await.map(drop)

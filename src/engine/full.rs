@@ -1,4 +1,5 @@
-//! Full: what goes on while the store has no room, and what waits.
+//! Full: what goes on while the store has no room, and what waits. The same goes on in a server that cannot read what
+//! another one deployed (`deploy`).
 //!
 //! ```text
 //! a statement finds no room ─► ballast given up ─► results of open calls are written, everything else is refused
@@ -75,11 +76,21 @@ impl Engine {
             let what = "the database has no room: events are refused and nothing is sent until there is some";
             alerts.push(Alert { name: "disk".into(), what: what.into(), since_ms });
         }
+        let since_ms = self.shared.behind_ms.load(Ordering::SeqCst);
+        if since_ms != 0 {
+            let what = "another server deployed what this one cannot read: it does nothing until it is updated";
+            alerts.push(Alert { name: "behind".into(), what: what.into(), since_ms });
+        }
         Ok(alerts)
     }
 }
 
 impl Loop {
+    /// Whether only what was begun goes on.
+    pub(super) fn stands(&self) -> bool {
+        self.space.is_full() || self.versions.is_behind()
+    }
+
     /// Whether the last error was for want of room; then only what was begun goes on.
     pub(super) fn ran_out(&mut self) -> bool {
         let ran_out = self.setup.store.disk().ran_out();

@@ -7,7 +7,7 @@ use super::calls::Errands;
 use super::campaign;
 use super::change::Changed;
 use super::couriers::Couriers;
-use super::deploy::{Cause, Versions};
+use super::deploy::{Cause, Unreadable, Versions};
 use super::deployed::Pinned;
 use super::fire;
 use super::full::Space;
@@ -207,6 +207,9 @@ impl Loop {
         if let Some(rest) = self.space.rest(now_ms) {
             return rest.min(NAP).min(self.node.rest(now_ms));
         }
+        if self.versions.is_behind() {
+            return NAP.min(self.node.rest(now_ms));
+        }
         let due_ms = self.due_ms.min(self.schedule_ms).min(self.feed_rest.at_ms.unwrap_or(i64::MAX));
         let rest = match due_ms {
             i64::MAX if self.carried.is_empty() && self.errands.carried.is_empty() => IDLE,
@@ -282,15 +285,17 @@ impl Loop {
     /// Does a group and answers everybody. One that the store refuses whole is done again item by item, so that one item
     /// that cannot be kept costs nobody else.
     async fn group(&mut self, work: Work, owed: Owed) {
-        let full = self.space.is_full();
-        let (work, owed) = if full { self.only_results(work, owed) } else { (work, owed) };
-        let tick = !full && self.due_ms.min(self.schedule_ms) <= self.now_ms();
+        let stands = self.stands();
+        let (work, owed) = if stands { self.only_results(work, owed) } else { (work, owed) };
+        let tick = !stands && self.due_ms.min(self.schedule_ms) <= self.now_ms();
         if work.is_empty() && owed.chunk.is_none() && !tick {
             return;
         }
         match self.try_group(&work, &owed, tick).await {
             Ok(done) => self.finish(work, owed, done).await,
             Err(error) if self.ran_out() => self.settle_only(work, owed, &error).await,
+            // Only what was begun goes on: the group is that now.
+            Err(error) if error.is::<Unreadable>() => Box::pin(self.group(work, owed)).await,
             Err(error) if error.is::<campaign::Stands>() => {
                 let (work, owed) = without_chunk(work, owed);
                 Box::pin(self.group(work, owed)).await;
@@ -422,8 +427,7 @@ impl Loop {
 
     /// Send slots that are free once this many calls are settled.
     fn free_slots(&self, closing: usize) -> usize {
-        let claims =
-            self.setup.callbell.is_some() && !self.space.is_full() && !self.shared.draining.load(Ordering::SeqCst);
+        let claims = self.setup.callbell.is_some() && !self.stands() && !self.shared.draining.load(Ordering::SeqCst);
         if claims { (SLOTS + closing).saturating_sub(self.open.len()) } else { 0 }
     }
 

@@ -121,6 +121,8 @@ struct Shared {
     draining: AtomicBool,
     /// Since when the store has no room, by the engine's clock; 0 = it has.
     full_ms: AtomicI64,
+    /// Since when another server serves what this one cannot read; 0 = it does not.
+    behind_ms: AtomicI64,
     /// Id of this process among those that share the database.
     node: String,
     load: Load,
@@ -305,13 +307,18 @@ impl Engine {
         self.shared.is_full()
     }
 
+    /// Whether another server deployed what this one cannot read: events are refused, nothing is sent.
+    pub fn is_behind(&self) -> bool {
+        self.shared.behind_ms.load(Ordering::SeqCst) != 0
+    }
+
     /// The account checked the connection: a sign of life.
     pub fn note_check(&self) {
         self.shared.checked_ms.store(self.shared.clock.now_ms(), Ordering::Relaxed);
     }
 
     fn offer(&self, item: Item, bytes: usize) -> Result<(), Busy> {
-        if self.is_full() {
+        if self.shared.stands() {
             return Err(Busy);
         }
         let waiting = &self.shared.waiting_bytes;
@@ -429,6 +436,7 @@ async fn begin(
         waiting_bytes: AtomicUsize::new(0),
         draining: AtomicBool::new(false),
         full_ms: AtomicI64::new(0),
+        behind_ms: AtomicI64::new(0),
         node: setup.clock.new_id(),
         load: Load::default(),
         outside: setup.outside.clone(),
@@ -448,6 +456,11 @@ impl Shared {
 
     fn is_full(&self) -> bool {
         self.full_ms.load(Ordering::SeqCst) != 0
+    }
+
+    /// Whether only what was begun goes on.
+    fn stands(&self) -> bool {
+        self.is_full() || self.behind_ms.load(Ordering::SeqCst) != 0
     }
 
     fn replace(&self, deployed: Arc<Deployed>) {

@@ -128,7 +128,7 @@ impl Porter {
 
     /// Begins what may begin; when the next one is due.
     async fn step(&mut self) -> anyhow::Result<i64> {
-        if self.shared.is_full() {
+        if self.shared.stands() {
             return Ok(self.shared.clock.now_ms() + STORE_AGAIN_MS);
         }
         let open = self.shared.store.open_attachments(LOOKED_AT).await?;

@@ -241,6 +241,10 @@ async fn ready(State(app): State<App>) -> Result<Response, Refusal> {
         let why = "the database has no room: events are refused, nothing is sent";
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why, "make room on its disk").retry_after(5));
     }
+    if app.engine().is_behind() {
+        let why = "another server deployed what this one cannot read: events are refused, nothing is sent";
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why, "update this server").retry_after(5));
+    }
     match tokio::time::timeout(PATIENCE, app.engine().store().ping()).await {
         Ok(Ok(())) => Ok(ok()),
         _ => Err(not_ready("the database does not answer")),

@@ -2,7 +2,7 @@
 
 use crate::database::{Database, on_both_databases};
 use crate::harness::{ANA, BOB, Plan, World, hours, minutes, seconds, unindent};
-use relance::engine::{InFlight, Manner};
+use relance::engine::{Busy, InFlight, Manner};
 use serde_json::{Value, json};
 
 on_both_databases!(
@@ -27,8 +27,8 @@ mod on_postgres {
         Box::pin(super::the_other_nodes_follow_a_deploy()).await;
     }
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn a_node_that_cannot_read_what_serves_says_so_and_goes_on() {
-        Box::pin(super::a_node_that_cannot_read_what_serves_says_so_and_goes_on()).await;
+    async fn a_node_that_cannot_read_what_serves_ends_what_it_began_and_begins_nothing() {
+        Box::pin(super::a_node_that_cannot_read_what_serves_ends_what_it_began_and_begins_nothing()).await;
     }
 }
 
@@ -257,14 +257,34 @@ async fn the_other_nodes_follow_a_deploy() {
     assert_eq!(world.sent(), ["template: Your second 1"]);
 }
 
-async fn a_node_that_cannot_read_what_serves_says_so_and_goes_on() {
-    let mut world = shop(Database::postgres()).start().await;
-    world.start_peer().await;
+async fn a_node_that_cannot_read_what_serves_ends_what_it_began_and_begins_nothing() {
+    let world = shop(Database::postgres()).start().await;
+    world.event("order.paid", paid(1)).await;
+    world.advance(minutes(30)).await;
+    world.event("order.paid", paid(2)).await;
+    world.gate.close();
+    world.clock.move_to(world.clock.now_ms() + 30 * 60_000);
+    world.engine().look().await;
+    world.gate.holds(1).await;
+    let deployed = "insert into deploy (number, hash, files, node, at_ms, in_flight)";
+    world.execute(&format!("{deployed} values (9, 'x', '{{}}', '', 0, '')")).await;
+    let (engine, event) = (world.engine().clone(), world.new_event("order.paid", paid(3)));
+    let told = event.clone();
+    assert_eq!(world.within(async move { engine.accept(told).await }).await.map(drop), Err(Busy));
+    assert!(world.engine().is_behind());
+    world.gate.open();
+    world.settle().await;
+    assert_eq!(world.delivery_states().await, ["accepted template"], "the result of an open call is written");
+    world.advance(hours(2)).await;
+    assert_eq!((world.sends(), world.runs().await.len()), (1, 2));
+    let alerts = world.engine().alerts().await.unwrap();
+    assert_eq!(alerts.iter().map(|alert| alert.name.as_str()).collect::<Vec<_>>(), ["behind"]);
     world
-        .execute("insert into deploy (number, hash, files, node, at_ms, in_flight) values (9, 'x', '{}', '', 0, '')")
+        .execute(&format!("{deployed} select 10, hash, files, node, at_ms, in_flight from deploy where number = 1"))
         .await;
     world.advance(seconds(6)).await;
-    world.event("order.paid", paid(1)).await;
+    assert_eq!((world.sends(), world.engine().is_behind()), (2, false), "as soon as it can be read");
+    world.post(event).await;
     world.advance(hours(1)).await;
-    assert_eq!(world.sent(), ["template: Your first 1"]);
+    assert_eq!(world.sends(), 3);
 }

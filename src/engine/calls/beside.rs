@@ -67,7 +67,7 @@ impl Errands {
 impl Loop {
     /// Slots for calls in a group that settles these; none where no workflow calls out.
     pub(in crate::engine) fn errand_room(&self, ended: &[Ended]) -> Room {
-        let waits = self.space.is_full() || self.shared.draining.load(Ordering::SeqCst);
+        let waits = self.stands() || self.shared.draining.load(Ordering::SeqCst);
         let calls_out = self.errands.found || self.shared.deployed().calls_out || self.pinned.calls_out();
         match calls_out && !waits {
             true => self.errands.room(ended, self.setup.callbell.is_some()),
