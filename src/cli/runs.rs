@@ -30,7 +30,7 @@ pub enum Command {
     /// Go on behind the step at which a run failed
     Skip(Which),
     /// Let a paused run go on; one that needs a person takes its step again
-    Resume(Which),
+    Resume { run: String },
     /// Let a run take no further step until it is resumed
     Pause { run: String },
     /// End runs; what was not sent yet is not sent
@@ -65,8 +65,8 @@ pub async fn run(global: &Global, command: &Command) -> anyhow::Result<Exit> {
         Command::Attention => print_causes(global, &server.get("/api/attention").await?)?,
         Command::Retry(which) => return order(global, &server, "retry", which).await,
         Command::Skip(which) => return order(global, &server, "skip", which).await,
-        Command::Resume(which) => return order(global, &server, "resume", which).await,
         Command::Cancel(which) => return order(global, &server, "cancel", which).await,
+        Command::Resume { run } => return order_one(global, &server, "resume", run).await,
         Command::Pause { run } => return order_one(global, &server, "pause", run).await,
         Command::Replay { run } => {
             let answer = server.post(&format!("/api/runs/{}/redrive", escaped(run)), &json!({})).await?;

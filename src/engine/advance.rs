@@ -12,7 +12,7 @@ use crate::config::ProjectSettings;
 use crate::delivery::Settlement;
 use crate::expr::{Question, Scope};
 use crate::message::Form;
-use crate::run::{Run, RunState, Said, Standing, Told, TraceEntry, WaitingFor};
+use crate::run::{Run, RunState, Said, Sentence, Standing, TraceEntry, WaitingFor};
 use crate::workflow::{self, Action, IfPast, Shift, Step, Wait, Workflow};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -134,7 +134,7 @@ impl Moving<'_> {
 
     fn wake(&mut self) {
         self.leave_pause();
-        self.trace(Told::WaitOver, &[]);
+        self.trace(Sentence::WaitOver, &[]);
         self.leave_result(json!({"outcome": "done"}));
         let next = self.next();
         self.go(next);
@@ -144,7 +144,7 @@ impl Moving<'_> {
         let wanting = self.run.state == RunState::NeedsAttention;
         match order {
             Order::Retry if wanting => {
-                self.trace(Told::TriedAgain, &[who]);
+                self.trace(Sentence::TriedAgain, &[who]);
                 self.leave_pause();
                 match self.run.progress.cursor.as_str() {
                     "" => self.start(),
@@ -152,14 +152,14 @@ impl Moving<'_> {
                 }
             }
             Order::Skip if wanting && !self.run.progress.cursor.is_empty() => {
-                self.trace(Told::LeftOutBy, &[who]);
+                self.trace(Sentence::LeftOutBy, &[who]);
                 self.leave_pause();
                 self.leave_result(json!({"outcome": "skipped", "reason": "by_hand"}));
                 let next = self.next();
                 self.go(next);
             }
             Order::Pause if !wanting && !self.run.state.is_terminal() && self.run.state != RunState::Paused => {
-                self.trace(Told::Paused, &[who]);
+                self.trace(Sentence::Paused, &[who]);
                 self.run.progress.paused = Some(Standing {
                     state: std::mem::replace(&mut self.run.state, RunState::Paused),
                     reason: std::mem::take(&mut self.run.reason),
@@ -174,7 +174,7 @@ impl Moving<'_> {
 
     /// Goes on from what a paused run stands in.
     fn resume(&mut self, who: &str) {
-        self.trace(Told::Resumed, &[who]);
+        self.trace(Sentence::Resumed, &[who]);
         let Some(standing) = self.run.progress.paused.take() else { return self.run.state = RunState::Waiting };
         (self.run.state, self.run.reason) = (standing.state, standing.reason);
         self.run.wake_at_ms = standing.wake_at_ms;
@@ -186,7 +186,7 @@ impl Moving<'_> {
 
     fn settle(&mut self, settlement: &Settlement) {
         if *settlement == Settlement::Uncertain {
-            self.trace(Told::MessageInDoubt, &[]);
+            self.trace(Sentence::MessageInDoubt, &[]);
             let (state, reason) = match &mut self.run.progress.paused {
                 Some(standing) => (&mut standing.state, &mut standing.reason),
                 None => (&mut self.run.state, &mut self.run.reason),
@@ -246,7 +246,7 @@ impl Moving<'_> {
     fn take(&mut self, step: &Step) -> Flow {
         let verdict = self.with_scope(|scope| step.condition.judge(scope));
         if !verdict.is_yes() {
-            self.trace(Told::LeftOut, &[verdict.reason()]);
+            self.trace(Sentence::LeftOut, &[verdict.reason()]);
             if matches!(step.action, Action::SendMessage(_)) {
                 self.run.progress.said = Some(Said::Nothing);
             }
@@ -315,10 +315,10 @@ impl Moving<'_> {
             },
         };
         if until_ms <= now_ms && if_past == IfPast::Stop {
-            self.trace(Told::Passed, &[&local(until_ms, zone)]);
+            self.trace(Sentence::Passed, &[&local(until_ms, zone)]);
             return Flow::End(RunState::Stopped, "past".into());
         }
-        self.trace(Told::WaitsUntil, &[&local(until_ms, zone)]);
+        self.trace(Sentence::WaitsUntil, &[&local(until_ms, zone)]);
         if until_ms <= now_ms {
             return Flow::Next;
         }
@@ -336,7 +336,7 @@ impl Moving<'_> {
             if verdict.is_yes() {
                 return self.enter(index + 1, &case.steps);
             }
-            self.trace(Told::CaseNotTaken, &[&(index + 1).to_string(), verdict.reason()]);
+            self.trace(Sentence::CaseNotTaken, &[&(index + 1).to_string(), verdict.reason()]);
         }
         self.enter(0, otherwise)
     }
@@ -344,8 +344,8 @@ impl Moving<'_> {
     /// `choice`: number of the case from 1; 0 = `otherwise`.
     fn enter(&mut self, choice: usize, steps: &[Step]) -> Flow {
         match choice {
-            0 => self.trace(Told::NoCase, &[]),
-            choice => self.trace(Told::CaseTaken, &[&choice.to_string()]),
+            0 => self.trace(Sentence::NoCase, &[]),
+            choice => self.trace(Sentence::CaseTaken, &[&choice.to_string()]),
         }
         self.leave_result(json!({"outcome": "done", "choice": choice}));
         steps.first().map_or(Flow::Next, |step| Flow::Into(step.path.clone()))
@@ -378,7 +378,7 @@ impl Moving<'_> {
         if state.is_terminal() {
             self.run.ended_at_ms = Some(self.facts.now_ms);
         }
-        self.push_trace(Told::ending(state, &reason));
+        self.push_trace(Sentence::ending(state, &reason));
         self.run.reason = reason;
     }
 
@@ -390,7 +390,7 @@ impl Moving<'_> {
         }
     }
 
-    pub(super) fn trace(&mut self, line: Told, parts: &[&str]) {
+    pub(super) fn trace(&mut self, line: Sentence, parts: &[&str]) {
         self.push_trace(line.with(parts));
     }
 
@@ -401,11 +401,11 @@ impl Moving<'_> {
 
     fn trace_settled(&mut self, settlement: &Settlement) {
         match settlement {
-            Settlement::Sent { form: Form::Text, .. } => self.trace(Told::SentAsText, &[]),
-            Settlement::Sent { form: Form::Template, .. } => self.trace(Told::SentAsTemplate, &[]),
-            Settlement::Skipped { reason, .. } => self.trace(Told::NotSent, &[reason]),
-            Settlement::Failed { reason } => self.trace(Told::MessageFailed, &[reason]),
-            Settlement::Uncertain => self.trace(Told::MessageInDoubt, &[]),
+            Settlement::Sent { form: Form::Text, .. } => self.trace(Sentence::SentAsText, &[]),
+            Settlement::Sent { form: Form::Template, .. } => self.trace(Sentence::SentAsTemplate, &[]),
+            Settlement::Skipped { reason, .. } => self.trace(Sentence::NotSent, &[reason]),
+            Settlement::Failed { reason } => self.trace(Sentence::MessageFailed, &[reason]),
+            Settlement::Uncertain => self.trace(Sentence::MessageInDoubt, &[]),
         }
     }
 

@@ -6,7 +6,7 @@
 use super::advance::{Flow, Moving, local};
 use super::calendar;
 use crate::delivery::Settlement;
-use crate::run::{Run, RunState, Said, Told, WaitingFor};
+use crate::run::{Run, RunState, Said, Sentence, WaitingFor};
 use crate::trigger::message::Content;
 use crate::workflow::{Action, Step, WaitForReply, Workflow};
 use jiff::Timestamp;
@@ -63,13 +63,13 @@ pub fn choice(question: &WaitForReply, heard: Heard) -> Option<usize> {
 impl Moving<'_> {
     pub(super) fn ask(&mut self, question: &WaitForReply) -> Flow {
         let channel = match &self.run.progress.said {
-            Some(Said::Nothing) => return self.without_answer("not_asked", Told::NotAsked),
+            Some(Said::Nothing) => return self.without_answer("not_asked", Sentence::NotAsked),
             Some(Said::By(channel)) => channel.clone(),
             None => self.own_channel(),
         };
         let (now_ms, zone) = (self.facts.now_ms, &self.facts.workflow.settings.timezone);
         let until_ms = calendar::shift(now_ms, question.lasts, 1, zone);
-        self.trace(Told::WaitsForReply, &[&local(until_ms, zone)]);
+        self.trace(Sentence::WaitsForReply, &[&local(until_ms, zone)]);
         self.pause(WaitingFor::Reply, Some(until_ms));
         self.run.asks = Some(channel);
         self.run.progress.asked_at_ms = Some(now_ms);
@@ -87,11 +87,11 @@ impl Moving<'_> {
         self.leave_pause();
         let outcome = match reply.choice {
             Some(choice) => {
-                self.trace(Told::Reply, &[&choice.to_string()]);
+                self.trace(Sentence::Reply, &[&choice.to_string()]);
                 "replied"
             }
             None => {
-                self.trace(Told::OtherAnswer, &[]);
+                self.trace(Sentence::OtherAnswer, &[]);
                 "otherwise"
             }
         };
@@ -107,7 +107,7 @@ impl Moving<'_> {
     pub(super) fn give_up_asking(&mut self) {
         let Some(question) = self.question() else { return };
         self.leave_pause();
-        self.trace(Told::NoReply, &[]);
+        self.trace(Sentence::NoReply, &[]);
         self.leave_result(json!({"outcome": "no_reply"}));
         self.go_into(&question.no_reply);
     }
@@ -121,7 +121,7 @@ impl Moving<'_> {
         self.run.progress.said = Some(said);
     }
 
-    fn without_answer(&mut self, outcome: &str, line: Told) -> Flow {
+    fn without_answer(&mut self, outcome: &str, line: Sentence) -> Flow {
         self.trace(line, &[]);
         self.leave_result(json!({ "outcome": outcome }));
         let steps = self.question().map(|question| question.no_reply.as_slice()).unwrap_or_default();

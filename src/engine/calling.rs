@@ -6,7 +6,7 @@
 use super::advance::{Effect, Flow, Moving};
 use crate::call::{Ask, Called};
 use crate::expr::Hole;
-use crate::run::{RunState, Told, WaitingFor};
+use crate::run::{RunState, Sentence, WaitingFor};
 use crate::workflow::Step;
 use serde_json::json;
 
@@ -38,7 +38,7 @@ impl Moving<'_> {
             Called::Done(left) => (left, None),
             Called::Failed { reason, left } => (left, Some(reason)),
             Called::Again { reason } => {
-                self.trace(Told::CalledAgain, &[reason]);
+                self.trace(Sentence::CalledAgain, &[reason]);
                 (self.run.state, self.run.reason) = (RunState::Waiting, "backoff".into());
                 return;
             }
@@ -47,7 +47,7 @@ impl Moving<'_> {
                 return;
             }
             Called::Uncertain { reason } => {
-                self.trace(Told::CallInDoubt, &[reason]);
+                self.trace(Sentence::CallInDoubt, &[reason]);
                 (self.run.state, self.run.reason) = (RunState::NeedsAttention, "uncertain".into());
                 return;
             }
@@ -55,9 +55,9 @@ impl Moving<'_> {
         self.leave_pause();
         self.leave_result(left.clone());
         match (failed, left["status"].as_u64()) {
-            (Some(reason), _) => self.trace(Told::CallFailed, &[reason]),
-            (None, Some(status)) => self.trace(Told::Answered, &[&status.to_string()]),
-            (None, None) => self.trace(Told::ContactChanged, &[]),
+            (Some(reason), _) => self.trace(Sentence::CallFailed, &[reason]),
+            (None, Some(status)) => self.trace(Sentence::Answered, &[&status.to_string()]),
+            (None, None) => self.trace(Sentence::ContactChanged, &[]),
         }
         if serde_json::to_string(&self.run.progress.steps).is_ok_and(|steps| steps.len() > MOST_RESULTS) {
             return self.end(RunState::NeedsAttention, "the results of its steps are too large to be kept".into());

@@ -11,7 +11,7 @@ use super::{Busy, Engine};
 use crate::delivery::{DeliveryState, Scope, Settlement};
 use crate::message::Form;
 use crate::outbox::settle;
-use crate::run::{RunState, Told};
+use crate::run::{RunState, Sentence};
 use crate::store::Tx;
 use crate::store::audit::AuditRow;
 use serde::{Deserialize, Serialize};
@@ -139,7 +139,7 @@ impl Unit<'_> {
             if run.state == RunState::NeedsAttention {
                 (run.state, run.reason) = (RunState::Waiting, String::new());
             }
-            run.tell(now_ms, Told::SentAgainInDoubt, &[who]);
+            run.tell(now_ms, Sentence::SentAgainInDoubt, &[who]);
         });
     }
 

@@ -17,7 +17,7 @@ use crate::condition::{Condition, Verdict};
 use crate::contact::Contact;
 use crate::event::{Evaluation, EvaluationResult, NewEvent};
 use crate::expr::{Scope, printed};
-use crate::run::{Run, Told};
+use crate::run::{Run, Sentence};
 use crate::store::Tx;
 use crate::store::stops::{Concerns, Found, OpenStop, Search, StoppingRow};
 use crate::trigger::TriggerKind;
@@ -316,7 +316,7 @@ fn halt(run: Run, entry: usize, stop_when: &StopWhen, unit: &mut Unit) {
     // It ends here: the data of its event is not needed any more.
     unit.know_run(run, Arc::new(Value::Null));
     let name = &stop_when.trigger.name;
-    unit.change_run(&id, |run, now_ms| run.tell(now_ms, Told::StopWhen, &[&(entry + 1).to_string(), name]));
+    unit.change_run(&id, |run, now_ms| run.tell(now_ms, Sentence::StopWhen, &[&(entry + 1).to_string(), name]));
     let reason = match &stop_when.trigger.kind {
         TriggerKind::Webhook { event, .. } => event,
         _ => name,

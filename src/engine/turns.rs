@@ -9,7 +9,7 @@ use super::advance::Input;
 use super::identities;
 use super::load::{load_contacts, load_runs};
 use super::unit::Unit;
-use crate::run::{Run, RunState, Told, WaitingFor};
+use crate::run::{Run, RunState, Sentence, WaitingFor};
 use crate::store::Tx;
 use crate::store::live::{IN_LINE, Place};
 use serde_json::Value;
@@ -26,7 +26,7 @@ type Line = (String, String);
 pub(super) fn line_up(mut run: Run, before: &str, event: Arc<Value>, unit: &mut Unit) {
     run.state = RunState::Queued;
     run.progress.waiting_for = Some(WaitingFor::Turn);
-    run.tell(unit.now_ms, Told::WaitsForTurn, &[]);
+    run.tell(unit.now_ms, Sentence::WaitsForTurn, &[]);
     // It may have begun under a version that knew no lines.
     let turn = run.turn.clone();
     unit.change_run(before, |before, _| before.turn = before.turn.take().or(turn));
@@ -123,7 +123,7 @@ fn begin((workflow, turn): &Line, next: &str, unit: &mut Unit) {
         return unit.stop_run(next, &reason);
     }
     unit.take_identity(workflow, turn, &run);
-    unit.change_run(next, |run, now_ms| run.tell(now_ms, Told::TurnCame, &[]));
+    unit.change_run(next, |run, now_ms| run.tell(now_ms, Sentence::TurnCame, &[]));
     unit.move_run(next, &Input::Start);
 }
 

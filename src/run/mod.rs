@@ -1,8 +1,8 @@
 //! Run: one workflow under way for exactly one contact: where it stands, what its steps left, and its trace.
 
-pub mod told;
+pub mod sentence;
 
-pub use told::Told;
+pub use sentence::Sentence;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -110,7 +110,7 @@ impl Run {
     }
 
     /// Adds a line to its story, at the step where it stands.
-    pub fn tell(&mut self, at_ms: i64, line: Told, parts: &[&str]) {
+    pub fn tell(&mut self, at_ms: i64, line: Sentence, parts: &[&str]) {
         let step = self.progress.cursor.clone();
         self.progress.trace.push(TraceEntry { at_ms, step, what: line.with(parts) });
     }
@@ -250,7 +250,7 @@ pub struct TraceEntry {
     /// Path of the step; empty for the run itself.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub step: String,
-    /// The sentence of a [`Told`]: `waits until 2026-03-02 12:00`, `sent as text`.
+    /// A [`Sentence`] with its parts: `waits until 2026-03-02 12:00`, `sent as text`.
     pub what: String,
 }
 

@@ -1,39 +1,38 @@
-//! Told: the sentences of a run's story. The store keeps a line as its English sentence, which programs and older releases
-//! read; a page reads it back into its line and parts, and shows it in the language of its reader.
+//! Sentence: what a run's story is told in. The store keeps it in English, which programs and older releases read; a page
+//! reads it back into the sentence and its parts, and shows it in the language of its reader.
 //!
-//! Invariant: what a line is written as is read back as that line with those parts.
+//! Invariant: what a sentence is written as is read back as that sentence with those parts.
 
 use super::RunState;
 
-/// What stands for each part of a line.
+/// What stands for each part of a sentence.
 const HOLE: &str = "{}";
 
-macro_rules! lines {
-    ($($(#[$doc:meta])* $line:ident = $sentence:literal,)+) => {
+macro_rules! sentences {
+    ($($(#[$doc:meta])* $name:ident = $english:literal,)+) => {
         /// What happens to a run. Parts are instants, names, numbers and reasons, in the order of the sentence.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Told {
-            $($(#[$doc])* $line,)+
+        pub enum Sentence {
+            $($(#[$doc])* $name,)+
         }
 
-        impl Told {
-            /// In the order in which a sentence is read: of two that fit, the first.
-            pub const ALL: &[Self] = &[$(Self::$line,)+];
+        impl Sentence {
+            /// In the order in which they are read: of two that fit, the first.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
 
             /// In English, `{}` for each part.
-            pub fn sentence(self) -> &'static str {
+            pub fn english(self) -> &'static str {
                 match self {
-                    $(Self::$line => $sentence,)+
+                    $(Self::$name => $english,)+
                 }
             }
         }
     };
 }
 
-lines! {
+sentences! {
     WaitOver = "the wait is over",
     WaitsUntil = "waits until {}",
-    Passed = "{} has already passed",
     WaitsForReply = "waits for a reply until {}",
     NotAsked = "no message was sent: nothing is asked",
     Reply = "reply {} came",
@@ -71,20 +70,21 @@ lines! {
     SkippedFor = "skipped: {}",
     NeedsAttention = "needs attention",
     NeedsAttentionFor = "needs attention: {}",
-    // Last: what stands before is anything.
-    CalledAgain = "{}; it is tried again",
     Answered = "answered {}",
+    // Last: what stands before is anything.
+    Passed = "{} has already passed",
+    CalledAgain = "{}; it is tried again",
 }
 
-impl Told {
-    /// The sentence that is kept.
+impl Sentence {
+    /// As it is kept.
     pub fn with(self, parts: &[&str]) -> String {
-        fill(self.sentence(), parts)
+        fill(self.english(), parts)
     }
 
-    /// The line of a run that comes to this state, and its parts.
+    /// What is told of a run that comes to this state.
     pub fn ending(state: RunState, reason: &str) -> String {
-        let line = match (state, reason) {
+        let sentence = match (state, reason) {
             (RunState::Done, "") => Self::Done,
             (RunState::Stopped, "") => Self::Stopped,
             (RunState::Stopped, _) => Self::StoppedFor,
@@ -94,12 +94,12 @@ impl Told {
             (RunState::NeedsAttention, _) => Self::NeedsAttentionFor,
             (state, _) => return state.as_str().replace('_', " "),
         };
-        line.with(&[reason])
+        sentence.with(&[reason])
     }
 
     /// Reads a kept sentence; `None` = another release wrote it.
     pub fn read(what: &str) -> Option<(Self, Vec<&str>)> {
-        Self::ALL.iter().find_map(|line| Some((*line, parts_of(line.sentence(), what)?)))
+        Self::ALL.iter().find_map(|one| Some((*one, parts_of(one.english(), what)?)))
     }
 }
 
@@ -136,24 +136,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_line_is_read_back_with_its_parts() {
-        for line in Told::ALL {
-            let holes = line.sentence().matches(HOLE).count();
+    fn every_sentence_is_read_back_with_its_parts() {
+        for one in Sentence::ALL {
+            let holes = one.english().matches(HOLE).count();
             let all = ["2026-03-02 12:00", "a reason: with \"quotes\"; and é"];
             let parts = &all[..holes];
-            assert_eq!(Told::read(&line.with(parts)), Some((*line, parts.to_vec())), "{line:?}");
+            assert_eq!(Sentence::read(&one.with(parts)), Some((*one, parts.to_vec())), "{one:?}");
         }
-        assert_eq!(Told::read("case 2 not taken: event.case taken is no").unwrap().0, Told::CaseNotTaken);
+        for reason in ["the offer has already passed", "it broke; it is tried again", "answered 422"] {
+            let told = Sentence::ending(RunState::Stopped, reason);
+            assert_eq!(Sentence::read(&told), Some((Sentence::StoppedFor, vec![reason])));
+        }
+        assert_eq!(Sentence::read("case 2 not taken: event.case taken is no").unwrap().0, Sentence::CaseNotTaken);
         assert_eq!(
-            Told::read(&Told::ending(RunState::NeedsAttention, "x")),
-            Some((Told::NeedsAttentionFor, vec!["x"]))
+            Sentence::read(&Sentence::ending(RunState::NeedsAttention, "x")),
+            Some((Sentence::NeedsAttentionFor, vec!["x"]))
         );
     }
 
     #[test]
-    fn what_another_release_wrote_is_no_line() {
+    fn what_another_release_wrote_is_no_sentence() {
         for what in ["", "é", "waits", "sent as text ", "case 1", "it is tried again", "\u{0}"] {
-            assert_eq!(Told::read(what), None, "{what}");
+            assert_eq!(Sentence::read(what), None, "{what}");
         }
     }
 }

@@ -51,6 +51,9 @@ async fn what_failed_is_found_by_its_cause_and_repaired_at_the_terminal() {
     assert!(over.stderr.contains("the run is `done`") && over.stderr.contains("hint: "), "{over:?}");
     ends(&site.run(&["runs", "pause", "nothing"]).await, 4, "");
     ends(&site.run(&["runs", "retry"]).await, 2, "");
+    ends(&site.run(&["runs", "resume", "--cause", key]).await, 2, "");
+    let (refused, said) = post(&site, &format!("attention/{key}"), &json!({ "act": "resume" }), RELANCE_TOKEN).await;
+    assert!(refused == 409 && said["hint"].as_str().unwrap().contains("`retry`"), "{said}");
     ends(&site.run(&["runs", "retry", "--cause", key]).await, 0, "3 done, 0 refused");
     ends(&site.run(&["runs", "cancel", "--cause", key]).await, 0, "3 done, 0 refused");
     ends(&site.run(&["runs", "cancel", "--cause", key]).await, 4, "");

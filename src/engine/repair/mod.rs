@@ -107,7 +107,8 @@ impl Refused {
             Self::NotFailed => "`GET /api/attention` lists those that do",
             Self::NoAct(Kind::Evaluation) => "only `retry` repairs an event that could not be judged",
             Self::NoAct(Kind::Delivery) => "say of each message what became of it, on the page of messages",
-            Self::NoAct(_) => "`relance campaigns` resumes or cancels one",
+            Self::NoAct(Kind::Run) => "`retry`, `skip` or `cancel` them; one run is paused and resumed by its id",
+            Self::NoAct(Kind::Campaign) => "`relance campaigns` resumes or cancels one",
             Self::Campaign(_) => "`relance campaigns show` tells how far it is",
         }
     }

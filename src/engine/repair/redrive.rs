@@ -14,7 +14,7 @@ use crate::engine::retention::PAYLOAD_MS;
 use crate::engine::unit::Unit;
 use crate::engine::{Busy, Engine, campaign, limits};
 use crate::event::{self, Dedupe, Evaluation, EvaluationResult, NewEvent};
-use crate::run::{Run, RunState, Told, TraceEntry, WaitingFor};
+use crate::run::{Run, RunState, Sentence, TraceEntry, WaitingFor};
 use crate::store::Tx;
 use crate::store::deliveries::DeliveryRow;
 use crate::store::events::EventRow;
@@ -201,7 +201,9 @@ pub(super) fn unsent(row: &DeliveryRow) -> Result<(), Refused> {
     let ended = matches!(delivery.state, DeliveryState::Rejected | DeliveryState::Skipped | DeliveryState::Cancelled);
     match row.status {
         Some(VendorStatus::Delivered | VendorStatus::Read) if ended => Err(Refused::Arrived(delivery.id.clone())),
-        Some(VendorStatus::Failed) if delivery.state == DeliveryState::Accepted && !delivery.possible_duplicate => Ok(()),
+        Some(VendorStatus::Failed) if delivery.state == DeliveryState::Accepted && !delivery.possible_duplicate => {
+            Ok(())
+        }
         _ if ended => Ok(()),
         _ => Err(Refused::Message { delivery: delivery.id.clone(), state: delivery.state }),
     }
@@ -235,7 +237,7 @@ fn wait_for_copy(copy: &Delivery, who: &str, unit: &mut Unit<'_>) {
             (run.state, run.reason) = (RunState::Waiting, String::new());
             run.progress.waiting_for = Some(WaitingFor::Delivery);
         }
-        let what = Told::SentAgain.with(&[who]);
+        let what = Sentence::SentAgain.with(&[who]);
         run.progress.trace.push(TraceEntry { at_ms: now_ms, step: copy.step.clone(), what });
     });
 }

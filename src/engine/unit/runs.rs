@@ -5,7 +5,7 @@ use crate::delivery::DeliveryState;
 use crate::engine::advance::{self, Effect, Facts, Input};
 use crate::engine::deployed::Definition;
 use crate::engine::evaluate;
-use crate::run::{Run, RunState, Told};
+use crate::run::{Run, RunState, Sentence};
 use crate::store::deliveries::DeliveryRow;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -157,7 +157,7 @@ impl Unit<'_> {
         run.reason = reason.to_owned();
         run.ended_at_ms = Some(now_ms);
         run.progress.paused = None;
-        run.tell(now_ms, Told::StoppedFor, &[reason]);
+        run.tell(now_ms, Sentence::StoppedFor, &[reason]);
         known.dirty = true;
         self.planned.retain(|planned| planned.run != id);
         self.calls.planned.retain(|planned| planned.run != id);

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 const ACTS: &str = "send `{\"act\": \"retry\"}`, `skip`, `resume`, `pause` or `cancel`";
+const ACTS_ON_ALL: &str = "send `{\"act\": \"retry\"}`, `skip` or `cancel`";
 const NOTHING: &str = "send `{}`";
 const CAMPAIGN_ACTS: &str = "send `{\"act\": \"pause\"}`, `resume` or `cancel`";
 
@@ -53,7 +54,7 @@ async fn act_on_cause(
     Path(key): Path<String>,
     request: Request,
 ) -> Result<Json<Value>, Refusal> {
-    let Ordered { act } = read_json::<Ordered<Act>>(&app, request, ACTS).await?;
+    let Ordered { act } = read_json::<Ordered<Act>>(&app, request, ACTS_ON_ALL).await?;
     let tally = app.engine().order_key(&key, act, &who).await.map_err(|_| Refusal::busy(1))?;
     Ok(Json(shown(&tally.map_err(refusal)?)))
 }

@@ -11,7 +11,7 @@ mod repair;
 mod trace;
 
 use crate::delivery::VendorStatus;
-use crate::run::told::{Told, fill};
+use crate::run::sentence::{Sentence, fill};
 use english::ENGLISH;
 use french::FRENCH;
 pub(super) use operator::OperatorWords;
@@ -120,8 +120,8 @@ impl Words {
 
     /// A line of a run's story, its reasons as sentences; one that another release wrote stays as it is.
     pub(super) fn told(&self, what: &str) -> String {
-        let Some((line, parts)) = Told::read(what) else { return what.to_owned() };
-        let sentence = if self.is_french() { trace::french(line) } else { line.sentence() };
+        let Some((known, parts)) = Sentence::read(what) else { return what.to_owned() };
+        let sentence = if self.is_french() { trace::french(known) } else { known.english() };
         let parts: Vec<String> = parts.into_iter().map(|part| self.reason(part)).collect();
         fill(sentence, &parts.iter().map(String::as_str).collect::<Vec<_>>())
     }
@@ -218,6 +218,8 @@ mod tests {
             ("not sent: limit", "not sent: the person was reached as often as the workflow may", ""),
             ("needs attention: contact.first_name is missing", "", "à regarder : contact.first_name manque"),
             ("tried again by ops", "", "réessayé par ops"),
+            ("stopped: too_old", "stopped: not at its end after 400 days", "arrêtée : pas terminée après 400 jours"),
+            ("stopped: the offer has already passed", "", "arrêtée : the offer has already passed"),
             ("an older line: no_consent", "an older line: no_consent", "an older line: no_consent"),
         ] {
             if !english.is_empty() {

@@ -1,48 +1,48 @@
-//! The lines of a run's story in French. English is how they are kept.
+//! The sentences of a run's story in French. English is how they are kept.
 
-use crate::run::told::{Told, fill, parts_of};
+use crate::run::sentence::{Sentence, fill, parts_of};
 
 /// In French, `{}` for each part.
-pub(super) fn french(line: Told) -> &'static str {
-    match line {
-        Told::WaitOver => "l’attente est finie",
-        Told::WaitsUntil => "attend jusqu’au {}",
-        Told::Passed => "{} est déjà passé",
-        Told::WaitsForReply => "attend une réponse jusqu’au {}",
-        Told::NotAsked => "aucun message n’est parti : rien n’est demandé",
-        Told::Reply => "la réponse {} est arrivée",
-        Told::OtherAnswer => "une autre réponse est arrivée : `otherwise`",
-        Told::NoReply => "aucune réponse n’est venue",
-        Told::NoCase => "aucun cas ne convient : `otherwise`",
-        Told::CaseNotTaken => "le cas {} ne convient pas : {}",
-        Told::CaseTaken => "le cas {} convient",
-        Told::LeftOutBy => "étape passée par {}",
-        Told::LeftOut => "étape passée : {}",
-        Told::SentAsText => "envoyé en texte",
-        Told::SentAsTemplate => "envoyé en modèle",
-        Told::NotSent => "non envoyé : {}",
-        Told::MessageFailed => "le message a échoué : {}",
-        Told::MessageInDoubt => "personne ne sait si le message a été pris ; il n’est pas renvoyé de lui-même",
-        Told::SentAgain => "son message est renvoyé par {}",
-        Told::SentAgainInDoubt => "renvoyé par {}, bien qu’il soit peut-être arrivé",
-        Told::TriedAgain => "réessayé par {}",
-        Told::Paused => "mis en pause par {}",
-        Told::Resumed => "repris par {}",
-        Told::CallInDoubt => "personne ne sait si c’est fait, et ce n’est pas refait de soi-même : {}",
-        Told::CallFailed => "l’appel a échoué : {}",
-        Told::ContactChanged => "la fiche de la personne est modifiée",
-        Told::WaitsForTurn => "attend son tour : une autre exécution sur le même sujet est en cours",
-        Told::TurnCame => "son tour est venu",
-        Told::StopWhen => "l’entrée {} de `stop_when` s’applique : {}",
-        Told::Done => "terminée",
-        Told::Stopped => "arrêtée",
-        Told::StoppedFor => "arrêtée : {}",
-        Told::Skipped => "ignorée",
-        Told::SkippedFor => "ignorée : {}",
-        Told::NeedsAttention => "à regarder",
-        Told::NeedsAttentionFor => "à regarder : {}",
-        Told::CalledAgain => "{} ; nouvel essai plus tard",
-        Told::Answered => "réponse {}",
+pub(super) fn french(sentence: Sentence) -> &'static str {
+    match sentence {
+        Sentence::WaitOver => "l’attente est finie",
+        Sentence::WaitsUntil => "attend jusqu’au {}",
+        Sentence::Passed => "{} est déjà passé",
+        Sentence::WaitsForReply => "attend une réponse jusqu’au {}",
+        Sentence::NotAsked => "aucun message n’est parti : rien n’est demandé",
+        Sentence::Reply => "la réponse {} est arrivée",
+        Sentence::OtherAnswer => "une autre réponse est arrivée : `otherwise`",
+        Sentence::NoReply => "aucune réponse n’est venue",
+        Sentence::NoCase => "aucun cas ne convient : `otherwise`",
+        Sentence::CaseNotTaken => "le cas {} ne convient pas : {}",
+        Sentence::CaseTaken => "le cas {} convient",
+        Sentence::LeftOutBy => "étape passée par {}",
+        Sentence::LeftOut => "étape passée : {}",
+        Sentence::SentAsText => "envoyé en texte",
+        Sentence::SentAsTemplate => "envoyé en modèle",
+        Sentence::NotSent => "non envoyé : {}",
+        Sentence::MessageFailed => "le message a échoué : {}",
+        Sentence::MessageInDoubt => "personne ne sait si le message a été pris ; il n’est pas renvoyé de lui-même",
+        Sentence::SentAgain => "son message est renvoyé par {}",
+        Sentence::SentAgainInDoubt => "renvoyé par {}, bien qu’il soit peut-être arrivé",
+        Sentence::TriedAgain => "réessayé par {}",
+        Sentence::Paused => "mis en pause par {}",
+        Sentence::Resumed => "repris par {}",
+        Sentence::CallInDoubt => "personne ne sait si c’est fait, et ce n’est pas refait de soi-même : {}",
+        Sentence::CallFailed => "l’appel a échoué : {}",
+        Sentence::ContactChanged => "la fiche de la personne est modifiée",
+        Sentence::WaitsForTurn => "attend son tour : une autre exécution sur le même sujet est en cours",
+        Sentence::TurnCame => "son tour est venu",
+        Sentence::StopWhen => "l’entrée {} de `stop_when` s’applique : {}",
+        Sentence::Done => "terminée",
+        Sentence::Stopped => "arrêtée",
+        Sentence::StoppedFor => "arrêtée : {}",
+        Sentence::Skipped => "ignorée",
+        Sentence::SkippedFor => "ignorée : {}",
+        Sentence::NeedsAttention => "à regarder",
+        Sentence::NeedsAttentionFor => "à regarder : {}",
+        Sentence::CalledAgain => "{} ; nouvel essai plus tard",
+        Sentence::Answered => "réponse {}",
     }
 }
 
@@ -64,13 +64,13 @@ pub(super) fn found(reason: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::french;
-    use crate::run::Told;
+    use crate::run::Sentence;
 
     #[test]
     fn a_sentence_has_as_many_parts_in_both_languages() {
-        for line in Told::ALL {
+        for one in Sentence::ALL {
             let parts = |sentence: &str| sentence.matches("{}").count();
-            assert_eq!(parts(line.sentence()), parts(french(*line)), "{line:?}");
+            assert_eq!(parts(one.english()), parts(french(*one)), "{one:?}");
         }
     }
 }
