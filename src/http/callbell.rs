@@ -4,12 +4,13 @@
 //! authenticated is answered `{"status":"ok"}`, after it is on disk. Invariant: a check leaves no row.
 
 use super::error::Refusal;
+use super::room::Sender;
 use super::{App, auth, hooks, limits, ok};
 use crate::connector::webhook::{self, Incoming};
 use crate::trigger::webhook::verify_callbell;
 use axum::extract::{Request, State};
-use axum::http::Method;
 use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use percent_encoding::percent_decode_str;
 
@@ -23,7 +24,14 @@ pub(super) async fn take(State(app): State<App>, request: Request) -> Result<Res
         Method::POST => {}
         _ => return Err(Refusal::method_not_allowed()),
     }
-    let body = limits::read_body(&parts, body, &app.0).await?;
+    let sender = sender(&app, &parts);
+    let body = match limits::read_body(&parts, body, &app.0, sender).await {
+        // No check is that large: it is said what is missing.
+        Err(refusal) if sender == Sender::Nobody && refusal.status == StatusCode::PAYLOAD_TOO_LARGE => {
+            return authenticate(&app, &parts, &[]).and(Err(refusal));
+        }
+        read => read?,
+    };
     if webhook::is_check(body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&body)) {
         return Ok(check(&app, &parts));
     }
@@ -48,6 +56,16 @@ fn check(app: &App, parts: &Parts) -> Response {
         app.engine().note_check();
     }
     ok()
+}
+
+/// What is known before the body is there.
+fn sender(app: &App, parts: &Parts) -> Sender {
+    let environment = &app.0.environment;
+    match &environment.callbell_webhook_secret {
+        Some(expected) if auth::is_same(expected, &in_address(parts)) => Sender::Known,
+        None if !environment.callbell_signing_secrets.is_empty() => Sender::Unproven,
+        _ => Sender::Nobody,
+    }
 }
 
 fn in_address(parts: &Parts) -> Vec<u8> {

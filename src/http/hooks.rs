@@ -4,6 +4,7 @@
 
 use super::error::Refusal;
 use super::front::Caller;
+use super::room::Sender;
 use super::{App, Mode, limits};
 use crate::config::{Signature, Source};
 use crate::engine::Accepted;
@@ -71,8 +72,12 @@ async fn take_from_source(
     let (Some(source), Some(secrets)) = (sources.settings.sources.get(name), sources.secrets.get(name)) else {
         return Err(webhook::Refusal::unknown_source(name).into());
     };
-    let body = limits::read_body(parts, body, &app.0).await?;
-    let request = webhook::Request { headers: &parts.headers, address, body: &body };
+    limits::check_headers(&parts.headers)?;
+    let head = webhook::Request { headers: &parts.headers, address, body: &[] };
+    webhook::event_of(source, secrets, &head).map_err(|refusal| refused(name, refusal))?;
+    let sender = if source.path_token.is_some() { Sender::Known } else { Sender::Unproven };
+    let body = limits::read_body(parts, body, &app.0, sender).await?;
+    let request = webhook::Request { body: &body, ..head };
     let event = authenticate(app, name, source, secrets, &request)?;
     let now_ms = app.engine().clock().now_ms();
     Ok(webhook::read_event(name, source, &parts.headers, event, &body, now_ms)?)
@@ -86,17 +91,19 @@ fn authenticate<'a>(
     request: &webhook::Request<'a>,
 ) -> Result<Option<&'a str>, Refusal> {
     let verdict = webhook::authenticate(source, secrets, request, app.0.wall.now_ms());
-    verdict.map_err(|refusal| {
-        tracing::debug!(source = name, reason = refusal.message(), "a webhook was refused");
-        refusal.into()
-    })
+    verdict.map_err(|refusal| refused(name, refusal))
+}
+
+fn refused(name: &str, refusal: webhook::Refusal) -> Refusal {
+    tracing::debug!(source = name, reason = refusal.message(), "a webhook was refused");
+    refusal.into()
 }
 
 async fn take_local(app: &App, parts: &Parts, body: axum::body::Body, address: &str) -> Result<NewEvent, Refusal> {
     if let Some(caller) = parts.extensions.get::<Caller>() {
         caller.check_names(&parts.method, &parts.headers)?;
     }
-    let body = limits::read_body(parts, body, &app.0).await?;
+    let body = limits::read_body(parts, body, &app.0, Sender::Known).await?;
     let event = webhook::event_in_address(address);
     let now_ms = app.engine().clock().now_ms();
     Ok(webhook::read_event(LOCAL, &NO_SECRETS, &parts.headers, event, &body, now_ms)?)

@@ -2,21 +2,19 @@
 //!
 //! Invariant: no request holds more memory than [`webhook::MOST_BODY_BYTES`], nor a connection longer than it may.
 
+use super::Inner;
 use super::error::Refusal;
-use super::{Inner, hooks};
+use super::room::{Place, Room, Sender};
 use crate::trigger::webhook;
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::StreamExt as _;
 use std::time::Duration;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Of a body that is too large, so much is still read and thrown away, that the sender gets to read the answer.
 const MOST_DISCARDED: usize = 8 * 1024 * 1024;
 const MOST_DISCARDING: Duration = Duration::from_secs(2);
-/// Larger ones need room.
-const SMALL_BODY: usize = 64 * 1024;
 
 /// What the server bears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,59 +43,35 @@ impl Default for Limits {
     }
 }
 
-/// Room for the large bodies that are being read, in KiB. A thousand senders of a MiB each wait for no commit yet, and
-/// would fill the memory before any of them is known.
-#[derive(Debug)]
-pub(super) struct Room(Semaphore);
-
-impl Room {
-    const KIB: usize = 4 * 1024;
-
-    pub(super) fn new() -> Self {
-        Self(Semaphore::new(Self::KIB))
-    }
-
-    /// Room for a body of that length, given back when dropped. Small ones need none: connections are bounded.
-    fn take(&self, bytes: usize) -> Result<Option<SemaphorePermit<'_>>, Refusal> {
-        let kib = bytes.min(webhook::MOST_BODY_BYTES).div_ceil(1024);
-        if bytes <= SMALL_BODY {
-            return Ok(None);
-        }
-        let room = self.0.try_acquire_many(u32::try_from(kib).unwrap_or(u32::MAX));
-        room.map(Some).map_err(|_| Refusal::busy(hooks::some_seconds()))
-    }
-}
-
 /// Reads a body whole, when headers, size and room allow.
 ///
 /// # Errors
 /// 413, 415, 408, 503; 400 when the sender broke off.
-pub(super) async fn read_body(parts: &Parts, body: Body, app: &Inner) -> Result<Bytes, Refusal> {
+pub(super) async fn read_body(parts: &Parts, body: Body, app: &Inner, sender: Sender) -> Result<Bytes, Refusal> {
     let limits = &app.limits;
     check_headers(&parts.headers)?;
     let mut stream = body.into_data_stream();
-    if announced(&parts.headers).is_some_and(|length| length > webhook::MOST_BODY_BYTES) {
+    let mut place = Room::place(app, parts, sender);
+    let announced = announced(&parts.headers).unwrap_or(0);
+    let has_room = match announced > webhook::MOST_BODY_BYTES {
+        true => Err(too_large()),
+        false => place.hold(announced),
+    };
+    if let Err(refusal) = has_room {
         // Who waits for `100 Continue` has sent nothing yet.
         if !parts.headers.contains_key(header::EXPECT) {
             discard(&mut stream).await;
         }
-        return Err(too_large());
+        return Err(refusal);
     }
-    let _room = match app.room.take(announced(&parts.headers).unwrap_or(webhook::MOST_BODY_BYTES)) {
-        Ok(room) => room,
-        Err(refusal) => {
-            discard(&mut stream).await;
-            return Err(refusal);
+    match tokio::time::timeout(limits.body_read, collect(&mut stream, announced, &mut place)).await {
+        Ok(Err(refusal)) => {
+            if refusal.status != StatusCode::BAD_REQUEST {
+                discard(&mut stream).await;
+            }
+            Err(refusal)
         }
-    };
-    let announced = announced(&parts.headers).unwrap_or(0).min(webhook::MOST_BODY_BYTES);
-    match tokio::time::timeout(limits.body_read, collect(&mut stream, announced)).await {
-        Ok(Ok(Some(body))) => Ok(body),
-        Ok(Ok(None)) => {
-            discard(&mut stream).await;
-            Err(too_large())
-        }
-        Ok(Err(refusal)) => Err(refusal),
+        Ok(read) => read,
         Err(_) => {
             let error = format!("the body did not arrive within {} seconds", limits.body_read.as_secs_f32());
             Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, error, "send headers and body without a pause"))
@@ -118,26 +92,33 @@ fn too_large() -> Refusal {
     webhook::Refusal::TooLarge("the body is larger than 1 MiB".into()).into()
 }
 
-/// The whole body; `None` when it is too large.
-async fn collect(stream: &mut BodyDataStream, announced: usize) -> Result<Option<Bytes>, Refusal> {
+/// The whole body.
+async fn collect(stream: &mut BodyDataStream, announced: usize, place: &mut Place<'_>) -> Result<Bytes, Refusal> {
     let broken = |_| Refusal::unreadable("the body broke off", "send as many bytes as `Content-Length` announces");
     let Some(first) = stream.next().await.transpose().map_err(broken)? else {
-        return Ok(Some(Bytes::new()));
+        return Ok(Bytes::new());
     };
     let Some(second) = stream.next().await.transpose().map_err(broken)? else {
-        return Ok((first.len() <= webhook::MOST_BODY_BYTES).then_some(first));
+        return fits(first.len(), place).map(|()| first);
     };
     // What was promised is there at once: a buffer that grows is copied, and for a moment there twice.
     let mut whole = Vec::with_capacity(announced.max(first.len() + second.len()));
+    let mut next = Some(second);
     whole.extend_from_slice(&first);
-    whole.extend_from_slice(&second);
-    while whole.len() <= webhook::MOST_BODY_BYTES {
-        match stream.next().await.transpose().map_err(broken)? {
-            Some(chunk) => whole.extend_from_slice(&chunk),
-            None => return Ok(Some(whole.into())),
-        }
+    while let Some(chunk) = next {
+        fits(whole.len() + chunk.len(), place)?;
+        whole.extend_from_slice(&chunk);
+        next = stream.next().await.transpose().map_err(broken)?;
     }
-    Ok(None)
+    Ok(whole.into())
+}
+
+/// Whether a body of so many bytes may be held; one whose length nobody announced takes room as it grows.
+fn fits(bytes: usize, place: &mut Place) -> Result<(), Refusal> {
+    match bytes > webhook::MOST_BODY_BYTES {
+        true => Err(too_large()),
+        false => place.hold(bytes),
+    }
 }
 
 async fn discard(stream: &mut BodyDataStream) {

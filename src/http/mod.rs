@@ -19,12 +19,13 @@ mod hooks;
 pub mod limits;
 mod listen;
 mod mask;
+mod room;
 
 pub use crate::engine::SecretLookup;
 pub use listen::{serve, serve_behind};
 
 use crate::clock::Clock;
-use crate::config::{ConsentRule, Environment, ProjectSettings, Proxies, Secret, Token};
+use crate::config::{ConsentRule, Environment, PLAIN, ProjectSettings, Proxies, Secret, Token};
 use crate::engine::Engine;
 use crate::trigger::webhook::SourceSecrets;
 use auth::{Gatekeeper, Key};
@@ -63,7 +64,7 @@ struct Inner {
     lookup: SecretLookup,
     mode: Mode,
     limits: Limits,
-    room: limits::Room,
+    room: room::Room,
     sources: RwLock<Option<Arc<Sources>>>,
     draining: watch::Sender<bool>,
     /// Ages of signatures and lock-outs are real, even when the engine's time is moved.
@@ -99,7 +100,7 @@ impl App {
             lookup,
             mode,
             limits,
-            room: limits::Room::new(),
+            room: room::Room::default(),
             sources: RwLock::new(None),
             draining: watch::Sender::new(false),
             wall: Clock::machine(0),
@@ -210,6 +211,10 @@ pub fn warnings(app: &App) -> Vec<String> {
     if matches!(sources.settings.consent, ConsentRule::Everyone) {
         all.push("`consent: everyone`: you vouch for each person that is addressed, and the ledger says so".to_owned());
     }
+    let plain = sources.settings.allow_hosts.iter().filter(|host| host.starts_with(PLAIN));
+    all.extend(plain.map(|host| {
+        format!("`allow_hosts`: `{host}` is called without encryption, and whoever is on the way reads it")
+    }));
     let environment = &app.0.environment;
     if environment.callbell_webhook_secret.is_none() && environment.callbell_signing_secrets.is_empty() {
         let unset = "Callbell's webhooks are all refused: neither `CALLBELL_WEBHOOK_SECRET` nor `CALLBELL_SIGNING_SECRET` is set";

@@ -1,7 +1,7 @@
 //! Promise: webhooks of the project's sources are taken in by the order of `semantics.md` §4.1, and what is refused
 //! leaves no row.
 
-use crate::http_stand::{BOOKING_TOKEN, CANARY, SHOP_SECRET, Stand, Wanted, signed};
+use crate::http_stand::{BOOKING_TOKEN, CANARY, SHOP_SECRET, Stand, TOKEN, URL_SECRET, Wanted, signed};
 use relance::http::Mode;
 use relance::http::limits::Limits;
 use std::io::Write;
@@ -69,6 +69,39 @@ async fn a_body_without_an_announced_length_has_the_same_bounds() {
 }
 
 #[tokio::test]
+async fn strangers_with_large_bodies_shut_nobody_out_who_is_known() {
+    let stand = Stand::new(Mode::Serve).await;
+    let path = format!("/callbell/{URL_SECRET}");
+    let begin = |path: &'static str| stand.begin(path, 1024 * 1024);
+    // Who shows a wrong token, or none, gets no room at all.
+    for address in ["/callbell/wrong", "/hooks/booking/order.paid", "/hooks/booking/wrong/order.paid"] {
+        let (_, said) = begin(address).await;
+        assert!(said.starts_with("HTTP/1.1 401 "), "{address}: {said}");
+    }
+    // Who signs the body is not known yet: such senders have a share, and no more.
+    let mut open = Vec::new();
+    let refused = loop {
+        let (stream, said) = begin("/hooks/shop/order.paid").await;
+        if !said.starts_with("HTTP/1.1 100 ") {
+            break said;
+        }
+        open.push(stream);
+    };
+    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.to_lowercase().contains("retry-after"), "{refused}");
+    assert_eq!(open.len(), 3);
+    let filler = " ".repeat(900_000);
+    let large = format!("{{\"event\":\"new_in_2030\",\"payload\":{{}}}}{filler}");
+    assert_eq!(stand.post(&path, &[], large.clone()).await.status, 200, "the account");
+    let bearer = format!("Bearer {BOOKING_TOKEN}");
+    assert_eq!(stand.post("/hooks/booking/order.paid", &[("authorization", &bearer)], large.clone()).await.status, 200);
+    let token = format!("Bearer {TOKEN}");
+    assert_eq!(stand.post("/api/events/order.paid", &[("authorization", &token)], large).await.status, 200);
+    assert_eq!(stand.shop("order.paid", ORDER).await.status, 200, "a small body needs no room");
+    assert_eq!(stand.shop("order.paid", &format!("{ORDER}{filler}")).await.refused(), 503);
+    drop(open);
+}
+
+#[tokio::test]
 async fn the_event_is_named_by_the_address_or_by_the_body() {
     let stand = Stand::new(Mode::Serve).await;
     for (address, body) in [("order/paid", r#"{"order":{"id":1}}"#), ("", r#"{"type":"order.paid","order":{"id":2}}"#)]
@@ -95,7 +128,7 @@ async fn a_path_token_is_shown_in_a_header_or_in_the_address() {
 }
 
 #[tokio::test]
-async fn a_source_without_its_secret_takes_nothing_and_is_named_at_start() {
+async fn a_source_without_its_secret_takes_nothing_and_what_is_loosened_is_named_at_start() {
     let stand = Stand::new(Mode::Serve).await;
     let body = "{}";
     for secret in ["", "NEVER_SET", SHOP_SECRET] {
@@ -105,6 +138,8 @@ async fn a_source_without_its_secret_takes_nothing_and_is_named_at_start() {
     let warnings = relance::http::warnings(&stand.app);
     let named: Vec<_> = warnings.iter().filter(|warning| warning.contains("`NEVER_SET`")).collect();
     assert!(named.len() == 1 && named[0].contains("`silent`"), "{warnings:?}");
+    let plain: Vec<_> = warnings.iter().filter(|warning| warning.contains("without encryption")).collect();
+    assert!(plain.len() == 1 && plain[0].contains("`http://desk.example.com`"), "{warnings:?}");
 }
 
 #[tokio::test]

@@ -37,6 +37,7 @@ name: Shop
 settings: { timezone: Europe/Paris }
 phone_region: FR
 consent: everyone
+allow_hosts: [api.example.com, http://desk.example.com]
 sources:
   shop: { signature: hmac, header: X-Signature, secret: SHOP_SECRET, id: order.id }
   booking: { signature: none, path_token: BOOKING_TOKEN }
@@ -192,6 +193,20 @@ impl Stand {
         let mut answer = Vec::new();
         let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await.unwrap();
         String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// Announces a body, and sends nothing of it: the connection, and what the server said first. A 100 says that it
+    /// waits for the body.
+    pub(crate) async fn begin(&self, path: &str, length: usize) -> (TcpStream, String) {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {}\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n",
+            self.address
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut said = vec![0; 1024];
+        let read = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut said)).await.unwrap().unwrap();
+        (stream, String::from_utf8_lossy(&said[..read]).into_owned())
     }
 
     /// How many rows there are: events, runs.

@@ -15,6 +15,7 @@ mod view;
 
 use super::error::Refusal;
 use super::hooks::{self, NO_SECRETS};
+use super::room::Sender;
 use super::{App, auth, limits, mask};
 use crate::config::Scope;
 use crate::store::deliveries::DeliveryFilter;
@@ -79,7 +80,7 @@ async fn post_event(
     request: Request,
 ) -> Result<Json<Value>, Refusal> {
     let (parts, body) = request.into_parts();
-    let body = limits::read_body(&parts, body, &app.0).await?;
+    let body = limits::read_body(&parts, body, &app.0, Sender::Known).await?;
     let clock = app.engine().clock();
     let mut event = webhook::read_event(API, &NO_SECRETS, &parts.headers, Some(&name), &body, clock.now_ms())?;
     if !parts.headers.contains_key(ID_HEADER) {

@@ -9,6 +9,7 @@ use super::view;
 use crate::delivery::{DeliveryState, Scope};
 use crate::engine::{Answer, NotSettled};
 use crate::http::error::Refusal;
+use crate::http::room::Sender;
 use crate::http::{App, front, hooks, limits};
 use axum::Extension;
 use axum::Json;
@@ -103,6 +104,6 @@ pub(super) async fn read_json<T: DeserializeOwned>(
         let error = "the body does not say that it is JSON";
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error, "send `Content-Type: application/json`"));
     }
-    let body = limits::read_body(&parts, body, &app.0).await?;
+    let body = limits::read_body(&parts, body, &app.0, Sender::Known).await?;
     serde_json::from_slice(&body).map_err(|_| Refusal::unreadable("the body cannot be read", hint))
 }

@@ -3,6 +3,7 @@
 use super::query::Query;
 use super::{App, Refusal, Who, view};
 use crate::http::limits;
+use crate::http::room::Sender;
 use crate::store::relays::RelayFilter;
 use axum::extract::{Request, State};
 use axum::http::Uri;
@@ -33,7 +34,7 @@ pub(super) async fn redrive(
     request: Request,
 ) -> Result<Json<Value>, Refusal> {
     let (parts, body) = request.into_parts();
-    let body = limits::read_body(&parts, body, &app.0).await?;
+    let body = limits::read_body(&parts, body, &app.0, Sender::Known).await?;
     let wanted: Wanted = serde_json::from_slice(&body).map_err(|error| {
         let hint = "send `{\"ids\": [\"…\"]}`, or `{\"target\": \"…\"}` for everything that a target did not take";
         Refusal::unreadable(format!("the body cannot be read: {error}"), hint)

@@ -18,6 +18,7 @@ mod webhooks;
 
 use super::error::Refusal;
 use super::front::Caller;
+use super::room::Sender;
 use super::{App, auth, hooks, limits};
 use crate::config::Scope;
 use answer::Answer;
@@ -69,7 +70,7 @@ async fn serve(app: App, endpoint: &'static Endpoint, request: Request) -> Respo
     let (parts, body) = request.into_parts();
     let answer = async {
         let caller = admit(&app, &parts, endpoint.scope)?;
-        let body = limits::read_body(&parts, body, &app.0).await?;
+        let body = limits::read_body(&parts, body, &app.0, Sender::Known).await?;
         let path = path_of(parts.uri.path()).ok_or_else(Answer::not_found)?;
         let query = query_of(&parts)?;
         answer(Asked { app, endpoint, caller, parts, body, path, query }).await

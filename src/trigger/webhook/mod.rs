@@ -153,15 +153,24 @@ pub fn authenticate<'a>(
     request: &Request<'a>,
     wall_ms: i64,
 ) -> Result<Option<&'a str>, Refusal> {
-    let event = match &source.path_token {
-        Some(_) => check_path_token(secrets, request)?,
-        None if source.signature == Signature::None => {
-            return Err(unauthenticated("this source has neither a signature nor a `path_token`, and takes nothing"));
-        }
-        None => event_in_address(request.address),
-    };
+    let event = event_of(source, secrets, request)?;
     signature::verify(source, secrets, request, wall_ms)?;
     Ok(event)
+}
+
+/// What the head tells already, before the body is there: the event named in the address, when the token of the source
+/// is shown or it has none.
+///
+/// # Errors
+/// As [`authenticate`].
+pub fn event_of<'a>(source: &Source, secrets: &SourceSecrets, head: &Request<'a>) -> Result<Option<&'a str>, Refusal> {
+    match &source.path_token {
+        Some(_) => check_path_token(secrets, head),
+        None if source.signature == Signature::None => {
+            Err(unauthenticated("this source has neither a signature nor a `path_token`, and takes nothing"))
+        }
+        None => Ok(event_in_address(head.address)),
+    }
 }
 
 /// The event named in an address without a token: `/order.paid` → `order.paid`.

@@ -27,6 +27,7 @@ use super::{Asked, assets, show};
 use crate::config::Scope;
 use crate::http::error::Refusal;
 use crate::http::front::{self, Caller};
+use crate::http::room::Sender;
 use crate::http::{App, Mode, auth, hooks, limits};
 use askama::Template;
 use axum::Router;
@@ -177,7 +178,7 @@ async fn login(State(app): State<App>, asked: Asked, request: Request) -> Respon
 
 /// Reads a form, as bounded in size and time as any other body.
 async fn read_form<T: DeserializeOwned>(app: &App, parts: &Parts, body: Body) -> Result<T, Refusal> {
-    let body = limits::read_body(parts, body, &app.0).await?;
+    let body = limits::read_body(parts, body, &app.0, Sender::Nobody).await?;
     let request = Request::from_parts(parts.clone(), Body::from(body));
     let read = Form::<T>::from_request(request, &()).await;
     read.map(|Form(form)| form).map_err(|_| Refusal::unreadable("the form cannot be read", "reload the page"))
