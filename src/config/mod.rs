@@ -4,10 +4,12 @@
 //! Reading and checking the files is `workflow::check`'s work; here is what comes out.
 
 mod environment;
+mod hosts;
 mod proxies;
 
 pub(crate) use environment::read_url;
 pub use environment::{Environment, Lookup, Secret};
+pub use hosts::{PLAIN, allows_scheme, is_listed, is_listed_plain};
 pub use proxies::Proxies;
 
 use crate::message::{Category, MediaKind, TemplateKind};
@@ -258,43 +260,6 @@ pub struct LockedTemplate {
     pub status: String,
     /// Number of distinct `{{n}}` in `text`.
     pub placeholders: usize,
-}
-
-/// What stands before a host of `allow_hosts` that may be called without encryption.
-pub const PLAIN: &str = "http://";
-
-/// Whether a host stands in such a list as `allow_hosts`, by name or address.
-pub fn is_listed(hosts: &[String], host: &str) -> bool {
-    hosts.iter().any(|listed| fits(listed.strip_prefix(PLAIN).unwrap_or(listed), host))
-}
-
-/// Whether such a list says that a host may be called without encryption.
-pub fn is_listed_plain(hosts: &[String], host: &str) -> bool {
-    hosts.iter().filter_map(|listed| listed.strip_prefix(PLAIN)).any(|listed| fits(listed, host))
-}
-
-fn fits(listed: &str, host: &str) -> bool {
-    let host = host.to_ascii_lowercase();
-    match listed.strip_prefix('*') {
-        Some(domain) => host.len() > domain.len() && host.ends_with(domain),
-        None => host == listed,
-    }
-}
-
-/// Whether a host is this machine, or an address that only its own network reaches: what goes there is seen by nobody else.
-fn is_near(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    match bare.parse::<core::net::IpAddr>().map(|address| address.to_canonical()) {
-        Ok(core::net::IpAddr::V4(address)) => address.is_loopback() || address.is_private(),
-        Ok(core::net::IpAddr::V6(address)) => address.is_loopback() || address.is_unique_local(),
-        Err(_) => host.eq_ignore_ascii_case("localhost"),
-    }
-}
-
-/// Whether a host of such a list may be called by addresses with this scheme: `https` always, `http` where the list says so,
-/// and within the own network.
-pub fn allows_scheme(hosts: &[String], scheme: &str, host: &str) -> bool {
-    scheme == "https" || (scheme == "http" && (is_near(host) || is_listed_plain(hosts, host)))
 }
 
 impl ProjectSettings {

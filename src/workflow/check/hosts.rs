@@ -3,7 +3,7 @@
 
 use super::report::Report;
 use super::values::{word_list, word_place};
-use crate::config::PLAIN;
+use crate::config::{PLAIN, allows_scheme, is_listed};
 use crate::expr::Text;
 use crate::workflow::yaml::Entry;
 
@@ -80,6 +80,46 @@ pub(super) fn host_of(url: &Text) -> Result<(String, String), Refusal> {
     }
 }
 
+/// Whether `allow_hosts` lets a host be called with that scheme.
+///
+/// # Errors
+/// The way out is the whole list as it would stand, so that nothing falls out of it.
+pub(super) fn may_call(listed: &[String], scheme: &str, host: &str) -> Result<(), Refusal> {
+    let bare = list_with(listed, host);
+    let plain = list_with(listed, &format!("{PLAIN}{host}"));
+    let (message, hint) = match (is_listed(listed, host), allows_scheme(listed, scheme, host)) {
+        (true, true) => return Ok(()),
+        (false, true) => (
+            format!("`{host}` is not in `allow_hosts`"),
+            format!("when it is meant, write it into `relance.yaml`: `allow_hosts: {bare}`"),
+        ),
+        (false, false) => (
+            format!("`{host}` is not in `allow_hosts`"),
+            format!(
+                "when it is meant, write `https://` here, and into `relance.yaml`: `allow_hosts: {bare}`; \
+                 when it has no encryption: `allow_hosts: {plain}`"
+            ),
+        ),
+        (true, false) => (
+            format!("`{host}` would be called without encryption"),
+            format!("write `https://`; when it has none of it, into `relance.yaml`: `allow_hosts: {plain}`"),
+        ),
+    };
+    Err(("R602", message, hint))
+}
+
+/// The list with one more host, in the place of the same host with encryption, as YAML.
+fn list_with(listed: &[String], host: &str) -> String {
+    let bare = host.strip_prefix(PLAIN).unwrap_or(host);
+    let others = listed.iter().map(String::as_str).filter(|listed| *listed != bare);
+    let written =
+        others.chain([host]).map(|host| match host.starts_with(|first: char| first.is_ascii_alphanumeric()) {
+            true if !host.contains(':') => host.to_owned(),
+            _ => format!("\"{host}\""),
+        });
+    format!("[{}]", written.collect::<Vec<_>>().join(", "))
+}
+
 fn movable() -> Refusal {
     let hint = "write them out, with a `/` before what is filled in: `https://api.example.com/orders/{{url event.id}}`";
     ("R602", "scheme, host and port of an address cannot be filled in".to_owned(), hint.to_owned())
@@ -92,7 +132,7 @@ fn not_an_address() -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::host_of;
+    use super::{host_of, list_with, may_call};
     use crate::expr::Text;
 
     fn told(url: &str) -> String {
@@ -126,5 +166,29 @@ mod tests {
         ] {
             assert_eq!(told(url), host, "{url}");
         }
+    }
+
+    #[test]
+    fn whoever_obeys_the_hint_may_call_and_nobody_falls_out_of_the_list() {
+        let lists = [vec![], vec!["a.example.com"], vec!["*.example.org", "a.example.com", "[::2]"]];
+        for listed in lists.map(|list| list.into_iter().map(str::to_owned).collect::<Vec<_>>()) {
+            for (scheme, host) in [("https", "x.example"), ("http", "x.example"), ("http", "a.example.com")] {
+                let Err((_, _, hint)) = may_call(&listed, scheme, host) else { panic!("{host} may be called") };
+                let (_, list) = hint.rsplit_once("allow_hosts: ").unwrap();
+                let list: Vec<String> = serde_json::from_str(&format!("[{}]", quoted(list))).unwrap();
+                assert!(may_call(&list, scheme, host).is_ok(), "{hint}");
+                let kept = |one: &&String| list.contains(one) || list.contains(&format!("http://{one}"));
+                assert_eq!(listed.iter().filter(kept).count(), listed.len(), "{hint}");
+            }
+        }
+        assert_eq!(list_with(&["*.example.org".into()], "[::1]"), r#"["*.example.org", "[::1]"]"#, "as YAML reads it");
+        assert!(may_call(&["[::1]".into()], "http", "[::1]").is_ok());
+    }
+
+    /// The items of a list of YAML, each in quotation marks.
+    fn quoted(list: &str) -> String {
+        let inner = list.trim_end_matches('`').strip_prefix('[').and_then(|list| list.strip_suffix(']')).unwrap();
+        let items: Vec<_> = inner.split(", ").map(|item| format!("\"{}\"", item.trim_matches('"'))).collect();
+        items.join(", ")
     }
 }

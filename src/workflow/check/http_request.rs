@@ -2,12 +2,11 @@
 
 use super::expression::Holes;
 use super::fields::{Fields, Shape};
-use super::hosts::host_of;
+use super::hosts::{host_of, may_call};
 use super::lowering::Lowering;
 use super::project::named;
 use super::secrets::names_a_credential;
 use super::values::{choice, duration, word_list, word_place};
-use crate::config::{PLAIN, allows_scheme};
 use crate::expr::Text;
 use crate::workflow::yaml::{Entry, Kind};
 use crate::workflow::{HttpBody, HttpRequest};
@@ -56,20 +55,10 @@ impl<'a> Lowering<'a> {
         let url = self.required_text(entry)?;
         match host_of(&url) {
             Err((code, message, hint)) => self.report.error(code, &entry.value.span, message, hint),
-            Ok((_, host)) if self.world.usable && !self.world.settings.allows_host(&host) => {
-                let known = &self.world.settings.allow_hosts;
-                let list = known.iter().chain([&host]).cloned().collect::<Vec<_>>().join(", ");
-                let hint = format!("when it is meant, write it into `relance.yaml`: `allow_hosts: [{list}]`");
-                self.report.error("R602", &entry.value.span, format!("`{host}` is not in `allow_hosts`"), hint);
-            }
-            Ok((scheme, host))
-                if self.world.usable && !allows_scheme(&self.world.settings.allow_hosts, &scheme, &host) =>
-            {
-                let message = format!("`{host}` would be called without encryption");
-                let hint = format!(
-                    "write `https://`; a host that has none of it may stand so in `relance.yaml`: `allow_hosts: [\"{PLAIN}{host}\"]`"
-                );
-                self.report.error("R602", &entry.value.span, message, hint);
+            Ok((scheme, host)) if self.world.usable => {
+                if let Err((code, message, hint)) = may_call(&self.world.settings.allow_hosts, &scheme, &host) {
+                    self.report.error(code, &entry.value.span, message, hint);
+                }
             }
             Ok(_) => {}
         }
