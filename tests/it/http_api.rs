@@ -4,16 +4,33 @@ use crate::http_stand::{Answer, Stand, TOKEN, send};
 use relance::http::Mode;
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
 
-const ADDRESSES: [&str; 7] = [
-    "/api/runs",
-    "/api/runs/01ARZ3NDEKTSV4RRFFQ69G5FAV",
-    "/api/deliveries",
-    "/api/events/01ARZ3NDEKTSV4RRFFQ69G5FAV",
-    "/api/campaigns",
-    "/api/load",
-    "/api/runs?nonsense=1",
-];
+/// Every route of the API with its methods, as the source of `http/api` names them: a new one is asked here by itself.
+fn routes() -> Vec<(Method, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/api");
+    let mut routes = Vec::new();
+    for file in fs::read_dir(folder).unwrap() {
+        let source = fs::read_to_string(file.unwrap().path()).unwrap();
+        for written in source.split(".route(\"").skip(1) {
+            let (address, rest) = written.split_once('"').unwrap();
+            let served = rest.lines().next().unwrap();
+            let methods = [(Method::GET, "get("), (Method::POST, "post(")];
+            let methods = methods.into_iter().filter(|(_, call)| served.contains(call)).map(|(method, _)| method);
+            let before = routes.len();
+            routes.extend(methods.map(|method| (method, filled_in(address))));
+            assert!(routes.len() > before, "no method is known of `{address}`: {served}");
+        }
+    }
+    routes
+}
+
+/// `{id}` and the like stand for an id.
+fn filled_in(address: &str) -> String {
+    let part = |part: &str| if part.starts_with('{') { "01ARZ3NDEKTSV4RRFFQ69G5FAV".into() } else { part.to_owned() };
+    address.split('/').map(part).collect::<Vec<_>>().join("/")
+}
 
 async fn trigger(stand: &Stand, event: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
     let request = stand.request(Method::POST, &format!("/api/events/{event}")).bearer_auth(TOKEN);
@@ -28,10 +45,17 @@ fn order(total: u32) -> Value {
 #[tokio::test]
 async fn every_address_asks_for_the_token_first() {
     let stand = Stand::new(Mode::Serve).await;
-    for address in ADDRESSES {
-        assert_eq!(stand.get(address).await.refused(), 401, "{address}");
+    let routes = routes();
+    for route in [(Method::POST, "/api/contacts/forget"), (Method::GET, "/api/audit"), (Method::GET, "/api/load")] {
+        assert!(routes.contains(&(route.0, route.1.to_owned())), "{} is not among {routes:?}", route.1);
     }
-    assert_eq!(stand.post("/api/events/order.paid", &[], order(12).to_string()).await.refused(), 401);
+    for (method, address) in &routes {
+        for body in ["{", "{}"] {
+            let request = stand.request(method.clone(), address).header("content-type", "application/json");
+            assert_eq!(send(request.body(body)).await.refused(), 401, "{method} {address}");
+        }
+    }
+    assert_eq!(stand.get("/api/runs?nonsense=1").await.refused(), 401);
     for wrong in ["Bearer wrong", "Bearer", "Bearer ", "Basic Y2FuYXJ5", TOKEN] {
         assert_eq!(stand.post("/api/events/a", &[("authorization", wrong)], "{").await.refused(), 401, "{wrong}");
     }
