@@ -117,15 +117,31 @@ impl Disk {
         match self.says(error) {
             Says::Nothing => {}
             Says::Full => self.full.store(true, Ordering::Relaxed),
-            Says::Broken => {
-                tracing::error!(
-                    error = format!("{error:#}"),
-                    "the disk of the database failed: the process ends, and a later start reads what is there. \
-                     Look after the disk first: the kernel's log says what is wrong with it"
-                );
-                std::process::exit(BROKEN_DISK);
-            }
+            Says::Broken => Self::end(error),
         }
+    }
+
+    /// Ends the process: nothing that it writes from now on is sure to stay.
+    pub(super) fn end(error: &anyhow::Error) -> ! {
+        tracing::error!(
+            error = format!("{error:#}"),
+            "the disk of the database failed: the process ends, and a later start reads what is there. \
+             Look after the disk first: the kernel's log says what is wrong with it"
+        );
+        std::process::exit(BROKEN_DISK);
+    }
+
+    /// What is wanting when there is no room.
+    pub fn wants(&self) -> &'static str {
+        match self.dialect {
+            Dialect::Sqlite => "disk",
+            Dialect::Postgres => "disk, memory or connections",
+        }
+    }
+
+    /// Whether SQLite's log holds anything.
+    pub(super) fn has_log(&self) -> bool {
+        beside(&self.file, "-wal").metadata().is_ok_and(|log| log.len() > 0)
     }
 
     fn says(&self, error: &anyhow::Error) -> Says {

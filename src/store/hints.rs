@@ -3,12 +3,16 @@
 //! A hint says that there is something to look for, never what: whoever hears none finds it at its next look.
 //! Invariant: nothing rests on a hint.
 
-use super::deadline::answered;
+use super::deadline::{self, answered};
 use super::dialect::Dialect;
 use super::{Store, Tx, heeded};
 use sqlx::postgres::PgListener;
+use std::time::Duration;
 
 const CHANNEL: &str = "relance";
+/// Without a hint for so long, the server is asked whether it is there.
+const QUIET: Duration = Duration::from_secs(30);
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// A connection that hears hints.
 #[derive(Debug)]
@@ -23,20 +27,33 @@ impl Store {
         if self.dialect != Dialect::Postgres {
             return Ok(None);
         }
-        let mut listener = PgListener::connect(&self.url).await?;
-        listener.listen(CHANNEL).await?;
-        Ok(Some(Listener(listener)))
+        let connected = async {
+            let mut listener = PgListener::connect(&self.url).await?;
+            listener.listen(CHANNEL).await.map(|()| listener)
+        };
+        Ok(Some(Listener(answered(self.dialect, connected).await?)))
     }
 }
 
 impl Listener {
-    /// The next hint: the node that gave it.
+    /// The next hint: the node that gave it. While there is none, the server is asked now and then whether it is there: one
+    /// that is gone without a word is as quiet as one that has nothing to say.
     ///
     /// # Errors
     /// When the connection is lost; what was called out meanwhile is not heard.
     pub async fn hint(&mut self) -> anyhow::Result<String> {
-        let heard = self.0.try_recv().await?;
-        heard.map(|hint| hint.payload().to_owned()).ok_or_else(|| anyhow::anyhow!("the connection is lost"))
+        self.next(QUIET, ANSWER).await
+    }
+
+    /// As [`Listener::hint`], with times of one's own.
+    pub(super) async fn next(&mut self, quiet: Duration, answer: Duration) -> anyhow::Result<String> {
+        loop {
+            if let Ok(heard) = tokio::time::timeout(quiet, self.0.try_recv()).await {
+                let lost = || anyhow::anyhow!("the connection is lost");
+                return heard?.map(|hint| hint.payload().to_owned()).ok_or_else(lost);
+            }
+            deadline::within(answer, sqlx::query("select 1").execute(&mut self.0)).await?;
+        }
     }
 
     /// Whether more has come already; it is dropped.

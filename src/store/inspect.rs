@@ -1,6 +1,7 @@
 //! Inspect: a look at a database from outside, for `doctor`. Nothing is locked, migrated or written.
 
 use super::dialect::Dialect;
+use super::sound::Settings;
 use super::{connect, schema};
 use anyhow::Context as _;
 use sqlx::{AnyConnection, Connection as _, Row as _};
@@ -18,6 +19,8 @@ pub struct Inspection {
     pub expected: i64,
     /// Why it cannot be written to; `None` = it can, as far as permissions tell.
     pub refuses: Option<String>,
+    /// What it may lose, and why.
+    pub warning: Option<String>,
 }
 
 /// Looks at the database of `url`.
@@ -38,30 +41,30 @@ async fn inspect_file(url: &str, expected: i64) -> anyhow::Result<Inspection> {
     let path = path_of(url);
     let refuses = refuses_writes(&path).map(|error| error.to_string());
     if !path.exists() {
-        return Ok(Inspection { server: "SQLite".into(), schema: None, expected, refuses });
+        return Ok(Inspection { server: "SQLite".into(), schema: None, expected, refuses, warning: None });
     }
     let mut connection = connect(&read_only(url)).await?;
     let version: String = sqlx::query("select sqlite_version()").fetch_one(&mut connection).await?.try_get(0)?;
     let schema = schema_of(&mut connection).await;
     connection.close().await?;
-    Ok(Inspection { server: format!("SQLite {version}"), schema, expected, refuses })
+    Ok(Inspection { server: format!("SQLite {version}"), schema, expected, refuses, warning: None })
 }
 
 async fn inspect_server(url: &str, expected: i64) -> anyhow::Result<Inspection> {
     let mut connection = connect(url).await?;
     let version: String =
         sqlx::query("select current_setting('server_version')").fetch_one(&mut connection).await?.try_get(0)?;
-    let may = "select case when pg_is_in_recovery() then 2::bigint
-        when has_schema_privilege(current_schema(), 'create') then 0::bigint else 1::bigint end";
+    let settings = Settings::of(&mut connection).await?;
+    let may = "select case when has_schema_privilege(current_schema(), 'create') then 1::bigint else 0::bigint end";
     let may: i64 = sqlx::query(may).fetch_one(&mut connection).await?.try_get(0)?;
-    let refuses = match may {
-        0 => None,
-        1 => Some("the user may not create tables in its schema".to_owned()),
-        _ => Some("the server is a replica: it only reads".to_owned()),
+    let refuses = match (settings.refused(), may) {
+        (Err(unsound), _) => Some(unsound.to_string()),
+        (Ok(()), 0) => Some("the user may not create tables in its schema".to_owned()),
+        _ => None,
     };
     let schema = schema_of(&mut connection).await;
     connection.close().await?;
-    Ok(Inspection { server: format!("PostgreSQL {version}"), schema, expected, refuses })
+    Ok(Inspection { server: format!("PostgreSQL {version}"), schema, expected, refuses, warning: settings.warning() })
 }
 
 /// A database without the table of migrations was never used.

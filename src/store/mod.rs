@@ -28,6 +28,7 @@ pub mod live;
 pub(crate) mod naming;
 pub mod nodes;
 mod older;
+pub mod overdue;
 pub mod people;
 pub mod relay_targets;
 pub mod relays;
@@ -37,6 +38,7 @@ pub mod runs;
 pub mod schedules;
 mod schema;
 pub mod scopes;
+mod sound;
 pub mod stops;
 #[cfg(test)]
 mod suite;
@@ -44,11 +46,12 @@ pub(crate) mod unreadable;
 
 pub use deadline::Silent;
 pub use schema::NewerSchema;
+pub use sound::Unsound;
 
 use crate::clock::Clock;
 use crate::delivery::Delivery;
 use anyhow::{Context as _, bail};
-use deadline::answered;
+use deadline::{answered, read};
 use dialect::{Dialect, Kind, SIZES, Statement};
 use disk::Disk;
 use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
@@ -123,7 +126,7 @@ impl Store {
     /// Opens the database of `url` (`sqlite:path`, `postgres://…`), brings its schema up to date.
     ///
     /// # Errors
-    /// When it cannot be reached, its version is refused, or a migration fails.
+    /// When it cannot be reached, its version is refused, it would not keep what it takes, or a migration fails.
     pub async fn open(url: &str) -> anyhow::Result<Self> {
         sqlx::any::install_default_drivers();
         let dialect = Dialect::of(url).context("the database address must start with `sqlite:` or `postgres://`")?;
@@ -136,6 +139,7 @@ impl Store {
             Dialect::Postgres => None,
         };
         disk.make_way();
+        sound::look(url, dialect, &disk).await?;
         schema::migrate(url, dialect).await?;
         let readers = AnyPoolOptions::new()
             .max_connections(4)
@@ -174,8 +178,8 @@ impl Store {
     /// What the database said.
     pub async fn ping(&self) -> anyhow::Result<()> {
         let mut reader = self.readers.acquire().await?;
-        let answer = answered(self.dialect, sqlx::query("select 1").fetch_one(&mut *reader)).await;
-        given_back(reader, answer).map(drop)
+        let answer = read(self.dialect, sqlx::query("select 1").fetch_one(&mut *reader)).await;
+        self.given_back(reader, answer).map(drop)
     }
 
     async fn read(&self, statement: &Statement, rows: Rows) -> anyhow::Result<Vec<AnyRow>> {
@@ -183,19 +187,20 @@ impl Store {
         for (size, arguments) in rows.executions(statement.kinds()) {
             let mut reader = self.readers.acquire().await?;
             let query = query(statement, self.dialect, size, arguments);
-            let answer = answered(self.dialect, query.fetch_all(&mut *reader)).await;
-            found.extend(given_back(reader, answer)?);
+            let answer = read(self.dialect, query.fetch_all(&mut *reader)).await;
+            found.extend(self.given_back(reader, answer)?);
         }
         Ok(found)
     }
-}
 
-/// A reader that did not answer does not go back to the others.
-fn given_back<T>(reader: PoolConnection<sqlx::Any>, answer: anyhow::Result<T>) -> anyhow::Result<T> {
-    if answer.as_ref().is_err_and(|error| error.is::<Silent>()) {
-        drop(reader.detach());
+    /// A reader that a server did not answer does not go back to the others. One of a file works on: it goes back when it
+    /// is done, so that there are never more of them.
+    fn given_back<T>(&self, reader: PoolConnection<sqlx::Any>, answer: anyhow::Result<T>) -> anyhow::Result<T> {
+        if self.dialect.is_shared() && answer.as_ref().is_err_and(|error| error.is::<Silent>()) {
+            drop(reader.detach());
+        }
+        answer
     }
-    answer
 }
 
 impl Writer {

@@ -113,7 +113,10 @@ async fn database(global: &Global, environment: &Environment) -> Line {
     let server = &found.server;
     match (found.refuses, found.schema) {
         (Some(why), _) => {
-            Line::error("database", format!("{server} cannot be written to: {why}"), "mend its permissions")
+            Line::error("database", format!("{server} cannot be written to: {why}"), "mend its permissions or settings")
+        }
+        (None, _) if found.warning.is_some() => {
+            Line::warning("database", found.warning.unwrap_or_default(), "`alter system set synchronous_commit = on`")
         }
         (None, None) => Line::fine("database", format!("{server}, empty: its tables are made at the first start")),
         (None, Some(schema)) if schema > found.expected => {

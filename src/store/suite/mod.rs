@@ -15,6 +15,7 @@ mod contacts;
 mod database;
 mod deliveries;
 mod events;
+mod hints;
 mod live;
 mod nodes;
 mod people;
@@ -24,6 +25,7 @@ mod rows;
 mod runs;
 mod schedules;
 mod scopes;
+mod sound;
 mod waiting;
 
 use super::{Moved, Store, Tx, Writer};
