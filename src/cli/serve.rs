@@ -14,7 +14,7 @@ use crate::engine::retention::Retention;
 use crate::engine::{Engine, InFlight, Manner, Outside, Setup};
 use crate::http::{self, limits::Limits};
 use crate::store::disk::Elsewhere;
-use crate::store::{NewerSchema, Store};
+use crate::store::{NewerSchema, Store, Unsound};
 use crate::workflow;
 use crate::workflow::diagnostic::Severity;
 use std::net::SocketAddr;
@@ -23,9 +23,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 
-/// How long calls in flight may take to end at a drain.
-const DRAIN: Duration = Duration::from_secs(25);
+/// How long a drain may take in all, from the signal on: calls in flight and open requests end within it.
+const DRAIN: Duration = Duration::from_secs(22);
+/// How long the database may take to be closed after it.
+const CLOSE: Duration = Duration::from_secs(3);
 /// How long events are still taken in after SIGTERM, so that a load balancer notices.
 const GOODBYE: Duration = Duration::from_secs(3);
 
@@ -198,6 +201,9 @@ fn no_database(error: &anyhow::Error) -> anyhow::Error {
     if error.is::<Elsewhere>() {
         return Failure::error(Exit::Configuration, format!("{error:#}"), Elsewhere::HINT);
     }
+    if let Some(unsound) = error.downcast_ref::<Unsound>() {
+        return Failure::error(Exit::Configuration, format!("{error:#}"), unsound.hint());
+    }
     let hint = "check RELANCE_DATABASE_URL, that the database runs and has room, and that no other server uses its SQLite file";
     Failure::error(Exit::NoConnection, format!("{error:#}"), hint)
 }
@@ -237,13 +243,16 @@ async fn serve_until_told(
     }
     tracing::info!("stopping: calls in flight end first");
     app.start_draining();
+    let until = Instant::now() + DRAIN;
     let drained = async {
         if !args.no_goodbye {
             tokio::time::sleep(GOODBYE).await;
         }
         let _ = stop.send(());
-        let _ = tokio::time::timeout(DRAIN, engine.drain()).await;
-        let _ = tokio::time::timeout(DRAIN, &mut server).await;
+        let _ = tokio::time::timeout_at(until, async { tokio::join!(engine.drain(), &mut server) }).await;
+        if tokio::time::timeout(CLOSE, engine.end()).await.is_err() {
+            tracing::warn!("the database was not closed in time: the next start looks through it");
+        }
     };
     tokio::select! {
         () = drained => {}

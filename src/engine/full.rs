@@ -9,10 +9,9 @@
 //! failed, `redo` does what is left of the group. Invariant: without room nothing is claimed and no call begins; what
 //! was begun is written as soon as there is any.
 
+use super::Busy;
 use super::group::Work;
 use super::loops::{Loop, Owed};
-use super::{Busy, Engine};
-use crate::store::alerts::Alert;
 use crate::store::disk::Ballast;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -64,27 +63,6 @@ impl Space {
     }
 }
 
-impl Engine {
-    /// What an operator should know, oldest first; that there is no room cannot be written, and is told from memory.
-    ///
-    /// # Errors
-    /// What the database said.
-    pub async fn alerts(&self) -> anyhow::Result<Vec<Alert>> {
-        let mut alerts = self.store().alerts().await?;
-        let since_ms = self.shared.full_ms.load(Ordering::SeqCst);
-        if since_ms != 0 {
-            let what = "the database has no room: events are refused and nothing is sent until there is some";
-            alerts.push(Alert { name: "disk".into(), what: what.into(), since_ms });
-        }
-        let since_ms = self.shared.behind_ms.load(Ordering::SeqCst);
-        if since_ms != 0 {
-            let what = "another server deployed what this one cannot read: it does nothing until it is updated";
-            alerts.push(Alert { name: "behind".into(), what: what.into(), since_ms });
-        }
-        Ok(alerts)
-    }
-}
-
 impl Loop {
     /// Whether only what was begun goes on.
     pub(super) fn stands(&self) -> bool {
@@ -107,8 +85,9 @@ impl Loop {
         if !self.space.told {
             self.space.told = true;
             tracing::error!(
-                "the database has no room: events are refused and nothing is sent. Make room on its disk: \
-                 what waits goes on by itself then"
+                "the database has no room ({}): events are refused and nothing is sent. Make room there: \
+                 what waits goes on by itself then",
+                self.setup.store.disk().wants()
             );
         }
     }

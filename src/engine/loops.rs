@@ -97,6 +97,8 @@ pub(super) struct Loop {
     hints: Hints,
     pub(super) quiet: Vec<oneshot::Sender<Option<i64>>>,
     pub(super) drains: Vec<oneshot::Sender<()>>,
+    /// Answered when the loop has ended.
+    ends: Vec<oneshot::Sender<()>>,
 }
 
 /// The answers that are owed for a group.
@@ -159,6 +161,7 @@ impl Loop {
             hints: Hints::default(),
             quiet: Vec::new(),
             drains: Vec::new(),
+            ends: Vec::new(),
         })
     }
 
@@ -178,7 +181,7 @@ impl Loop {
 
     pub(super) async fn run(mut self, mut items: mpsc::Receiver<Item>) {
         let mut batch = Vec::with_capacity(GROUP);
-        loop {
+        while self.ends.is_empty() {
             self.feed();
             let nap = self.nap();
             tokio::select! {
@@ -195,6 +198,9 @@ impl Loop {
             self.answer_drains().await;
         }
         self.writer.checkpoint().await;
+        for reply in self.ends {
+            let _ = reply.send(());
+        }
     }
 
     /// The store's time, as far as the last transaction told.
@@ -266,6 +272,7 @@ impl Loop {
                 }
                 Item::Quiet(reply) => self.quiet.push(reply),
                 Item::Drain(reply) => self.drains.push(reply),
+                Item::End(reply) => self.ends.push(reply),
                 Item::Hint => self.take_hint(),
                 Item::Look => {
                     self.due_ms = 0;

@@ -34,6 +34,7 @@ mod fire;
 mod full;
 mod group;
 mod hand_on;
+mod health;
 mod hints;
 mod identities;
 pub mod import;
@@ -241,6 +242,8 @@ enum Item {
     Rested,
     /// Answered when no call is open any more; nothing is claimed from then on.
     Drain(oneshot::Sender<()>),
+    /// The loop ends; answered when the database is closed.
+    End(oneshot::Sender<()>),
 }
 
 impl Engine {
@@ -360,6 +363,15 @@ impl Engine {
         self.shared.board.nudge();
         let (reply, answer) = oneshot::channel();
         if self.queue.send(Item::Drain(reply)).await.is_ok() {
+            let _ = answer.await;
+        }
+    }
+
+    /// Ends the loop, whoever still holds the engine, and waits until the database is closed. Nothing is taken from then
+    /// on: [`Engine::drain`] comes before.
+    pub async fn end(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.queue.send(Item::End(reply)).await.is_ok() {
             let _ = answer.await;
         }
     }

@@ -244,7 +244,8 @@ async fn ready(State(app): State<App>) -> Result<Response, Refusal> {
     }
     if app.engine().is_full() {
         let why = "the database has no room: events are refused, nothing is sent";
-        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why, "make room on its disk").retry_after(5));
+        let hint = format!("make room ({}): it goes on by itself then", app.engine().store().disk().wants());
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why, hint).retry_after(5));
     }
     if app.engine().is_behind() {
         let why = "another server deployed what this one cannot read: events are refused, nothing is sent";

@@ -6,7 +6,7 @@
 
 use crate::crash::{counted, judge, order};
 use crate::database::Database;
-use crate::harness::{ANA, World, hours, seconds, words};
+use crate::harness::{ANA, World, hours, minutes, seconds, words};
 use crate::process::{Process, RELANCE_TOKEN, Site, eventually};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -121,7 +121,8 @@ async fn begin() -> (Site, SmallDisk, Process, Process) {
 #[tokio::test]
 async fn a_full_disk_refuses_events_begins_no_call_and_goes_on_by_itself_when_there_is_room() {
     let (site, disk, _sandbox, serve) = begin().await;
-    site.turn("faults", &json!({ "delay": 1_500, "scope": "/messages/send" })).await;
+    // Long enough that the first call is still open when the last one begins, on a slow machine too.
+    site.turn("faults", &json!({ "delay": 5_000, "scope": "/messages/send" })).await;
     post(&site, (0..20).chain(100..105)).await;
     let due = Instant::now() + Duration::from_secs(4);
     eventually("calls are open", async || (site.deliveries("state=sending&limit=100").await.len() == 20).then_some(()))
@@ -174,6 +175,7 @@ async fn a_start_on_a_full_disk_gives_the_ballast_up_and_waits_for_room() {
     })
     .await;
     is_full(&site).await;
+    assert_eq!(disk.ballast(), 0, "the start itself needed room");
     assert!(refused(&site, 0).await.is_some());
     let url = format!("http://127.0.0.1:{}/api/contacts/forget", site.port);
     let forget = site.http.post(url).bearer_auth(RELANCE_TOKEN).json(&json!({ "phone": order(100)["customer"]["phone"] }));
@@ -183,6 +185,7 @@ async fn a_start_on_a_full_disk_gives_the_ballast_up_and_waits_for_room() {
     assert!(said["hint"].as_str().unwrap().contains("what is left is erased then"), "{said}");
     disk.make_room();
     is_ready(&site).await;
+    assert_eq!(disk.ballast(), BALLAST);
     post(&site, 0..1).await;
     eventually("everything is sent", async || (sent(&site).await == 4).then_some(())).await;
     site.drained().await;
@@ -242,10 +245,18 @@ async fn a_postgresql_without_room_is_a_busy_store() {
     assert!(world.engine().accept(order(2)).await.is_err(), "nothing is tried meanwhile");
     world.advance(hours(1) + seconds(10)).await;
     assert_eq!((world.sends(), world.runs().await.len()), (0, 1), "what is due waits");
+    let alerts = async || world.engine().alerts().await.unwrap();
+    let told = alerts().await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].name == "disk" && told[0].what.contains("(disk, memory or connections)"), "{told:?}");
+    world.advance(minutes(5)).await;
+    let told = alerts().await;
+    let names: BTreeSet<&str> = told.iter().map(|alert| alert.name.as_str()).collect();
+    assert_eq!(names, BTreeSet::from(["disk", "overdue"]), "{told:?}");
     world.execute("drop function no_room cascade").await;
     world.advance(seconds(5)).await;
     assert!(!world.engine().is_full());
-    assert_eq!(world.sends(), 1);
+    assert_eq!((world.sends(), alerts().await), (1, vec![]));
     assert_eq!(words(&world.post(order(2)).await.evaluations), ["remind started"]);
     world.advance(hours(1)).await;
     assert_eq!(world.sends(), 2);

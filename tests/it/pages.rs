@@ -65,6 +65,7 @@ async fn a_person_finds_a_message_in_doubt_and_says_what_became_of_it() {
 async fn nothing_is_shown_without_a_session_nor_changed_without_its_form() {
     let mut site = Site::of("shop");
     let project = std::fs::read_to_string(site.path().join("relance.yaml")).unwrap();
+    let project = format!("{project}\nallow_hosts: [\"http://desk.example.com\"]");
     site.write("relance.yaml", &format!("{project}\ntokens:\n  reader: {{ secret: READER_TOKEN, scopes: [read] }}\n"));
     site.set("READER_TOKEN", "canary-reader-token");
     let (_sandbox, _serve) = (site.sandbox().await, site.serve().await);
@@ -102,6 +103,15 @@ async fn nothing_is_shown_without_a_session_nor_changed_without_its_form() {
     assert_eq!(site.deliveries("state=uncertain").await.len(), 1);
     assert_eq!(settle(&operator, &of_operator).await, 303);
     assert!(site.deliveries("state=uncertain").await.is_empty());
+    for (lang, due, loosened) in [
+        ("en", "Nothing is overdue.", "called without encryption"),
+        ("fr", "Rien n’est en retard.", "sans chiffrement"),
+    ] {
+        let page =
+            http.get(address(&format!("/deliveries?lang={lang}"))).header("cookie", &reader).send().await.unwrap();
+        let html = page.text().await.unwrap();
+        assert!(html.contains(due) && html.contains("http://desk.example.com") && html.contains(loosened), "{html}");
+    }
 }
 
 #[tokio::test]

@@ -57,6 +57,19 @@ async fn a_posted_order_sends_plain_text_inside_the_window_and_the_template_outs
     a_posted_order_sends_plain_text_or_the_template(&Site::of("shop")).await;
 }
 
+#[tokio::test]
+async fn a_server_that_is_told_to_stop_closes_its_database_before_it_ends() {
+    let site = Site::of("shop");
+    let (_sandbox, mut serve) = running(&site).await;
+    assert_eq!(site.post_order(&order("A-1", "Ana", ANA)).await.unwrap(), 200);
+    site.drained().await;
+    let log = site.path().join(".relance/relance.db-wal");
+    let left = || fs::metadata(&log).map_or(0, |log| log.len());
+    assert!(left() > 0, "what is written lies in the log first");
+    serve.signal("TERM");
+    assert_eq!((serve.ended().await, left()), (0, 0), "{}", serve.log());
+}
+
 /// What a run waits for outlives the process, and what is known of a person's window does as well.
 #[tokio::test]
 async fn a_wait_survives_kill_9_and_a_day_later_the_template_is_sent() {

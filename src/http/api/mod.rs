@@ -171,10 +171,17 @@ async fn campaigns(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refu
     Ok(Json(json!({ "version": 1, "campaigns": firings.iter().map(view::campaign).collect::<Vec<_>>() })))
 }
 
-/// `GET /api/load`: what the engine's loop did so far.
+/// `GET /api/load`: what the engine's loop did so far, and for how long the oldest work has been due.
 async fn load(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> {
     Query::read(&uri, &[])?;
-    Ok(Json(json!({ "version": 1, "load": app.engine().load() })))
+    let oldest = app.engine().oldest_due().await.map_err(|error| Refusal::store(&error))?;
+    let now_ms = app.engine().clock().now_ms();
+    let age = |due_ms: Option<i64>| due_ms.map(|due_ms| now_ms - due_ms);
+    Ok(Json(json!({
+        "version": 1,
+        "load": app.engine().load(),
+        "oldest_due_ms": { "run": age(oldest.run_ms), "call": age(oldest.call_ms), "message": age(oldest.message_ms) },
+    })))
 }
 
 fn not_found(what: &str) -> Refusal {

@@ -2,6 +2,7 @@
 //! three answers to an uncertain one.
 
 use super::desk::{Desk, Filled, called, moments, sentence};
+use super::health::Health;
 use super::repair::is_unsent;
 use super::{SignedIn, to};
 use crate::contact::Contact;
@@ -13,7 +14,6 @@ use crate::http::dashboard::words::{Words, word};
 use crate::http::dashboard::{Asked, broken, show};
 use crate::http::mask::masked_text;
 use crate::message::{Form as Shape, Message};
-use crate::store::alerts::Alert;
 use crate::store::attempts::AttemptRow;
 use crate::store::deliveries::{DeliveryFilter, DeliveryRow};
 use askama::Template;
@@ -44,8 +44,7 @@ struct Page {
     desk: Desk,
     state: &'static str,
     states: Vec<(&'static str, &'static str)>,
-    /// What to look at, and since when.
-    alerts: Vec<(String, String)>,
+    health: Health,
     pauses: Vec<PauseView>,
     rows: Vec<Row>,
     older: Option<String>,
@@ -137,17 +136,12 @@ async fn read(app: &App, words: &'static Words, signed_in: &SignedIn, wanted: &W
         desk: Desk::new(app, signed_in, &moments, sentence(&wanted.said, words), "/deliveries"),
         state: state.map_or("", DeliveryState::as_str),
         states: words.delivery_states.to_vec(),
-        alerts: app.engine().alerts().await?.into_iter().map(|alert| alert_view(alert, &moments, words)).collect(),
+        health: Health::read(app.engine(), &moments, words).await?,
         pauses: store.pauses().await?.iter().map(|(scope, pause)| pause_view(scope, pause, &moments, words)).collect(),
         older: deliveries.last().filter(|_| more).map(|row| row.delivery.id.clone()),
         rows: deliveries.iter().map(view).collect(),
         paged: !wanted.before.is_empty(),
     })
-}
-
-fn alert_view(alert: Alert, moments: &Moments, words: &'static Words) -> (String, String) {
-    let since = words.operator.since.replace("{}", &moments.short(alert.since_ms));
-    (masked_text(&alert.what).into_owned(), since)
 }
 
 fn pause_view(scope: &Scope, pause: &Pause, moments: &Moments, words: &'static Words) -> PauseView {

@@ -18,6 +18,7 @@ mod calls;
 mod campaigns;
 mod deliveries;
 mod desk;
+mod health;
 mod person;
 mod repair;
 mod session;
