@@ -3,11 +3,14 @@
 //!
 //! `RELANCE_TEST_RECIPIENTS=50000` and `RELANCE_TEST_PACE=200` make it large.
 
-use crate::crash::{Audience, judge, moments, number, offset_to_monday, uncertain, what_arrived_becomes_known};
+use crate::crash::{
+    Audience, all_deliveries, judge, moments, number, offset_to_monday, uncertain, what_arrived_becomes_known,
+};
 use crate::database::Database;
 use crate::fleet::{Fleet, some_time};
 use crate::process::{Site, eventually, list};
 use crate::wire::{prepare, seen};
+use jiff::Timestamp;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use std::fs;
@@ -70,6 +73,28 @@ async fn kill_until_over(fleet: &mut Fleet, most: Duration, moments: &mut StdRng
     }
 }
 
+/// In any time no more calls were begun than the rate gives, and the tenth of a second that may go ahead of it: by the
+/// database's clock, which no slow machine stretches.
+async fn keeps_the_pace(site: &Site, pace: u64) {
+    let mut begun = Vec::new();
+    for delivery in all_deliveries(site, "").await {
+        for attempt in list(&delivery["attempts"]) {
+            let at: Timestamp = attempt["started_at"].as_str().unwrap().parse().unwrap();
+            begun.push(at.as_microsecond());
+        }
+    }
+    begun.sort_unstable();
+    let interval_us = i64::try_from(1_000_000 / pace).unwrap();
+    let ahead_us = interval_us.max(100_000) - interval_us;
+    let mut free_us = i64::MIN;
+    for at_us in begun {
+        // The database tells milliseconds.
+        let ahead = free_us.saturating_sub(at_us + 999);
+        assert!(ahead <= ahead_us, "a call was begun {} us too early at {at_us}", ahead - ahead_us);
+        free_us = free_us.max(at_us) + interval_us;
+    }
+}
+
 #[tokio::test]
 async fn three_servers_deliver_a_campaign_once_to_each_at_its_pace_while_they_are_killed_and_replaced() {
     let mut moments = moments();
@@ -94,6 +119,7 @@ async fn three_servers_deliver_a_campaign_once_to_each_at_its_pace_while_they_ar
     eprintln!("{} messages in {took:?}, {kills} kills, {} uncertain", counted.len(), doubtful.len());
     judge(expected, &doubtful, counted.clone());
     what_arrived_becomes_known(site, &doubtful, &counted).await;
+    keeps_the_pace(site, pace).await;
     audience.accounts_for(&campaign(site).await.expect("it was begun"));
     assert!(kills > 0, "killed in the middle");
 }
