@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// How a command ended (`language.md` §15).
+/// How a command ended (`language.md` §15). Where nothing can be put in order any more `serve` ends in the middle, with
+/// codes of its own: 74 when its disk failed (`store::disk`), 70 when its loop did (`engine::thread`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     Fine,

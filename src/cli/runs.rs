@@ -21,7 +21,7 @@ pub enum Command {
         #[arg(long, default_value_t = 20)]
         limit: u32,
     },
-    /// One run with its trace and its messages
+    /// One run with its trace, its messages and its calls
     Show { run: String },
     /// What needs a person, by cause, each with its key
     Attention,

@@ -23,7 +23,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::Instant;
 
 /// How long a drain may take in all, from the signal on: calls in flight and open requests end within it.
 const DRAIN: Duration = Duration::from_secs(22);
@@ -243,13 +242,15 @@ async fn serve_until_told(
     }
     tracing::info!("stopping: calls in flight end first");
     app.start_draining();
-    let until = Instant::now() + DRAIN;
-    let drained = async {
+    let ended = async {
         if !args.no_goodbye {
             tokio::time::sleep(GOODBYE).await;
         }
         let _ = stop.send(());
-        let _ = tokio::time::timeout_at(until, async { tokio::join!(engine.drain(), &mut server) }).await;
+        tokio::join!(engine.drain(), &mut server)
+    };
+    let drained = async {
+        let _ = tokio::time::timeout(DRAIN, ended).await;
         if tokio::time::timeout(CLOSE, engine.end()).await.is_err() {
             tracing::warn!("the database was not closed in time: the next start looks through it");
         }
