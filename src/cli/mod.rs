@@ -15,6 +15,7 @@ pub mod diff;
 pub mod doctor;
 pub mod environment;
 pub mod exit;
+pub mod explain;
 mod process;
 pub mod project;
 pub mod runs;
@@ -73,6 +74,8 @@ enum Command {
     Serve(serve::Args),
     /// Find every mistake of the project's files
     Check(check::Args),
+    /// What a code of `check` means, and how it is done right
+    Explain(explain::Args),
     /// Post an event to a running server
     Trigger(trigger::Args),
     /// What runs next, and when
@@ -131,7 +134,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Dev(args) => dev::run(global, args).await,
         Command::Serve(args) => serve::run(global, args).await,
-        Command::Check(args) => check::run(global, &args),
+        Command::Check(args) => check::run(global, &args).await,
+        Command::Explain(args) => explain::run(&args),
         Command::Trigger(args) => trigger::run(global, &args).await,
         Command::Schedule(args) => schedules::run(global, &args),
         Command::Runs(command) => runs::run(global, &command).await,

@@ -139,6 +139,25 @@ impl Callbell {
         self.all("teams", read_team).await
     }
 
+    /// E-mail addresses of a team's members.
+    ///
+    /// # Errors
+    /// As [`Callbell::templates`].
+    pub async fn members(&self, team_uuid: &str) -> anyhow::Result<Vec<String>> {
+        let mut emails = Vec::new();
+        for page in 1..=LAST_PAGE {
+            let query = [("page", page.to_string())];
+            let query = query.each_ref().map(|(key, value)| (*key, value.as_str()));
+            let answer = self.ask(Method::GET, &["teams", team_uuid, "members"], &query, None).await?.json()?;
+            let rows = answer["users"].as_array().context("the answer holds no `users`")?;
+            emails.extend(rows.iter().filter_map(|row| row["email"].as_str().map(str::to_owned)));
+            if page >= pages(&answer) {
+                break;
+            }
+        }
+        Ok(emails)
+    }
+
     /// The contact with this number, in international form; `None` when the account has none.
     ///
     /// # Errors

@@ -56,6 +56,17 @@ pub struct Mistake {
     pub message: String,
     /// The way out, with the exact replacement when there is one.
     pub hint: String,
+    /// What to write in the source instead; `None` = a person has to decide.
+    pub fix: Option<Instead>,
+}
+
+/// A part of a source and what is written in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instead {
+    /// Bytes.
+    pub offset: usize,
+    pub len: usize,
+    pub with: String,
 }
 
 /// A path mentioned by an expression or text: `event.customer.phone`, for checks against samples.

@@ -1,5 +1,7 @@
 //! Diagnostic: one mistake in a project's files, with its place and the way out.
 
+use std::ops::Range;
+
 /// How much a mistake matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -24,4 +26,14 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do, with the exact replacement when there is one; may be empty.
     pub hint: String,
+    /// What `--fix` writes, all of it or nothing; empty = a person has to decide.
+    pub fix: Vec<Edit>,
+}
+
+/// One part of a file and what is written in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// Bytes of the file.
+    pub span: Range<usize>,
+    pub with: String,
 }

@@ -4,10 +4,12 @@
 //! Invariant: the same sources give the same model, so a stored definition can be read again years later.
 
 mod check;
+pub mod codes;
 pub mod diagnostic;
+pub mod fix;
 mod yaml;
 
-pub use check::{check, load, load_definition};
+pub use check::{AccountNames, check, check_with, load, load_definition};
 
 use crate::condition::Condition;
 use crate::config::Pace;

@@ -11,18 +11,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// 2026-03-02 10:00 in Madrid: hints about schedules say the same each time.
-const NOW_MS: i64 = 1_772_442_000_000;
+pub(crate) const NOW_MS: i64 = 1_772_442_000_000;
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn project() -> Files {
+pub(crate) fn project() -> Files {
     relance::cli::project::read_files(&root()).unwrap()
 }
 
 /// The cases: the path without its ending, and whether it is a folder.
-fn cases() -> Vec<(PathBuf, bool)> {
+pub(crate) fn cases() -> Vec<(PathBuf, bool)> {
     let mut cases = Vec::new();
     for entry in fs::read_dir(root().join("tests/bad")).unwrap() {
         let path = entry.unwrap().path();
@@ -38,7 +38,7 @@ fn cases() -> Vec<(PathBuf, bool)> {
 }
 
 /// A folder's files replace those of the root; a single file stands beside them as `workflows/bad.yaml`.
-fn files_of(case: &Path, folder: bool) -> Files {
+pub(crate) fn files_of(case: &Path, folder: bool) -> Files {
     let mut files = project();
     if !folder {
         files.insert("workflows/bad.yaml".into(), fs::read_to_string(case.with_extension("yaml")).unwrap());

@@ -52,11 +52,11 @@ fn assert_told(told: &str, mistakes: &[(&str, &str)]) {
 #[tokio::test]
 async fn the_five_mistakes_a_beginner_makes_first_are_told_with_place_and_remedy() {
     let site = Site::of("shop");
-    let fine = site.run(&["check"]).await;
+    let fine = site.run(&["check", "--offline"]).await;
     assert_eq!((fine.code, fine.stdout.as_str()), (0, ""), "{fine:?}");
     assert!(fine.stderr.contains("no mistakes"), "{fine:?}");
     let mistakes = five_mistakes(&site);
-    let said = site.run(&["check"]).await;
+    let said = site.run(&["check", "--offline"]).await;
     assert_eq!(said.code, 1);
     assert_told(&said.stdout, &mistakes);
 }
@@ -64,11 +64,11 @@ async fn the_five_mistakes_a_beginner_makes_first_are_told_with_place_and_remedy
 #[tokio::test]
 async fn mistakes_are_told_to_programs_as_json() {
     let site = Site::of("shop");
-    let fine = site.run(&["check", "--json"]).await;
+    let fine = site.run(&["check", "--json", "--offline"]).await;
     let shown: Value = serde_json::from_str(&fine.stdout).unwrap();
     assert_eq!((fine.code, &shown["version"], &shown["errors"]), (0, &json!(1), &json!(0)));
     let mistakes = five_mistakes(&site);
-    let said = site.run(&["--json", "check"]).await;
+    let said = site.run(&["--json", "check", "--offline"]).await;
     let shown: Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!(said.code, 1);
     let rows = list(&shown["diagnostics"]);

@@ -13,7 +13,7 @@ enum Line<'a> {
 }
 
 /// The changes from `old` to `new`; empty when there is none.
-pub(super) fn diff(old: &str, new: &str) -> String {
+pub(in crate::cli) fn diff(old: &str, new: &str) -> String {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let head = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
     let tail = old[head..].iter().rev().zip(new[head..].iter().rev()).take_while(|(a, b)| a == b).count();

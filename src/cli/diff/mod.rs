@@ -2,7 +2,7 @@
 //!
 //! Only texts that decide what a project does are compared: samples and lists of people are no part of a deploy.
 
-mod lines;
+pub(super) mod lines;
 
 use super::ask::Server;
 use super::exit::{Exit, Failure};

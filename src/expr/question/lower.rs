@@ -79,7 +79,7 @@ impl Lowering<'_> {
 
     pub(super) fn mistake(&mut self, code: &'static str, span: Span, message: String, hint: String) -> Node {
         let len = span.1.saturating_sub(span.0);
-        self.mistakes.push(Mistake { code, offset: span.0, len, message, hint });
+        self.mistakes.push(Mistake { code, offset: span.0, len, message, hint, fix: None });
         node(Expr::Null, span, Kind::Unknown)
     }
 

@@ -100,7 +100,7 @@ impl Question {
             Err(found) => mistakes.extend(found.into_iter().map(|mistake| {
                 let (start, end) = (mistake.offset, mistake.offset + mistake.len);
                 let offset = reworded.source_offset(start);
-                Mistake { offset, len: reworded.source_offset(end).saturating_sub(offset), ..mistake }
+                Mistake { offset, len: reworded.source_offset(end).saturating_sub(offset), fix: None, ..mistake }
             })),
         }
         mistakes.sort_by_key(|mistake| mistake.offset);

@@ -6,7 +6,7 @@ use crate::expr::{Mistake, bound};
 
 /// R310 at a place.
 pub(super) fn unreadable(offset: usize, len: usize, message: impl Into<String>, hint: impl Into<String>) -> Mistake {
-    Mistake { code: "R310", offset, len, message: message.into(), hint: hint.into() }
+    Mistake { code: "R310", offset, len, message: message.into(), hint: hint.into(), fix: None }
 }
 
 const SHAPE: &str = "one comparison reads `event.total > 0`; two are joined by `&&` or `||`";

@@ -4,7 +4,7 @@
 //! mistake is reported.
 
 use super::token::{Token, TokenKind, tokens};
-use crate::expr::Mistake;
+use crate::expr::{Instead, Mistake};
 
 /// One replacement in the source.
 struct Fix {
@@ -66,6 +66,7 @@ pub(super) fn reword(source: &str) -> Reworded {
         len: fix.len,
         message: message.clone(),
         hint: hint.clone(),
+        fix: (!stuck).then(|| Instead { offset: fix.offset, len: fix.len, with: fix.with.clone() }),
     };
     let mistakes = found.iter().map(mistake).collect();
     Reworded { mistakes, corrected, stuck, fixes: found.into_iter().map(|(_, _, fix)| fix).collect() }

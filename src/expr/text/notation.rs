@@ -7,7 +7,7 @@ use super::helpers::{HELPERS, Row};
 use super::tag::{Piece, Tag, TagKind, Word, WordKind, pieces};
 use crate::expr::path::ROOTS;
 use crate::expr::suggest::nearest;
-use crate::expr::{Mistake, bound};
+use crate::expr::{Instead, Mistake, bound};
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -53,7 +53,7 @@ pub(super) fn check(source: &str) -> Checked {
 }
 
 pub(super) fn wrong((offset, len): (usize, usize), message: impl Into<String>, hint: impl Into<String>) -> Mistake {
-    Mistake { code: "R302", offset, len, message: message.into(), hint: hint.into() }
+    Mistake { code: "R302", offset, len, message: message.into(), hint: hint.into(), fix: None }
 }
 
 /// `{ {path} }`, `{contact.name}`, `${contact.name}`.
@@ -78,8 +78,9 @@ fn raw(offset: usize, text: &str) -> Vec<Mistake> {
             return None;
         }
         let message = format!("`{}` is not filled in: a placeholder has two braces on each side", whole.as_str());
-        let hint = format!("write `{{{{{path}}}}}`");
-        Some(Mistake { code: "R305", offset: offset + whole.start(), len: whole.len(), message, hint })
+        let (offset, len, with) = (offset + whole.start(), whole.len(), format!("{{{{{path}}}}}"));
+        let hint = format!("write `{with}`");
+        Some(Mistake { code: "R305", offset, len, message, hint, fix: Some(Instead { offset, len, with }) })
     });
     let percent = PERCENT.find_iter(text).map(|found| {
         let hint = "write `{{#if path}}…{{else}}…{{/if}}` or `{{#each list}}…{{/each}}`";
@@ -127,6 +128,7 @@ fn sigil(tag: &Tag) -> Option<Mistake> {
             len: tag.len(),
             message: format!("`{}` is the template's own notation: here a placeholder names a field", tag.text),
             hint: "write the path, such as `{{contact.first_name}}`; the template's values go under `values:`".into(),
+            fix: None,
         }),
         Some(_) => None,
     }

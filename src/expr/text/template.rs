@@ -92,7 +92,7 @@ fn unreadable(source: &str, error: &handlebars::TemplateError, pieces: &[Piece])
         pieces.iter().rev().find(before).and_then(|piece| if let Piece::Tag(tag) = piece { Some(tag) } else { None });
     let (offset, len, text) = tag.map_or((at, 0, ""), |tag| (tag.offset, tag.len(), tag.text));
     let hint = "a placeholder is `{{path}}` or `{{helper path 'text'}}`; a block is `{{#if path}}…{{/if}}`".to_owned();
-    Mistake { code: "R302", offset, len, message: format!("`{text}` cannot be read"), hint }
+    Mistake { code: "R302", offset, len, message: format!("`{text}` cannot be read"), hint, fix: None }
 }
 
 /// What an `#each` walks, as root and fields, when that is a path.
@@ -165,7 +165,7 @@ impl<'s> Lowering<'s> {
         message: String,
         hint: String,
     ) -> Arg {
-        self.mistakes.push(Mistake { code, offset, len, message, hint });
+        self.mistakes.push(Mistake { code, offset, len, message, hint, fix: None });
         Arg::Literal(Json::Null)
     }
 

@@ -47,7 +47,7 @@ pub(super) fn count(diagnostics: &[Diagnostic], words: &Words) -> String {
 }
 
 fn view(diagnostic: &Diagnostic, files: &Files) -> MistakeView {
-    let Diagnostic { code, severity, file, line, column, width, message, hint } = diagnostic;
+    let Diagnostic { code, severity, file, line, column, width, message, hint, .. } = diagnostic;
     let source = files.get(file).and_then(|text| text.lines().nth(line.saturating_sub(1)));
     MistakeView {
         code,
@@ -104,6 +104,7 @@ mod tests {
             width,
             message: "no such field".into(),
             hint: String::new(),
+            fix: Vec::new(),
         }
     }
 

@@ -31,7 +31,9 @@ impl<'a> Lowering<'a> {
         match (inner.get("file"), inner.get("tag")) {
             (Some(file), None) => self.audience_file(file).map(Audience::File),
             (None, Some(tag)) => {
-                Some(word_list(&mut self.report, tag)).filter(|tags| !tags.is_empty()).map(Audience::Tag)
+                let tags = word_list(&mut self.report, tag);
+                self.report.check_tags(tag, &tags);
+                Some(tags).filter(|tags| !tags.is_empty()).map(Audience::Tag)
             }
             (Some(_), Some(tag)) => {
                 let hint = "keep the one that is meant";

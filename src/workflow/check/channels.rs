@@ -61,6 +61,7 @@ fn read_channel(report: &mut Report, line: &Entry) -> Channel {
     let kinds = [("official", ChannelKind::Official), ("qr", ChannelKind::Qr)];
     channel.kind = fields.get("kind").and_then(|entry| choice(report, entry, &kinds)).unwrap_or_default();
     channel.pace = fields.get("pace").and_then(|entry| read_pace(report, entry)).unwrap_or(Channel::PACE);
+    report.check_channel(line, &channel);
     channel
 }
 

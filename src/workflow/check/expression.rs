@@ -3,6 +3,7 @@
 use super::lowering::Lowering;
 use crate::condition::Condition;
 use crate::expr::{Kind as Gives, Mistake, Question, Text};
+use crate::workflow::diagnostic::Edit;
 use crate::workflow::yaml::{Entry, Kind, Node, Style};
 
 /// What a question must give.
@@ -154,6 +155,9 @@ impl<'a> Lowering<'a> {
                     let hint = format!("write `\"{{{{{}}}}}\"` to fill it in", text.trim());
                     let told = (format!("this sends the words `{}` as they are", text.trim()), hint);
                     self.report.warn_in("R308", node, &node.span, told);
+                    let (path, before) = (text.trim(), text.len() - text.trim_start().len());
+                    let with = format!("{{{{{path}}}}}");
+                    self.report.fix(self.report.document.replace(node, before, path.len(), &with));
                 }
                 for used in parsed.paths() {
                     self.check_path(node, &used, Some(holes));
@@ -170,6 +174,7 @@ impl<'a> Lowering<'a> {
                 let inner: String = written.chars().filter(|c| !matches!(c, '{' | '}' | ' ')).collect();
                 let hint = format!("write `\"{{{{{inner}}}}}\"`, with two braces and in quotes");
                 self.report.error("R305", &node.span, "a field is named in two braces", hint);
+                self.report.fix([Edit { span: node.span.clone(), with: format!("\"{{{{{inner}}}}}\"") }]);
             }
             Kind::Map(entries) => {
                 let span = entries.first().map_or(&node.span, |entry| &entry.key_span);
@@ -190,6 +195,8 @@ impl<'a> Lowering<'a> {
         for mistake in mistakes {
             let span = self.report.document.part_of(node, mistake.offset, mistake.len);
             self.report.error(mistake.code, &span, mistake.message, mistake.hint);
+            let fix = mistake.fix.and_then(|fix| self.report.document.replace(node, fix.offset, fix.len, &fix.with));
+            self.report.fix(fix);
         }
     }
 }

@@ -87,6 +87,8 @@ pub(super) struct Lowering<'a> {
     pub(super) spoken: Vec<Spoken>,
     /// Line of the first message that can start a conversation.
     pub(super) starts_conversation: Option<usize>,
+    /// As written; `None` when it is not, or cannot be.
+    pub(super) purpose: Option<Purpose>,
     /// Some part could not be used although its mistake is told elsewhere: the workflow cannot run.
     pub(super) unusable: bool,
     /// An example person, as this workflow's events describe one.
@@ -118,6 +120,7 @@ impl<'a> Lowering<'a> {
             told_unreachable: false,
             spoken: Vec::new(),
             starts_conversation: None,
+            purpose: None,
             unusable: false,
             example: None,
         }
@@ -131,7 +134,8 @@ impl<'a> Lowering<'a> {
             fields.required(&mut self.report, "name", hint).and_then(|entry| plain_text(&mut self.report, entry));
         let description = fields.get("description").and_then(|entry| plain_text(&mut self.report, entry));
         let enabled = fields.get("enabled").and_then(|entry| boolean(&mut self.report, entry)).unwrap_or(true);
-        let purpose = fields.get("purpose").and_then(|entry| self.purpose(entry));
+        let purpose = fields.get("purpose").and_then(|entry| self.purpose_word(entry));
+        self.purpose = purpose;
         if let Some(Entry { value: Node { kind: Kind::Map(lines), .. }, .. }) = fields.get("vars") {
             self.seen.vars_later = lines.iter().map(|line| line.key.clone()).collect();
         }
@@ -168,7 +172,7 @@ impl<'a> Lowering<'a> {
         Some(workflow)
     }
 
-    fn purpose(&mut self, entry: &Entry) -> Option<Purpose> {
+    fn purpose_word(&mut self, entry: &Entry) -> Option<Purpose> {
         let purposes =
             [("marketing", Purpose::Marketing), ("utility", Purpose::Utility), ("service", Purpose::Service)];
         choice(&mut self.report, entry, &purposes)

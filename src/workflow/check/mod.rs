@@ -4,9 +4,12 @@
 //! texts, and the present instant only as an argument for hints. Invariant: a workflow with an error is left out,
 //! whatever else is wrong, and never stops another one.
 
+mod account;
+mod allow;
 mod anywhere;
 mod audience;
 mod catalogue;
+mod category;
 mod channels;
 mod contact;
 mod duration;
@@ -54,6 +57,7 @@ use super::Workflow;
 use super::diagnostic::{Diagnostic, Severity};
 use super::yaml::{Document, Node};
 use crate::config::{Files, Loaded, Project, ProjectSettings};
+pub use account::AccountNames;
 use catalogue::Templates;
 use lock::Lock;
 use lowering::Lowering;
@@ -73,16 +77,22 @@ struct World<'a> {
     /// Ids of the project's workflows, in order.
     workflows: Vec<&'a str>,
     now_ms: Option<i64>,
+    account: Option<&'a AccountNames>,
 }
 
 /// Reads a project. The same files give the same result, today and in years.
 pub fn load(files: &Files) -> Loaded {
-    load_at(files, None)
+    load_at(files, None, None)
 }
 
 /// As [`load`], for people: schedules are judged from `now_ms` on (Unix milliseconds), and hints say when they fire next.
 pub fn check(files: &Files, now_ms: i64) -> Loaded {
-    load_at(files, Some(now_ms))
+    load_at(files, Some(now_ms), None)
+}
+
+/// As [`check`], and against what the account has.
+pub fn check_with(files: &Files, now_ms: i64, account: &AccountNames) -> Loaded {
+    load_at(files, Some(now_ms), Some(account))
 }
 
 /// One workflow of stored files, as it was when they were stored.
@@ -90,14 +100,14 @@ pub fn load_definition(files: &Files, id: &str) -> Option<Arc<Workflow>> {
     load(files).project?.workflows.remove(id)
 }
 
-fn load_at(files: &Files, now_ms: Option<i64>) -> Loaded {
+fn load_at(files: &Files, now_ms: Option<i64>, account: Option<&AccountNames>) -> Loaded {
     let mut diagnostics = Vec::new();
-    let (settings, usable) = read_project(files, &mut diagnostics);
+    let (settings, usable) = read_project(files, account, &mut diagnostics);
     let templates = read_templates(files, &mut diagnostics);
     let samples = samples::read(files, &mut diagnostics);
     let workflows = files.keys().filter_map(|path| path.strip_prefix("workflows/")?.strip_suffix(".yaml"));
     let workflows = workflows.filter(|id| words::is_name(id)).collect();
-    let world = World { settings: &settings, usable, templates: &templates, samples: &samples, workflows, now_ms };
+    let world = World { settings: &settings, usable, templates: &templates, samples: &samples, workflows, now_ms, account };
     let mut workflows = BTreeMap::new();
     let mut spoken = Vec::new();
     for (path, text) in files {
@@ -114,7 +124,11 @@ fn load_at(files: &Files, now_ms: Option<i64>) -> Loaded {
     Loaded { project: usable.then_some(project), diagnostics }
 }
 
-fn read_project(files: &Files, diagnostics: &mut Vec<Diagnostic>) -> (ProjectSettings, bool) {
+fn read_project(
+    files: &Files,
+    account: Option<&AccountNames>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (ProjectSettings, bool) {
     let Some(text) = files.get("relance.yaml") else {
         diagnostics.push(Diagnostic {
             code: "R202",
@@ -125,11 +139,13 @@ fn read_project(files: &Files, diagnostics: &mut Vec<Diagnostic>) -> (ProjectSet
             width: 1,
             message: "`relance.yaml` is missing".into(),
             hint: "write it with `version: 1`, `name: …` and `settings: { timezone: Europe/Madrid }`".into(),
+            fix: Vec::new(),
         });
         return (project::usual(), false);
     };
     let (document, found) = Document::read(text);
     let mut report = Report::new("relance.yaml", &document, found);
+    report.account = account;
     let settings = match usable_root(&document) {
         Some(root) => project::read(&mut report, root),
         None => project::usual(),
@@ -176,6 +192,7 @@ fn read_workflow(
     let (stem, extension) = name.rsplit_once('.').filter(|(_, extension)| matches!(*extension, "yaml" | "yml"))?;
     let (document, found) = Document::read(text);
     let mut report = Report::new(path, &document, found);
+    report.account = world.account;
     let named = check_path(&mut report, stem, extension);
     let mut lowering = Lowering::new(report, world);
     let workflow = match &document.root {

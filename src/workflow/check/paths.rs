@@ -5,7 +5,7 @@ use super::lowering::Lowering;
 use super::seen::{Events, Reach, names, reach};
 use super::words::{listed, nearest};
 use crate::expr::{Comparison, PathUse, Wants};
-use crate::workflow::yaml::Node;
+use crate::workflow::yaml::{Kind, Node};
 use serde_json::Value as Json;
 use std::ops::Range;
 
@@ -168,10 +168,11 @@ impl<'a> Lowering<'a> {
         });
         let path = shown(&comparison.path);
         let operator = comparison.operator;
-        let (message, hint) = match (found, &comparison.literal) {
+        let (message, hint, instead) = match (found, &comparison.literal) {
             (Some((name, Json::String(_))), Json::Number(number)) => (
                 format!("`{path}` is a text in {name}, and a text never equals a number"),
                 format!("write `number({path}) {operator} {number}`"),
+                Some((comparison.path.offset, comparison.path.len, format!("number({path})"))),
             ),
             (Some((name, Json::Number(_))), Json::String(text)) => (
                 format!("`{path}` is a number in {name}, and a number never equals a text"),
@@ -179,12 +180,29 @@ impl<'a> Lowering<'a> {
                     Ok(_) => format!("write `{path} {operator} {text}`, without quotes"),
                     Err(_) => "compare it with a number".to_owned(),
                 },
+                without_quotes(node, comparison, text),
             ),
             _ => return,
         };
         let span = self.report.document.part_of(node, comparison.path.offset, comparison.path.len);
         self.report.error("R303", &span, message, hint);
+        let fix = instead.and_then(|(offset, len, with)| self.report.document.replace(node, offset, len, &with));
+        self.report.fix(fix);
     }
+}
+
+/// The text that a number is compared with, where it follows the path, and the number it holds.
+fn without_quotes(node: &Node, comparison: &Comparison, text: &str) -> Option<(usize, usize, String)> {
+    let Kind::Scalar { text: source, .. } = &node.kind else { return None };
+    text.parse::<f64>().ok().filter(|number| number.is_finite())?;
+    let after = comparison.path.offset + comparison.path.len;
+    let rest = source.get(after..)?;
+    let literal = ['"', '\''].into_iter().find_map(|quote| {
+        let written = format!("{quote}{text}{quote}");
+        let between = rest.find(&written).filter(|at| rest[..*at].trim() == comparison.operator)?;
+        Some((after + between, written.len()))
+    });
+    literal.map(|(offset, len)| (offset, len, text.to_owned()))
 }
 
 fn shown(used: &PathUse) -> String {

@@ -1,7 +1,11 @@
 //! Report: the mistakes of one file as they are found, each turned into a place at once.
 
-use crate::workflow::diagnostic::{Diagnostic, Severity};
+use super::account::AccountNames;
+use super::allow;
+use crate::workflow::diagnostic::{Diagnostic, Edit, Severity};
 use crate::workflow::yaml::{Document, Found, Node};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// Collects what is wrong with one file.
@@ -12,6 +16,11 @@ pub(super) struct Report<'a> {
     errors: usize,
     /// The notation itself had mistakes: what is read is partly a guess, good enough for errors, not for warnings.
     guessed: bool,
+    /// What was found last is told: a fix that comes with it is kept.
+    told: bool,
+    pub(super) account: Option<&'a AccountNames>,
+    /// What comments `# allow` keep quiet: line and code.
+    silenced: RefCell<BTreeSet<(usize, &'static str)>>,
 }
 
 /// Nobody reads more of one file; and a hostile one must not take long.
@@ -20,9 +29,19 @@ const MOST: usize = 500;
 impl<'a> Report<'a> {
     /// Begins with the mistakes of notation.
     pub(super) fn new(file: &'a str, document: &'a Document, notation: Vec<Found>) -> Self {
-        let mut report = Self { file, document, found: Vec::new(), errors: 0, guessed: false };
+        let mut report = Self {
+            file,
+            document,
+            found: Vec::new(),
+            errors: 0,
+            guessed: false,
+            told: false,
+            account: None,
+            silenced: RefCell::default(),
+        };
         for found in notation {
             report.error(found.code, &found.span, found.message, found.hint);
+            report.fix(found.fix);
         }
         report.guessed = report.errors > 0;
         report
@@ -38,7 +57,8 @@ impl<'a> Report<'a> {
         let missing = matches!(code, "R202" | "R203");
         let unread = self.document.broken_at.is_some_and(|broken| span.start >= broken || missing);
         self.errors += 1;
-        if !self.guessed || !unread {
+        self.told = (!self.guessed || !unread) && self.found.len() < MOST;
+        if self.told {
             self.push(code, Severity::Error, span, message.into(), hint.into());
         }
     }
@@ -51,8 +71,18 @@ impl<'a> Report<'a> {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
+        self.told = false;
         if self.found.len() < MOST {
-            self.found.extend(self.warning(code, span, message, hint));
+            let warning = self.warning(code, span, message, hint);
+            self.told = warning.is_some();
+            self.found.extend(warning);
+        }
+    }
+
+    /// What `--fix` writes for the mistake that was found last.
+    pub(super) fn fix(&mut self, edits: impl IntoIterator<Item = Edit>) {
+        if let Some(last) = self.found.last_mut().filter(|_| self.told) {
+            last.fix.extend(edits);
         }
     }
 
@@ -64,14 +94,14 @@ impl<'a> Report<'a> {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> Option<Diagnostic> {
-        let silenced = self.guessed || allows(self.document.line_of(span.start), code);
+        let silenced = self.guessed || self.silenced(self.document.place(span.start).0, code);
         (!silenced).then(|| self.placed(code, Severity::Warning, span, message.into(), hint.into()))
     }
 
     /// A warning about a part of a scalar; for a block text the comment stands beside its `|`.
     pub(super) fn warn_in(&mut self, code: &'static str, node: &Node, span: &Range<usize>, told: (String, String)) {
-        let header = self.document.header_line(node).map(|line| self.document.line(line));
-        if !header.is_some_and(|line| allows(line, code)) {
+        self.told = false;
+        if !self.document.header_line(node).is_some_and(|line| self.silenced(line, code)) {
             self.warn(code, span, told.0, told.1);
         }
     }
@@ -92,7 +122,7 @@ impl<'a> Report<'a> {
     ) -> Diagnostic {
         let (line, column) = self.document.place(span.start);
         let width = self.document.width(span);
-        Diagnostic { code, severity, file: self.file.to_owned(), line, column, width, message, hint }
+        Diagnostic { code, severity, file: self.file.to_owned(), line, column, width, message, hint, fix: Vec::new() }
     }
 
     /// Errors so far, told or not.
@@ -100,14 +130,20 @@ impl<'a> Report<'a> {
         self.errors
     }
 
-    pub(super) fn finish(self) -> Vec<Diagnostic> {
+    /// Whether a comment at the end of this line silences this code.
+    fn silenced(&self, line: usize, code: &'static str) -> bool {
+        let silenced = allow::codes(self.document.line(line)).any(|(_, allowed)| allowed == code);
+        if silenced {
+            self.silenced.borrow_mut().insert((line, code));
+        }
+        silenced
+    }
+
+    pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+        if !self.guessed {
+            let silenced = self.silenced.take();
+            allow::tell_idle(&mut self, &silenced);
+        }
         self.found
     }
-}
-
-/// Whether a line ends with `# allow R409`, alone or in a list of codes.
-fn allows(line: &str, code: &str) -> bool {
-    let Some((_, comment)) = line.rsplit_once('#') else { return false };
-    let Some(codes) = comment.trim().strip_prefix("allow ") else { return false };
-    codes.split([',', ' ']).any(|allowed| allowed.trim() == code)
 }

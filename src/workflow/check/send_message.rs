@@ -64,8 +64,12 @@ impl<'a> Lowering<'a> {
         let outside = [("fail", OutsideWindow::Fail), ("skip", OutsideWindow::Skip), ("hold", OutsideWindow::Hold)];
         let outside_window = fields.get("outside_window").and_then(|entry| choice(&mut self.report, entry, &outside));
         let expires = fields.get("expires").and_then(|entry| duration(&mut self.report, entry));
-        let assign_to = fields.get("assign_to").and_then(|entry| self.required_text(entry));
-        let team = fields.get("team").and_then(|entry| self.required_text(entry));
+        let assign_to = fields.get("assign_to").and_then(|entry| {
+            let text = self.required_text(entry)?;
+            self.report.check_collaborator(entry, &text);
+            Some(text)
+        });
+        let team = fields.get("team").and_then(|entry| self.team(entry));
         let bots = [("start", Bot::Start), ("stop", Bot::Stop)];
         let bot = fields.get("bot").and_then(|entry| choice(&mut self.report, entry, &bots));
         let metadata = fields.get("metadata").map(|entry| self.metadata(entry)).unwrap_or_default();
@@ -104,6 +108,13 @@ impl<'a> Lowering<'a> {
             return None;
         }
         self.text(&entry.value, Holes::Fail)
+    }
+
+    /// A team's name.
+    pub(super) fn team(&mut self, entry: &'a Entry) -> Option<Text> {
+        let text = self.required_text(entry)?;
+        self.report.check_team(entry, &text);
+        Some(text)
     }
 
     /// The plain text, or one per language; a single one has no language.

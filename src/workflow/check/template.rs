@@ -35,6 +35,7 @@ impl<'a> Lowering<'a> {
             self.report.error("R404", &entry.value.span, message, hint);
         }
         self.check_media(entry, fields, &ready, media);
+        self.check_category(entry, &ready);
         let values = match fields.get("values") {
             Some(values) => self.values(values, &name, &ready),
             None if ready.values.is_empty() || fields.meant.contains(&"values") => Some(Vec::new()),
@@ -202,6 +203,7 @@ impl<'a> Lowering<'a> {
             let span = self.report.document.part_of(node, offset, len);
             let hint = "write the value on one line; WhatsApp refuses breaks, tabs and more than four spaces in it";
             self.report.error("R410", &span, format!("{what} in a template's value"), hint);
+            self.report.fix(self.report.document.rewrite(node, &on_one_line(text)));
         }
         text
     }
@@ -247,6 +249,26 @@ fn broken(text: &str) -> Option<(usize, usize, &'static str)> {
         }
     }
     None
+}
+
+/// The value without what [`broken`] finds: outside of braces each run of blanks with a break, a tab or too many spaces
+/// is one space.
+fn on_one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    let mut rest = text.trim_end_matches('\n');
+    while let Some(c) = rest.chars().next() {
+        let len = match c {
+            '{' if rest.starts_with("{{") => rest.find("}}").map_or(rest.len(), |end| end + 2),
+            c if c.is_ascii_whitespace() => {
+                rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_whitespace()).len()
+            }
+            c => c.len_utf8(),
+        };
+        let (part, after) = rest.split_at(len);
+        line.push_str(if broken(part).is_some() { " " } else { part });
+        rest = after;
+    }
+    line
 }
 
 /// By language, the default last: the project's language, else the entry's own.

@@ -30,7 +30,12 @@ impl<'a> Lowering<'a> {
             let hint = "write what changes, such as `update_contact: { add_tags: [vip] }`";
             self.report.error("R202", &key.key_span, "`update_contact` changes nothing", hint);
         }
-        let mut tags = |key: &str| fields.get(key).map(|entry| word_list(&mut self.report, entry)).unwrap_or_default();
+        let mut tags = |key: &str| {
+            let Some(entry) = fields.get(key) else { return Vec::new() };
+            let tags = word_list(&mut self.report, entry);
+            self.report.check_tags(entry, &tags);
+            tags
+        };
         let (add_tags, remove_tags) = (tags("add_tags"), tags("remove_tags"));
         self.tags_apart(&fields, &add_tags, &remove_tags);
         let bots = [("start", Bot::Start), ("stop", Bot::Stop)];
@@ -41,7 +46,7 @@ impl<'a> Lowering<'a> {
             fields: fields.get("fields").map(|entry| self.custom_fields(entry)).unwrap_or_default(),
             note: fields.get("note").and_then(|entry| self.required_text(entry)),
             assign_to: fields.get("assign_to").and_then(|entry| self.collaborator(entry)),
-            team: fields.get("team").and_then(|entry| self.required_text(entry)),
+            team: fields.get("team").and_then(|entry| self.team(entry)),
             bot: fields.get("bot").and_then(|entry| choice(&mut self.report, entry, &bots)),
             close_conversation: fields
                 .get("close_conversation")
@@ -74,6 +79,8 @@ impl<'a> Lowering<'a> {
             let hint = "write the e-mail address of a collaborator, or `nobody`; a team is `team:`";
             let message = format!("`{literal}` is not an e-mail address");
             self.report.error("R205", &entry.value.span, message, hint);
+        } else {
+            self.report.check_collaborator(entry, &text);
         }
         Some(text)
     }

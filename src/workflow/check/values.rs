@@ -4,6 +4,7 @@ use super::duration;
 use super::report::Report;
 use super::words::{as_name, is_name, listed, meant};
 use crate::workflow::Duration;
+use crate::workflow::diagnostic::Edit;
 use crate::workflow::yaml::{Entry, Kind, Node, Style};
 use std::ops::{Range, RangeInclusive};
 
@@ -158,4 +159,5 @@ fn word(report: &mut Report, node: &Node, key: &str) -> Option<String> {
 fn told_bare(report: &mut Report, node: &Node, text: &str) {
     let message = format!("bare `{text}` means something else to many YAML readers");
     report.warn("R106", &node.span, message, format!("put it in quotes: `\"{text}\"`"));
+    report.fix([Edit { span: node.span.clone(), with: format!("\"{text}\"") }]);
 }

@@ -1,8 +1,9 @@
 //! From parser events to the tree, within bounds, without tags, anchors, aliases, merge keys and duplicate keys.
 
 use super::explain::explain;
-use super::repair::Repaired;
+use super::repair::{Repaired, in_quotes};
 use super::{Entry, Found, Kind, MAX_DEPTH, MAX_NODES, Node, Style};
+use crate::workflow::diagnostic::Edit;
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -42,12 +43,21 @@ struct Builder<'a> {
     nodes: usize,
     /// Scalars with an anchor: an alias, although refused, is read as what it stands for.
     anchored: HashMap<usize, (String, Style)>,
+    /// An alias of a list or map: whoever removed the anchors would lose what it stands for.
+    cannot_write_out: bool,
 }
 
 /// Reads the mended text. After an error of the parser the tree holds what came before it.
 pub(super) fn build(repaired: &Repaired) -> Built {
-    let mut builder =
-        Builder { repaired, open: Vec::new(), root: None, found: Vec::new(), nodes: 0, anchored: HashMap::new() };
+    let mut builder = Builder {
+        repaired,
+        open: Vec::new(),
+        root: None,
+        found: Vec::new(),
+        nodes: 0,
+        anchored: HashMap::new(),
+        cannot_write_out: false,
+    };
     let options = granit_parser::options! {
         emit_comments: false,
         emit_unresolved_aliases: true,
@@ -68,6 +78,9 @@ pub(super) fn build(repaired: &Repaired) -> Built {
     while let Some(open) = builder.open.pop() {
         builder.close(open, repaired.text.len());
     }
+    if builder.cannot_write_out {
+        builder.found.iter_mut().for_each(|found| found.fix.clear());
+    }
     Built { root: builder.root, found: builder.found, broken_at }
 }
 
@@ -85,12 +98,7 @@ impl Builder<'_> {
                 );
                 return Some(self.repaired.original(range.start));
             }
-            Event::Anchor(..) => self.complain(
-                "R103",
-                &range,
-                "`&` at the start makes a YAML anchor, which the language does not have",
-                NO_ANCHORS,
-            ),
+            Event::Anchor(..) => self.anchor(&range),
             Event::Alias(id) => return self.alias(self.anchored.get(&id).cloned(), range),
             Event::UnresolvedAlias(_) => return self.alias(None, range),
             Event::Scalar(text, style, anchor, tag) => {
@@ -115,6 +123,14 @@ impl Builder<'_> {
         None
     }
 
+    fn anchor(&mut self, range: &Range<usize>) {
+        let message = "`&` at the start makes a YAML anchor, which the language does not have";
+        self.complain("R103", range, message, NO_ANCHORS);
+        let after = &self.repaired.text[range.end..];
+        let blanks = after.len() - after.trim_start_matches(' ').len();
+        self.fix(range.start..range.end + blanks, String::new());
+    }
+
     fn alias(&mut self, scalar: Option<(String, Style)>, range: Range<usize>) -> Option<usize> {
         self.complain(
             "R103",
@@ -122,6 +138,13 @@ impl Builder<'_> {
             "`*` at the start makes a YAML alias, which the language does not have",
             NO_ALIASES,
         );
+        match &scalar {
+            Some((text, _)) if !text.contains([',', '[', ']', '{', '}', ':', '#', '\n']) => {
+                self.fix(range.clone(), text.clone());
+            }
+            Some((text, _)) if !text.contains('\n') => self.fix(range.clone(), in_quotes(text)),
+            _ => self.cannot_write_out = true,
+        }
         self.add(scalar.map_or(Kind::Null, |(text, style)| Kind::Scalar { text, style }), range)
     }
 
@@ -236,6 +259,15 @@ impl Builder<'_> {
         }
     }
 
+    /// Adds a replacement to what was complained of last.
+    fn fix(&mut self, mended: Range<usize>, with: String) {
+        let start = self.repaired.original(mended.start);
+        let span = start..self.repaired.original(mended.end).max(start);
+        if let Some(found) = self.found.last_mut() {
+            found.fix.push(Edit { span, with });
+        }
+    }
+
     fn complain(&mut self, code: &'static str, mended: &Range<usize>, message: &str, hint: &str) {
         let start = self.repaired.original(mended.start);
         let end = self.repaired.original(mended.end).max(start);
@@ -243,7 +275,7 @@ impl Builder<'_> {
     }
 
     fn complain_at(&mut self, code: &'static str, span: Range<usize>, message: &str, hint: &str) {
-        self.found.push(Found { code, span, message: message.into(), hint: hint.into() });
+        self.found.push(Found { code, span, message: message.into(), hint: hint.into(), fix: Vec::new() });
     }
 
     /// The parser gave up: says so in our words; the place where reading ended.

@@ -6,11 +6,13 @@
 
 mod build;
 mod explain;
+mod mend;
 mod repair;
 mod scan;
 #[cfg(test)]
 mod tests;
 
+use crate::workflow::diagnostic::Edit;
 use repair::Repaired;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -86,6 +88,8 @@ pub(crate) struct Found {
     pub(crate) span: Range<usize>,
     pub(crate) message: String,
     pub(crate) hint: String,
+    /// What a person would write instead; empty when that is not known.
+    pub(crate) fix: Vec<Edit>,
 }
 
 impl Document {
@@ -172,6 +176,11 @@ impl Document {
         (1..line).rev().find(|line| !self.line(*line).trim().is_empty())
     }
 
+    /// The file as written.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
     /// A line by its number, without its end.
     pub(crate) fn line(&self, number: usize) -> &str {
         self.lines.get(number.max(1) - 1).map_or("", |start| self.line_of(*start))
@@ -184,6 +193,7 @@ fn too_large(bytes: usize) -> Found {
         span: 0..1,
         message: format!("the file is too large: {} KiB", bytes.div_ceil(1024)),
         hint: "a file may hold 256 KiB at most: split it into several workflows".into(),
+        fix: Vec::new(),
     }
 }
 

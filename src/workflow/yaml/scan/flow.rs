@@ -1,6 +1,6 @@
 //! Maps and lists in braces: `{ text: Hi, if: … }`. Walks them with the same eye as the lines outside.
 
-use super::super::repair::{Change, Edit};
+use super::super::repair::{Change, Edit, in_quotes};
 use super::signs::{closing_quote, comment_start, quoting_hint};
 use super::values::is_question;
 use super::{Scan, is_false_blank};
@@ -65,6 +65,11 @@ impl Scan<'_> {
         };
         let message = format!("`{}` is never closed", &self.source[start..start + 1]);
         self.complain("R104", start..start + 1, &message, &hint);
+        // Where the inner ones of several end is a guess, and so is the end of one over several lines.
+        if closing.len() == 1 && !self.source[start..end].contains('\n') {
+            let blank = if closing == "}" { " " } else { "" };
+            self.fix(end..end, format!("{blank}{closing}"));
+        }
         self.edits.push(Edit { span: end..end, change: Change::Replace(closing) });
     }
 
@@ -89,8 +94,9 @@ impl Scan<'_> {
             return end;
         }
         let stop = self.flow_value_end(end);
-        let hint = quoting_hint("", &self.source[at..stop].replace(quote, ""));
-        self.complain("R104", end - 1..end, "text goes on after the closing quote", &hint);
+        let text = self.source[at..stop].replace(quote, "");
+        self.complain("R104", end - 1..end, "text goes on after the closing quote", &quoting_hint("", &text));
+        self.fix(at..stop, in_quotes(&text));
         self.quote(at..stop);
         stop
     }
@@ -109,8 +115,12 @@ impl Scan<'_> {
             .map(|key| self.source[key].trim_matches(['"', '\'']).to_owned());
         let label = key.as_ref().map(|key| format!("{key}: ")).unwrap_or_default();
         let value = at..self.flow_value_end(at);
+        let told = self.found.len();
         if self.flow_value_is_mistaken(value.clone(), end, key.as_deref(), &label) {
-            self.quote(value.clone());
+            match self.found.len() > told {
+                true => self.quote_told(value.clone()),
+                false => self.quote(value.clone()),
+            }
             return value.end;
         }
         let written = &self.source[value.clone()];

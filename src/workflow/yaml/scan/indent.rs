@@ -67,9 +67,9 @@ impl Scan<'_> {
     pub(super) fn bad_indentation(&mut self, at: usize, end: usize, depth: usize) {
         let blanks = self.blanks(at, end);
         let written = &self.source[blanks.clone()];
-        self.edits.push(Edit { span: blanks.clone(), change: Change::Replace(" ".repeat(depth)) });
         let follows = self.indents.run_end > 0 && self.indents.run_end == at;
         self.indents.run_end = self.next_line(end);
+        self.edits.push(Edit { span: blanks.clone(), change: Change::Replace(" ".repeat(depth)) });
         let Some((offset, bad)) = written.char_indices().find(|(_, c)| is_false_blank(*c)) else { return };
         match self.found.last_mut().filter(|found| follows && found.code == "R105") {
             Some(first) => {
@@ -79,9 +79,10 @@ impl Scan<'_> {
                 let span = at + offset..at + offset + bad.len_utf8();
                 let hint = "indent with spaces, two for each level".into();
                 let message = format!("{} in the indentation", blank_name(bad));
-                self.found.push(Found { code: "R105", span, message, hint });
+                self.found.push(Found { code: "R105", span, message, hint, fix: Vec::new() });
             }
         }
+        self.fix(blanks, " ".repeat(depth));
     }
 }
 

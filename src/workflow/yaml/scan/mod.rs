@@ -10,6 +10,7 @@ mod values;
 
 use super::Found;
 use super::repair::{Change, Edit};
+use crate::workflow::diagnostic::Edit as Replacement;
 use indent::Indents;
 use std::cell::Cell;
 use std::ops::Range;
@@ -149,6 +150,7 @@ impl Scan<'_> {
         let message = format!("{} stands where a space belongs", indent::blank_name(bad));
         self.complain("R105", at..at + bad.len_utf8(), &message, "replace it by a plain space");
         let plain = " ".repeat(blanks.chars().count());
+        self.fix(span.clone(), plain.clone());
         self.edits.push(Edit { span, change: Change::Replace(plain) });
     }
 
@@ -156,8 +158,22 @@ impl Scan<'_> {
         self.edits.push(Edit { span, change: Change::Quote });
     }
 
+    /// As [`Scan::quote`], for what was just complained of: the same is what `--fix` writes.
+    fn quote_told(&mut self, span: Range<usize>) {
+        let quoted = signs::as_text(&self.source[span.clone()]);
+        self.fix(span.clone(), quoted);
+        self.quote(span);
+    }
+
+    /// Adds a replacement to what was complained of last.
+    fn fix(&mut self, span: Range<usize>, with: String) {
+        if let Some(found) = self.found.last_mut() {
+            found.fix.push(Replacement { span, with });
+        }
+    }
+
     fn complain(&mut self, code: &'static str, span: Range<usize>, message: &str, hint: &str) {
-        self.found.push(Found { code, span, message: message.into(), hint: hint.into() });
+        self.found.push(Found { code, span, message: message.into(), hint: hint.into(), fix: Vec::new() });
     }
 
     /// End of the line around `at`, its line break excluded.

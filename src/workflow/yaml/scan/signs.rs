@@ -23,6 +23,17 @@ pub(super) fn quoting_hint(label: &str, value: &str) -> String {
     }
 }
 
+/// A value as it is written when it is a text, whatever stands in it: in quotes, or below a `|`.
+pub(super) fn as_text(value: &str) -> String {
+    let value = value.trim_end();
+    let Some((first, rest)) = value.split_once('\n') else { return in_quotes(value) };
+    // The lines below know how deep the text is.
+    let depths = rest.lines().filter(|line| !line.trim().is_empty()).map(|line| line.len() - line.trim_start().len());
+    let depth = depths.min().unwrap_or(2);
+    let (first, newline) = first.strip_suffix('\r').map_or((first, "\n"), |first| (first, "\r\n"));
+    format!("|{newline}{}{}{newline}{rest}", " ".repeat(depth), first.trim_end())
+}
+
 /// Offset of the quote that closes a text starting with one.
 pub(super) fn closing_quote(text: &str, quote: char) -> Option<usize> {
     let bytes = text.as_bytes();

@@ -1,7 +1,9 @@
 //! Values outside of `{ }` and `[ ]`: quoted ones, block texts, and plain ones with what YAML cannot read in them.
 
 use super::super::repair::{Change, Edit, in_quotes};
-use super::signs::{closing_quote, colon_blank, comment_start, cuts, is_block_header, is_number, label, quoting_hint};
+use super::signs::{
+    as_text, closing_quote, colon_blank, comment_start, cuts, is_block_header, is_number, label, quoting_hint,
+};
 use super::{Scan, is_false_blank};
 use std::ops::Range;
 
@@ -51,7 +53,7 @@ impl Scan<'_> {
         if cuts(comment) && (comment.contains("{{") || !deeper) {
             let hint = format!("put it in quotes: `{}`", in_quotes(comment.trim_end()));
             self.complain("R102", at..end, "`#` starts a comment here, so there is no text", &hint);
-            self.quote(at..at + comment.trim_end().len());
+            self.quote_told(at..at + comment.trim_end().len());
         }
         self.at = next;
     }
@@ -105,6 +107,7 @@ impl Scan<'_> {
         };
         let hint = format!("write `{}`", in_quotes(text));
         self.complain("R104", after - 1..after, message, &hint);
+        self.fix(value.clone(), in_quotes(text));
         self.quote(value);
         self.at = self.next_line(end);
     }
@@ -114,6 +117,10 @@ impl Scan<'_> {
         let hint =
             format!("close them: `{written}{quote}`; an apostrophe at the start needs double quotes around the text");
         self.complain("R104", at..at + 1, "these quotes are never closed", &hint);
+        // An apostrophe may be the text's own (`'t Hoekje`), or the quote that nobody closed.
+        if quote == '"' {
+            self.fix(at..at + written.len(), format!("{written}\""));
+        }
         self.quote(at..at + written.len());
         self.at = self.next_line(end);
     }
@@ -121,10 +128,13 @@ impl Scan<'_> {
     /// `{{name}} …` without quotes: YAML reads a map.
     fn braces(&mut self, at: usize, parent: usize, key: Option<&str>) {
         let value = at..self.extent(at, parent);
-        if !key.is_some_and(is_question) {
-            self.unquoted_braces(value.clone(), key);
+        match key.is_some_and(is_question) {
+            true => self.quote(value.clone()),
+            false => {
+                self.unquoted_braces(value.clone(), key);
+                self.quote_told(value.clone());
+            }
         }
-        self.quote(value.clone());
         self.at = self.next_line(self.line_end(value.end));
     }
 
@@ -153,11 +163,13 @@ impl Scan<'_> {
         };
         self.complain("R103", at..end, "`!` at the start means something else to YAML: a tag", &hint);
         if tag.starts_with("!!") {
+            let blanks = written[tag.len()..].len() - written[tag.len()..].trim_start().len();
+            self.fix(at..at + tag.len() + blanks, String::new());
             self.edits.push(Edit { span: at..at + tag.len(), change: Change::Replace(" ".repeat(tag.len())) });
             value = value.end..value.end;
         }
         if !value.is_empty() {
-            self.quote(value.clone());
+            self.quote_told(value.clone());
         }
         self.at = self.next_line(self.line_end(value.end));
     }
@@ -171,7 +183,11 @@ impl Scan<'_> {
         };
         let hint = quoting_hint(&label(key), &self.source[value.clone()]);
         self.complain("R104", at..at + 1, &message, &hint);
-        self.quote(value.clone());
+        match c {
+            // A list that begins beside its key is no text.
+            '-' | '?' => self.quote(value.clone()),
+            _ => self.quote_told(value.clone()),
+        }
         self.at = self.next_line(self.line_end(value.end));
     }
 
@@ -194,11 +210,13 @@ impl Scan<'_> {
             let text = written.replacen(opening, &format!("{{{opening}}}"), 1);
             let message = format!("`{opening}` is not how a text names a field: two braces are needed");
             self.complain("R305", at..close, &message, &quoting_hint(&label(key), &text));
+            self.fix(value.clone(), as_text(&text));
+            self.quote(value.clone());
         } else {
             let message = format!("a text cannot start with `{}` unless it is in quotes", &opening[..1]);
             self.complain("R104", at..at + 1, &message, &quoting_hint(&label(key), written));
+            self.quote_told(value.clone());
         }
-        self.quote(value.clone());
         self.at = self.next_line(self.line_end(value.end));
     }
 
@@ -206,7 +224,7 @@ impl Scan<'_> {
     fn plain(&mut self, at: usize, parent: usize, key: Option<&str>) {
         let value = at..self.extent(at, parent);
         if self.plain_part(value.clone(), &label(key)) {
-            self.quote(value.clone());
+            self.quote_told(value.clone());
         }
         self.at = self.next_line(self.line_end(value.end));
     }

@@ -1,13 +1,22 @@
-//! `relance check`: mistakes as people read them, and as programs do.
+//! `relance check`: mistakes as people read them, and as programs do (`formats`), mended where that is certain
+//! (`mending`), and held against the account (`account`).
 //!
 //! Decides nothing: `workflow::check` found the mistakes. Invariant: the caret stands below the first character at
 //! fault, whatever tabs, accents or emoji come before it.
 
+mod account;
+mod formats;
+mod mending;
+
+pub use formats::{github, sarif};
+
+use super::exit::Failure;
 use super::{Exit, Global, project};
 use crate::clock::Clock;
 use crate::config::Files;
 use crate::workflow;
 use crate::workflow::diagnostic::{Diagnostic, Severity};
+use crate::workflow::fix::Fixed;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -19,22 +28,72 @@ pub struct Args {
     /// Warnings count as errors
     #[arg(long)]
     strict: bool,
+    /// Mend what can be mended without a doubt; comments and layout stay as they are
+    #[arg(long)]
+    fix: bool,
+    /// With `--fix`: show what would change, and write nothing
+    #[arg(long, requires = "fix")]
+    diff: bool,
+    /// Leave out what only the account knows
+    #[arg(long)]
+    offline: bool,
+    /// How mistakes are printed
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+}
+
+/// What mistakes are printed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// People, with the line and a caret
+    Human,
+    /// Programs
+    Json,
+    /// Annotations of a GitHub workflow
+    Github,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
 }
 
 /// Prints every mistake of all files, found in one pass.
-pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
-    let files = project::read_files(&global.project)?;
-    let diagnostics = workflow::check(&files, Clock::machine(0).now_ms()).diagnostics;
-    let text = match global.json {
-        true => format!("{}\n", render_json(&diagnostics)),
-        false => render_human(&diagnostics, &files),
+pub(super) async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
+    let format = match (global.json, args.format) {
+        (false, format) => format,
+        (true, Format::Human | Format::Json) => Format::Json,
+        (true, _) => return Err(Failure::error(Exit::Usage, "`--json` and `--format` ask for two forms", "keep one")),
+    };
+    let read = project::read_files(&global.project)?;
+    let asked = account::ask(global, args.offline, &read).await;
+    let now_ms = Clock::machine(0).now_ms();
+    let check = |files: &Files| workflow::check_with(files, now_ms, &asked.names).diagnostics;
+    let fixed = args.fix.then(|| workflow::fix::fix(&read, check));
+    if let Some(fixed) = fixed.as_ref().filter(|_| !args.diff) {
+        mending::write(&global.project, &read, fixed)?;
+    }
+    let (files, diagnostics) = match &fixed {
+        Some(fixed) => (&fixed.files, fixed.diagnostics.clone()),
+        None => (&read, check(&read)),
+    };
+    let text = match (format, &fixed) {
+        (Format::Json, fixed) => {
+            let mut report = render_json(&diagnostics, fixed.as_ref());
+            report["not_checked"] = json!(asked.left_out);
+            format!("{report}\n")
+        }
+        (Format::Github, _) => github(&diagnostics, &global.project),
+        (Format::Sarif, _) => format!("{:#}\n", sarif(&diagnostics, &global.project)),
+        (Format::Human, Some(fixed)) if args.diff => mending::changes(&read, fixed),
+        (Format::Human, _) => render_human(&diagnostics, files),
     };
     std::io::stdout().write_all(text.as_bytes())?;
-    if !global.quiet && !global.json {
-        eprintln!("{}", summary(&diagnostics, &files));
+    if !global.quiet && format != Format::Json {
+        fixed.iter().for_each(|fixed| mending::tell(fixed, args.diff));
+        eprintln!("{}", summary(&diagnostics, files));
+        asked.left_out.iter().for_each(|left_out| eprintln!("{left_out}"));
     }
     let serious = |one: &Diagnostic| one.severity == Severity::Error || args.strict;
-    Ok(if diagnostics.iter().any(serious) { Exit::Problems } else { Exit::Fine })
+    let usual = if asked.unreached { Exit::NoConnection } else { Exit::Fine };
+    Ok(if diagnostics.iter().any(serious) { Exit::Problems } else { usual })
 }
 
 /// Columns of a source line that are shown; longer ones are cut around the caret.
@@ -128,25 +187,30 @@ pub fn summary(diagnostics: &[Diagnostic], files: &Files) -> String {
     }
 }
 
-/// The machine-readable form, one object; its shape is versioned.
-pub fn render_json(diagnostics: &[Diagnostic]) -> Value {
+/// The machine-readable form, one object; its shape is versioned. After `--fix`, what was mended and what was not.
+pub fn render_json(diagnostics: &[Diagnostic], fixed: Option<&Fixed>) -> Value {
     let (errors, warnings) = counts(diagnostics);
-    let list: Vec<Value> = diagnostics
-        .iter()
-        .map(|diagnostic| {
-            json!({
-                "code": diagnostic.code,
-                "severity": severity_word(diagnostic.severity),
-                "file": diagnostic.file,
-                "line": diagnostic.line,
-                "column": diagnostic.column,
-                "width": diagnostic.width,
-                "message": diagnostic.message,
-                "hint": diagnostic.hint,
-            })
-        })
-        .collect();
-    json!({ "version": 1, "diagnostics": list, "errors": errors, "warnings": warnings })
+    let list = |diagnostics: &[Diagnostic]| diagnostics.iter().map(json_row).collect::<Vec<Value>>();
+    let mut report = json!({ "version": 1, "diagnostics": list(diagnostics), "errors": errors, "warnings": warnings });
+    if let Some(fixed) = fixed {
+        report["mended"] = list(&fixed.mended).into();
+        report["left_out"] = list(&fixed.left_out).into();
+    }
+    report
+}
+
+fn json_row(diagnostic: &Diagnostic) -> Value {
+    json!({
+        "code": diagnostic.code,
+        "severity": severity_word(diagnostic.severity),
+        "file": diagnostic.file,
+        "line": diagnostic.line,
+        "column": diagnostic.column,
+        "width": diagnostic.width,
+        "message": diagnostic.message,
+        "hint": diagnostic.hint,
+        "fixable": !diagnostic.fix.is_empty(),
+    })
 }
 
 /// Errors and warnings.

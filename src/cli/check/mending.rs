@@ -1,0 +1,77 @@
+//! `check --fix` on disk: the mended files take the place of the old ones, each at once.
+//!
+//! Invariant: a file that changed since it was read is not written, and none is ever half written.
+
+use crate::cli::diff::lines;
+use crate::config::Files;
+use crate::workflow::fix::Fixed;
+use anyhow::{Context as _, bail};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+/// Writes what was mended.
+///
+/// # Errors
+/// When a file cannot be written, or is another one now than the one that was read.
+pub(super) fn write(root: &Path, read: &Files, fixed: &Fixed) -> anyhow::Result<()> {
+    for path in &fixed.changed {
+        if let (Some(before), Some(after)) = (read.get(path), fixed.files.get(path)) {
+            write_one(&root.join(path), before, after).with_context(|| path.clone())?;
+        }
+    }
+    Ok(())
+}
+
+/// Through a file of another name in the same folder, which takes the place of the old one. A crash before that leaves
+/// the old one as it was.
+fn write_one(path: &Path, before: &str, after: &str) -> anyhow::Result<()> {
+    // A link stays a link: what it leads to is written.
+    let path = path.canonicalize()?;
+    if std::fs::read(&path)? != before.as_bytes() {
+        bail!("the file was changed in the meantime: nothing was written to it");
+    }
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let beside = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    let written = replace(&path, &beside, after);
+    if written.is_err() {
+        // The temporary file is ours; that it could not be written is what is told.
+        let _ = std::fs::remove_file(&beside);
+    }
+    Ok(written?)
+}
+
+fn replace(path: &Path, beside: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = std::fs::File::create_new(beside)?;
+    file.write_all(text.as_bytes())?;
+    file.set_permissions(std::fs::metadata(path)?.permissions())?;
+    file.sync_all()?;
+    std::fs::rename(beside, path)
+}
+
+/// What would change, file by file.
+pub(super) fn changes(read: &Files, fixed: &Fixed) -> String {
+    let mut out = String::new();
+    for path in &fixed.changed {
+        let (before, after) = (read.get(path).map_or("", String::as_str), &fixed.files[path]);
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{path}\n{}", lines::diff(before, after).trim_end());
+    }
+    out
+}
+
+/// Says what was mended, and what was left to a person.
+pub(super) fn tell(fixed: &Fixed, only_shown: bool) {
+    for one in &fixed.left_out {
+        let place = format!("{}:{}:{}", one.file, one.line, one.column);
+        eprintln!("{place}: {} is left as it is: mended, the line would have another mistake", one.code);
+    }
+    let (mistakes, files) = (fixed.mended.len(), fixed.changed.len());
+    let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
+    let (mistakes, files) = (count(mistakes, "mistake"), count(files, "file"));
+    match (fixed.mended.is_empty(), only_shown) {
+        (true, _) => eprintln!("nothing to mend"),
+        (false, true) => eprintln!("{mistakes} in {files} would be mended; nothing was written"),
+        (false, false) => eprintln!("{mistakes} mended in {files}"),
+    }
+}

@@ -1,0 +1,151 @@
+//! What `check --fix` writes: the broken files of `tests/bad` that can be mended without a doubt are good afterwards,
+//! and nothing else of a file moves.
+
+use crate::bad::{NOW_MS, cases, files_of, project};
+use relance::cli::check::render_human;
+use relance::config::Files;
+use relance::workflow::diagnostic::Diagnostic;
+use relance::workflow::fix::{Fixed, fix};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+fn check(files: &Files) -> Vec<Diagnostic> {
+    relance::workflow::check(files, NOW_MS).diagnostics
+}
+
+fn mended(files: &Files) -> Fixed {
+    fix(files, check)
+}
+
+/// Codes of which `language.md` says that `--fix` mends them.
+const FIXABLE: [&str; 11] = ["R101", "R102", "R103", "R104", "R105", "R106", "R301", "R303", "R304", "R305", "R308"];
+
+/// Files with such a code that a person has to mend, because two things could have been meant.
+const FOR_A_PERSON: [&str; 0] = [];
+
+#[test]
+fn what_can_be_mended_is_good_afterwards() {
+    let mut wrong = String::new();
+    let mut left: BTreeSet<String> = BTreeSet::new();
+    let mut good = 0;
+    for (case, folder) in cases() {
+        let files = files_of(&case, folder);
+        let before = check(&files);
+        let fixable = |one: &Diagnostic| FIXABLE.contains(&one.code) || one.code == "R410";
+        if !before.iter().any(|one| fixable(one) || !one.fix.is_empty()) {
+            continue;
+        }
+        let name = case.file_name().unwrap().to_string_lossy().into_owned();
+        let fixed = mended(&files);
+        if before.iter().any(|one| fixable(one) && one.fix.is_empty()) {
+            left.insert(name);
+        } else if !fixed.left_out.is_empty() || !fixed.diagnostics.is_empty() {
+            let _ = writeln!(wrong, "== {name}\n{}", render_human(&fixed.diagnostics, &fixed.files));
+        } else {
+            good += 1;
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+    assert_eq!(left, FOR_A_PERSON.map(str::to_owned).into());
+    assert!(good >= 40, "{good} files");
+}
+
+#[test]
+fn comments_and_layout_stay_and_mistakes_that_stand_in_one_another_are_all_mended() {
+    let text = r#"# Ours
+name:   Order paid       # shown to people
+purpose: utility
+when: { webhook: order.paid }   # the till
+contact: { phone: event.customer.phone }
+if: “EUR” = event.currency and event.total > 0      # only ours
+settings: { once_per: {{event.order_id}} }
+do:
+  - send_message:
+      text: Hi {event.customer.first_name}, order #{{event.order_number}} is paid
+      outside_window: skip    # no template yet
+
+  # then
+  - send_message: { text: Note: {event.currency} it is, outside_window: skip }
+  - send_message:
+      template: exemple_message
+      values:
+        prenom: |
+          {{event.customer.first_name}}
+          of our shop
+"#;
+    let wanted = r#"# Ours
+name:   Order paid       # shown to people
+purpose: utility
+when: { webhook: order.paid }   # the till
+contact: { phone: "{{event.customer.phone}}" }
+if: '"EUR" == event.currency && event.total > 0'      # only ours
+settings: { once_per: event.order_id }
+do:
+  - send_message:
+      text: "Hi {{event.customer.first_name}}, order #{{event.order_number}} is paid"
+      outside_window: skip    # no template yet
+
+  # then
+  - send_message: { text: "Note: {{event.currency}} it is", outside_window: skip }
+  - send_message:
+      template: exemple_message
+      values:
+        prenom: "{{event.customer.first_name}} of our shop"
+"#;
+    let mut files = project();
+    files.insert("workflows/bad.yaml".into(), text.into());
+    let fixed = mended(&files);
+    assert_eq!(fixed.files["workflows/bad.yaml"], wanted, "{}", render_human(&fixed.diagnostics, &fixed.files));
+    assert_eq!(fixed.changed, BTreeSet::from(["workflows/bad.yaml".to_owned()]));
+    assert_eq!(render_human(&fixed.diagnostics, &fixed.files), "");
+    let again = mended(&fixed.files);
+    assert!(again.changed.is_empty() && again.mended.is_empty(), "nothing is mended twice");
+}
+
+#[test]
+fn lines_keep_their_ends_and_a_file_that_is_not_utf_8_is_not_written() {
+    let mut files = project();
+    let text = "name: Ping\r\nwhen: { message: { is: [yes] } }\r\ndo:\r\n  - send_message: { text: Pong }\r\n";
+    files.insert("workflows/bad.yaml".into(), text.into());
+    files.insert("workflows/worse.yaml".into(), text.replace("Ping", "P\u{fffd}ng").replace("yes", "no"));
+    let fixed = mended(&files);
+    assert_eq!(fixed.files["workflows/bad.yaml"], text.replace("yes", "\"yes\""));
+    assert_eq!(fixed.changed, BTreeSet::from(["workflows/bad.yaml".to_owned()]));
+}
+
+/// Whatever is in a file, mending it adds no error.
+#[test]
+fn no_file_is_worse_afterwards() {
+    for (case, folder) in cases() {
+        let files = files_of(&case, folder);
+        let errors = |found: &[Diagnostic]| relance::cli::check::counts(found).0;
+        let (before, fixed) = (check(&files), mended(&files));
+        assert!(errors(&fixed.diagnostics) <= errors(&before), "{}", case.display());
+    }
+}
+
+#[test]
+fn an_allowance_is_kept_while_it_silences_something_and_told_when_it_does_not() {
+    let told = |text: &str| -> Vec<(usize, usize, String)> {
+        let mut files = project();
+        files.insert("workflows/bad.yaml".into(), text.into());
+        let row = |one: Diagnostic| (one.line, one.column, format!("{} {}", one.code, one.message));
+        check(&files).into_iter().map(row).collect()
+    };
+    let file = |comment: &str, wait: &str| {
+        format!(
+            "name: A\npurpose: utility\nwhen: {{ webhook: order.paid }}\ncontact: {{ phone: \"+34600000001\" }}\ndo:\n  \
+             - wait: {wait}    {comment}\n  - send_message: {{ text: Hi, outside_window: skip }}\n"
+        )
+    };
+    assert_eq!(told(&file("# allow R501", "2h")), []);
+    assert_eq!(told(&file("# allow R501, R401", "2h")), [(6, 29, "R108 `allow R401` silences nothing here".into())]);
+    assert_eq!(told(&file("# allow R501", "2m")), [(6, 23, "R108 `allow R501` silences nothing here".into())]);
+    assert_eq!(told(&file("# allow R999", "2m")), [(6, 23, "R108 there is no code `R999`".into())]);
+    let error = told(&file("# allow R205", "2 months"));
+    let codes: Vec<&str> = error.iter().map(|(_, _, told)| &told[..4]).collect();
+    assert_eq!(codes, ["R205", "R108"], "an error is told all the same: {error:?}");
+    let text =
+        "name: A\nwhen: { message: { is: hi } }\ndo:\n  - send_message:\n      text: |\n        Write # allow R409\n";
+    assert_eq!(told(text), [], "what stands in a text is no comment");
+}
