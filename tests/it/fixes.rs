@@ -21,7 +21,24 @@ fn mended(files: &Files) -> Fixed {
 const FIXABLE: [&str; 11] = ["R101", "R102", "R103", "R104", "R105", "R106", "R301", "R303", "R304", "R305", "R308"];
 
 /// Files with such a code that a person has to mend, because two things could have been meant.
-const FOR_A_PERSON: [&str; 0] = [];
+const FOR_A_PERSON: [&str; 1] = ["R103_merge_key"];
+
+/// What is told of a mended file all the same: other mistakes of its own, or what the broken notation hid.
+const OTHERS: [(&str, &str); 9] = [
+    ("R103_anchor_and_alias", "R501"),
+    ("many_mistakes", "R201"),
+    ("many_mistakes", "R205"),
+    ("many_mistakes", "R206"),
+    ("many_mistakes", "R306"),
+    ("many_mistakes", "R307"),
+    ("many_mistakes", "R403"),
+    ("many_mistakes", "R408"),
+    ("many_yaml_mistakes", "R309"),
+];
+
+fn name_of<'n>(name: &'n str, one: &Diagnostic) -> (&'n str, &'static str) {
+    (name, one.code)
+}
 
 #[test]
 fn what_can_be_mended_is_good_afterwards() {
@@ -39,7 +56,9 @@ fn what_can_be_mended_is_good_afterwards() {
         let fixed = mended(&files);
         if before.iter().any(|one| fixable(one) && one.fix.is_empty()) {
             left.insert(name);
-        } else if !fixed.left_out.is_empty() || !fixed.diagnostics.is_empty() {
+        } else if !fixed.left_out.is_empty()
+            || fixed.diagnostics.iter().any(|one| !OTHERS.contains(&name_of(&name, one)))
+        {
             let _ = writeln!(wrong, "== {name}\n{}", render_human(&fixed.diagnostics, &fixed.files));
         } else {
             good += 1;
@@ -139,9 +158,9 @@ fn an_allowance_is_kept_while_it_silences_something_and_told_when_it_does_not() 
         )
     };
     assert_eq!(told(&file("# allow R501", "2h")), []);
-    assert_eq!(told(&file("# allow R501, R401", "2h")), [(6, 29, "R108 `allow R401` silences nothing here".into())]);
-    assert_eq!(told(&file("# allow R501", "2m")), [(6, 23, "R108 `allow R501` silences nothing here".into())]);
-    assert_eq!(told(&file("# allow R999", "2m")), [(6, 23, "R108 there is no code `R999`".into())]);
+    assert_eq!(told(&file("# allow R501, R401", "2h")), [(6, 31, "R108 `allow R401` silences nothing here".into())]);
+    assert_eq!(told(&file("# allow R501", "2m")), [(6, 25, "R108 `allow R501` silences nothing here".into())]);
+    assert_eq!(told(&file("# allow R999", "2m")), [(6, 25, "R108 there is no code `R999`".into())]);
     let error = told(&file("# allow R205", "2 months"));
     let codes: Vec<&str> = error.iter().map(|(_, _, told)| &told[..4]).collect();
     assert_eq!(codes, ["R205", "R108"], "an error is told all the same: {error:?}");

@@ -265,7 +265,8 @@ fn on_one_line(text: &str) -> String {
             c => c.len_utf8(),
         };
         let (part, after) = rest.split_at(len);
-        line.push_str(if broken(part).is_some() { " " } else { part });
+        let refused = len > 4 || part.contains(['\n', '\r', '\t']);
+        line.push_str(if refused && c.is_ascii_whitespace() { " " } else { part });
         rest = after;
     }
     line
