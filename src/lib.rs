@@ -21,9 +21,12 @@
 //! A step that calls out (`http_request`, `update_contact`) plans a [`call`] instead, which is taken, committed, made and
 //! settled the same way (`engine::calls`).
 //!
+//! [`rehearsal`] plays a project where nothing leaves: the same engine on a database in memory, the fake account, a clock that
+//! stands still. `relance test` stands on it.
+//!
 //! # Layers
 //!
-//! Arrows point one way: `cli → http → engine → outbox → connector`; `engine → workflow → trigger, condition, action →
+//! Arrows point one way: `cli → http, rehearsal → engine → outbox → connector`; `engine → workflow → trigger, condition, action →
 //! expr → nouns`; `http, engine, outbox → store → nouns`. Pure (no async, clock, database, network): the nouns, `expr`,
 //! `condition`, `workflow`, `trigger`, `action`, `engine::{advance, asking}`, `outbox::{gate, window, rates, settle}`,
 //! `connector::{wire, webhook}`. `tests/it/tidy.rs` enforces it.
@@ -65,4 +68,5 @@ pub mod outbox;
 pub mod cli;
 pub mod connector;
 pub mod http;
+pub mod rehearsal;
 pub mod store;

@@ -189,7 +189,14 @@ pub(super) fn callbell(environment: &Environment, project: &Project) -> anyhow::
 /// What the engine needs for what it does beside the account.
 fn outside(project: &Path) -> anyhow::Result<Outside> {
     let media = Some(state::folder(project)?.join("media"));
-    Ok(Outside { secrets: Arc::new(lookup_secret), relays: true, media, ballast: true, hints: true })
+    Ok(Outside {
+        secrets: Arc::new(lookup_secret),
+        relays: true,
+        media,
+        ballast: true,
+        hints: true,
+        ..Outside::default()
+    })
 }
 
 fn no_database(error: &anyhow::Error) -> anyhow::Error {

@@ -14,6 +14,7 @@ pub use proxies::Proxies;
 
 use crate::message::{Category, MediaKind, TemplateKind};
 use crate::workflow::diagnostic::Diagnostic;
+use crate::workflow::test_file::TestFile;
 use crate::workflow::{Settings, Workflow};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,8 @@ pub type Files = BTreeMap<String, String>;
 pub struct Loaded {
     /// `None` when `relance.yaml` itself cannot be used.
     pub project: Option<Project>,
+    /// What can be played of `workflows/*.test.yaml`; read for people only, by `workflow::check`.
+    pub tests: Vec<TestFile>,
     pub diagnostics: Vec<Diagnostic>,
 }
 

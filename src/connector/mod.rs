@@ -2,6 +2,7 @@
 //!
 //! `fetch` asks addresses that others named, past the `guard`; `relay` hands events on through it; `outgoing` makes the calls
 //! of `http_request`, `person` those of `update_contact`.
+//! `transport` says how requests travel: over the network, or within this process.
 //! `wire` knows the JSON and what an answer proves, `account` asks what the account holds, `webhook` reads what it tells
 //! us, `verdicts` judges the platform's codes; `request` reads a send as the vendor's server does, for the gateway and for
 //! `sandbox`, a fake Callbell that shares nothing with this client.
@@ -16,6 +17,7 @@ pub mod person;
 pub mod relay;
 pub(crate) mod request;
 pub mod sandbox;
+pub mod transport;
 pub mod verdicts;
 pub mod webhook;
 pub mod wire;
@@ -23,10 +25,12 @@ pub mod wire;
 use crate::config::Secret;
 use crate::delivery::Outcome;
 use anyhow::{Context, bail};
+use axum::Router;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Response, Url};
 use serde_json::Value;
 use std::time::Duration;
+use transport::Transport;
 use wire::Answer;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,6 +48,7 @@ const LAST_PAGE: u64 = 500;
 #[derive(Debug, Clone)]
 pub struct Callbell {
     http: Client,
+    transport: Transport,
     base: Url,
     send: Url,
 }
@@ -80,7 +85,16 @@ impl Callbell {
             builder = builder.no_proxy();
         }
         let http = builder.build().context("cannot set up the HTTP client of Callbell")?;
-        Ok(Self { http, send: below(&base, "messages/send"), base })
+        Ok(Self { http, transport: Transport::Network, send: below(&base, "messages/send"), base })
+    }
+
+    /// A client of an account that lives in this process: `router` answers, and no socket is opened.
+    ///
+    /// # Errors
+    /// As [`Callbell::new`].
+    pub fn here(router: Router, token: &Secret) -> anyhow::Result<Self> {
+        let there = Self::new("http://localhost/v1", Some(token.clone()))?;
+        Ok(Self { transport: Transport::with_headers(router, headers(Some(token))?), ..there })
     }
 
     /// Whether the account is on this machine: a sandbox.
@@ -91,7 +105,7 @@ impl Callbell {
     /// One call of `POST /messages/send` with a body made by [`wire::send_body`].
     pub async fn send(&self, body: impl Into<String>) -> Outcome {
         let request = self.http.post(self.send.clone()).body(body.into());
-        match request.send().await {
+        match self.transport.carry(&self.http, request).await {
             Ok(response) => judge(response).await,
             Err(error) if error.is_connect() || error.is_builder() => {
                 Outcome::NotSent { error: describe(error), status: None, retry_after_ms: None }
@@ -122,7 +136,8 @@ impl Callbell {
         if let Some(body) = body {
             request = request.body(body.to_string());
         }
-        let response = request.send().await.map_err(|error| match error.is_connect() || error.is_builder() {
+        let carried = self.transport.carry(&self.http, request).await;
+        let response = carried.map_err(|error| match error.is_connect() || error.is_builder() {
             true => anyhow::Error::new(Unreached(describe(error))),
             false => anyhow::anyhow!(describe(error)),
         })?;

@@ -8,6 +8,7 @@
 
 use super::fetch::words;
 use super::guard::{REFUSED, is_public};
+use super::transport::Transport;
 use super::{install_crypto, wire};
 use crate::call::{Body, HttpCall, Outcome};
 use crate::config::{PLAIN, Secret, allows_scheme, is_listed};
@@ -35,6 +36,7 @@ const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     http: Client,
+    transport: Transport,
     hosts: Arc<[String]>,
 }
 
@@ -57,7 +59,12 @@ impl Outgoing {
             .connect_timeout(CONNECT_TIMEOUT)
             .build()
             .context("cannot set up the HTTP client of `http_request`")?;
-        Ok(Self { http, hosts: allow_hosts.into() })
+        Ok(Self { http, transport: Transport::Network, hosts: allow_hosts.into() })
+    }
+
+    /// The same, with calls that travel so.
+    pub fn by(self, transport: Transport) -> Self {
+        Self { transport, ..self }
     }
 
     /// Whether it was made for this list.
@@ -75,7 +82,7 @@ impl Outgoing {
         };
         let most_ms = call.timeout_ms.clamp(1, MOST_MS);
         let exchange = async {
-            match self.http.execute(request).await {
+            match self.transport.carry_built(&self.http, request).await {
                 Ok(response) => answered(call, response, &redact).await,
                 Err(error) => not_answered(&words(error), &redact),
             }

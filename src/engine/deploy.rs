@@ -147,9 +147,11 @@ impl Folder {
     }
 }
 
-/// The texts that decide what a project does: samples and lists of people do not.
+/// The texts that decide what a project does: samples, lists of people and tests do not.
 pub fn decisive(files: &Files) -> Files {
-    let decides = |path: &str| path.ends_with(".yaml") || path.ends_with(".yml") || path == "templates.lock.json";
+    let is_test = |path: &str| path.ends_with(".test.yaml");
+    let is_yaml = |path: &str| path.ends_with(".yaml") || path.ends_with(".yml");
+    let decides = |path: &str| is_yaml(path) && !is_test(path) || path == "templates.lock.json";
     files.iter().filter(|(path, _)| decides(path)).map(|(path, text)| (path.clone(), text.clone())).collect()
 }
 

@@ -2,6 +2,7 @@
 //! environment by the engine itself; who starts it says it.
 
 use crate::config::Secret;
+use crate::connector::transport::Transport;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,12 +22,21 @@ pub struct Outside {
     pub ballast: bool,
     /// Whether servers on one database call out to each other; without it they find everything a little later.
     pub hints: bool,
+    /// How the calls of `http_request` travel.
+    pub http: Transport,
 }
 
 impl Default for Outside {
     /// Without any secret; nothing is handed on.
     fn default() -> Self {
-        Self { secrets: Arc::new(|_| None), relays: false, media: None, ballast: false, hints: false }
+        Self {
+            secrets: Arc::new(|_| None),
+            relays: false,
+            media: None,
+            ballast: false,
+            hints: false,
+            http: Transport::Network,
+        }
     }
 }
 

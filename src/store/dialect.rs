@@ -53,6 +53,11 @@ impl Statement {
     }
 }
 
+/// Removes every row of these tables, whose names the schema gave.
+pub(super) fn emptying(tables: &[String]) -> AssertSqlSafe<String> {
+    AssertSqlSafe(tables.iter().map(|table| format!("delete from \"{table}\";")).collect())
+}
+
 impl Dialect {
     /// From the address of the database; `None` for any other scheme.
     pub fn of(url: &str) -> Option<Self> {

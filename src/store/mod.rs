@@ -25,6 +25,7 @@ pub mod hints;
 pub mod inspect;
 pub mod limits;
 pub mod live;
+pub mod memory;
 pub(crate) mod naming;
 pub mod nodes;
 mod older;
@@ -140,6 +141,10 @@ impl Store {
         };
         disk.make_way();
         sound::look(url, dialect, &disk).await?;
+        Self::opened(url, dialect, lock, disk).await
+    }
+
+    async fn opened(url: &str, dialect: Dialect, lock: Option<Arc<File>>, disk: Arc<Disk>) -> anyhow::Result<Self> {
         schema::migrate(url, dialect).await?;
         let readers = AnyPoolOptions::new()
             .max_connections(4)

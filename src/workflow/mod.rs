@@ -7,6 +7,7 @@ mod check;
 pub mod codes;
 pub mod diagnostic;
 pub mod fix;
+pub mod test_file;
 mod yaml;
 
 pub use check::{AccountNames, check, check_with, load, load_definition};

@@ -76,5 +76,6 @@ mod security;
 mod serve;
 mod six_workflows;
 mod targets;
+mod testing;
 mod tidy;
 mod wire;

@@ -35,11 +35,13 @@ const LAYERS: &[(&str, &[&str])] = &[
         "engine",
         &["outbox", "connector", "store", "workflow", "trigger", "condition", "action", "expr", "config", "nouns"],
     ),
+    ("rehearsal", &["engine", "connector", "store", "workflow", "trigger", "condition", "expr", "config", "nouns"]),
     ("http", &["engine", "store", "connector", "workflow", "trigger", "expr", "config", "nouns"]),
     (
         "cli",
         &[
             "http",
+            "rehearsal",
             "engine",
             "outbox",
             "connector",

@@ -6,10 +6,10 @@
 //! ```
 //! Invariant: one task moves the clock; between two steps engine and sandbox have nothing left that is due.
 
-use super::stepper::next_step;
 use crate::connector::sandbox::Sandbox;
 use crate::engine::Engine;
 use crate::http::dashboard::Move;
+use crate::rehearsal::{Restless, next_step, settle};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
@@ -18,10 +18,8 @@ use tokio::time::MissedTickBehavior;
 const TICK: Duration = Duration::from_millis(200);
 /// Steps of one wish at most: two minutes of a campaign at full pace, or years of a schedule.
 const MOST_STEPS: usize = 200_000;
-/// How often engine and sandbox wake each other at one instant before the clock goes on all the same.
-const MOST_ROUNDS: usize = 1_000;
-/// How long the engine may need for what is due at one instant.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Instants nearer than this are dealt with together, as a loop that naps between two looks does.
+const SMALLEST_STEP_MS: i64 = 50;
 
 pub(super) struct Driver {
     engine: Engine,
@@ -32,10 +30,6 @@ pub(super) struct Driver {
     told: (u64, u64),
     told_at: Instant,
 }
-
-/// The engine did not come to rest.
-#[derive(Debug)]
-struct Restless;
 
 impl Driver {
     pub(super) fn new(engine: Engine, sandbox: Sandbox, changed: Arc<watch::Sender<u64>>, speed: u32) -> Self {
@@ -80,9 +74,10 @@ impl Driver {
 
     async fn travel(&mut self, target_ms: i64) -> Result<(), Restless> {
         for _ in 0..MOST_STEPS {
-            let due_ms = self.settle().await?;
+            let due_ms = settle(&self.engine, &self.sandbox).await?;
             let now_ms = self.engine.clock().now_ms();
-            let Some(next_ms) = next_step(now_ms, [due_ms, self.sandbox.next_due_ms()], target_ms) else {
+            let due_ms = [due_ms, self.sandbox.next_due_ms()];
+            let Some(next_ms) = next_step(now_ms, due_ms, target_ms, SMALLEST_STEP_MS) else {
                 return Ok(());
             };
             self.engine.clock().move_to(next_ms);
@@ -92,20 +87,6 @@ impl Driver {
             }
         }
         Err(Restless)
-    }
-
-    /// Lets happen what is due now on both sides; when the engine has something due next.
-    async fn settle(&self) -> Result<Option<i64>, Restless> {
-        let mut due_ms = None;
-        for _ in 0..MOST_ROUNDS {
-            self.sandbox.settle().await;
-            due_ms = tokio::time::timeout(PATIENCE, self.engine.quiet()).await.map_err(|_| Restless)?;
-            let now_ms = self.engine.clock().now_ms();
-            if self.sandbox.next_due_ms().is_none_or(|next_ms| next_ms > now_ms) {
-                break;
-            }
-        }
-        Ok(due_ms)
     }
 
     /// Tells the page when something changed since it was last told.

@@ -14,7 +14,6 @@ mod browser;
 mod database;
 mod driver;
 mod people;
-mod stepper;
 mod watch;
 
 use super::exit::Failure;
@@ -23,10 +22,10 @@ use crate::clock::{self, Clock};
 use crate::config::{Environment, Files, Loaded, Project, Proxies, Secret};
 use crate::connector::Callbell;
 use crate::connector::sandbox::{Sandbox, SandboxConfig, Timing};
-use crate::engine::account::AccountFacts;
 use crate::engine::{Engine, Manner, Outside, Setup};
 use crate::http::dashboard::{self, Dev};
 use crate::http::{self, App, Mode};
+use crate::rehearsal;
 use crate::store::Store;
 use crate::workflow;
 use anyhow::Context as _;
@@ -174,7 +173,7 @@ async fn start(
     let (root, manner) = (global.project.clone(), Manner::default());
     let setup = Setup { clock, store, callbell: Some(callbell.clone()), root, outside, manner };
     let engine = Engine::start(setup, project).await.context("the engine did not start")?;
-    learn_lines(&engine, &callbell).await?;
+    rehearsal::learn_lines(&engine, &callbell).await?;
     let environment = Arc::new(own_environment(address, webhook_secret));
     let admin = Secret::new(hex::encode(clock::new_secret()));
     // Secrets of the project's own sources, so that a shop's test system can post to `dev` too.
@@ -182,13 +181,6 @@ async fn start(
     let secret = move |name: &str| secrets.lookup(name).map(Secret::new);
     let app = App::new(engine.clone(), environment, admin, Arc::new(secret), Mode::Dev);
     Ok((Parts { engine, sandbox, app }, tasks))
-}
-
-/// The sandbox names its lines' uuids, as an account does. Its templates are the lock file's, whatever is edited.
-async fn learn_lines(engine: &Engine, callbell: &Callbell) -> anyhow::Result<()> {
-    let (channels, teams) = (Some(callbell.channels().await?), Some(callbell.teams().await?));
-    let facts = AccountFacts { templates: None, channels, teams, asked_at_ms: engine.clock().now_ms() };
-    engine.learn_account(facts).await.map(drop).map_err(|_| anyhow::anyhow!("the engine does not take what it is told"))
 }
 
 async fn serve_sandbox(listener: TcpListener, router: Router) {

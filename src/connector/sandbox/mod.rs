@@ -18,6 +18,7 @@ mod control;
 mod faults;
 mod files;
 mod fill;
+mod hands;
 mod log;
 mod mailbox;
 mod message;

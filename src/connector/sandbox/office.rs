@@ -243,7 +243,7 @@ impl Office {
     }
 
     /// Makes tags and fields that somebody used in the dashboard.
-    pub(super) fn learn(&mut self, tags: &[String], custom: &Map<String, Value>) {
+    pub fn learn(&mut self, tags: &[String], custom: &Map<String, Value>) {
         for tag in tags {
             if self.tag(tag).is_none() {
                 self.tags.push(tag.clone());

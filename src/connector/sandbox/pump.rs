@@ -102,7 +102,7 @@ async fn post(mut taken: Taken, event: Outgoing) {
     if let Some(secret) = &inner.config.signing_secret {
         request = request.header("X-Callbell-Signature", sign(secret, &event.body));
     }
-    if let Ok(response) = request.body(event.body).send().await {
+    if let Ok(response) = inner.config.posts.carry(&inner.http, request.body(event.body)).await {
         let status = response.status().as_u16();
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = response.headers().iter().take(MOST_HEADERS);

@@ -5,6 +5,7 @@ use super::office::Office;
 use super::people::LineKind;
 use crate::clock::Clock;
 use crate::config::{Channel, LockedTemplate, Secret};
+use crate::connector::transport::Transport;
 
 /// What a sandbox is made of. Start from [`SandboxConfig::new`].
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub struct SandboxConfig {
     pub office: Office,
     /// Where events go; `POST /v1/webhooks/subscribe` replaces it.
     pub webhook_url: Option<String>,
+    /// How its posts travel.
+    pub posts: Transport,
     /// The events that `webhook_url` gets; `None` = all ten kinds.
     pub subscriptions: Option<Vec<String>>,
     /// Events are signed with it.
@@ -48,6 +51,7 @@ impl SandboxConfig {
             further: Vec::new(),
             office: Office::default(),
             webhook_url: None,
+            posts: Transport::Network,
             subscriptions: Some(usual.map(str::to_owned).into()),
             signing_secret: None,
             timing: Timing::default(),

@@ -101,6 +101,7 @@ impl Loop {
         let settings = self.shared.deployed().settings.clone();
         if !self.errands.outgoing.as_ref().is_some_and(|outgoing| outgoing.is_for(&settings.allow_hosts)) {
             let outgoing = Outgoing::new(&settings.allow_hosts);
+            let outgoing = outgoing.map(|made| made.by(self.setup.outside.http.clone()));
             self.errands.outgoing = outgoing.inspect_err(|error| tracing::error!("{error:#}")).ok();
         }
         Means {

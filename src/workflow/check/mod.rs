@@ -40,6 +40,7 @@ mod sources;
 mod steps;
 mod stop_when;
 mod template;
+mod test_file;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -117,11 +118,16 @@ fn load_at(files: &Files, now_ms: Option<i64>, account: Option<&AccountNames>) -
         }
     }
     diagnostics.extend(overlaps(&spoken));
+    // Nothing that serves reads the tests: a mistake in one stops no server.
+    let tests = match now_ms {
+        Some(_) => test_file::read_tests(files.iter(), &world, &workflows, &mut diagnostics),
+        None => Vec::new(),
+    };
     diagnostics.sort_by(|a, b| (&a.file, a.line, a.column, a.code).cmp(&(&b.file, b.line, b.column, b.code)));
     diagnostics.dedup();
     let catalogue = templates.catalogue;
     let project = Project { settings, catalogue, workflows, samples: samples.events, files: files.clone() };
-    Loaded { project: usable.then_some(project), diagnostics }
+    Loaded { project: usable.then_some(project), tests, diagnostics }
 }
 
 fn read_project(

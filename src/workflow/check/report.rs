@@ -21,6 +21,8 @@ pub(super) struct Report<'a> {
     pub(super) account: Option<&'a AccountNames>,
     /// What comments `# allow` keep quiet: line and code.
     silenced: RefCell<BTreeSet<(usize, &'static str)>>,
+    /// The code of every mistake but those of the notation and of later releases, in files that have one for all.
+    only: Option<&'static str>,
 }
 
 /// Nobody reads more of one file; and a hostile one must not take long.
@@ -38,6 +40,7 @@ impl<'a> Report<'a> {
             told: false,
             account: None,
             silenced: RefCell::default(),
+            only: None,
         };
         for found in notation {
             report.error(found.code, &found.span, found.message, found.hint);
@@ -45,6 +48,11 @@ impl<'a> Report<'a> {
         }
         report.guessed = report.errors > 0;
         report
+    }
+
+    /// From now on mistakes are told under this code, but those of later releases.
+    pub(super) fn all_as(self, code: &'static str) -> Self {
+        Self { only: Some(code), ..self }
     }
 
     pub(super) fn error(
@@ -56,6 +64,7 @@ impl<'a> Report<'a> {
     ) {
         let missing = matches!(code, "R202" | "R203");
         let unread = self.document.broken_at.is_some_and(|broken| span.start >= broken || missing);
+        let code = self.only.filter(|_| !code.starts_with("R1") && code != "R206").unwrap_or(code);
         self.errors += 1;
         self.told = (!self.guessed || !unread) && self.found.len() < MOST;
         if self.told {

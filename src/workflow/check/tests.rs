@@ -427,7 +427,7 @@ fn files_that_are_not_what_they_should_be_are_named() {
         ("workflows/fr/x.yaml", "x: 1\n"),
         ("workflows/empty.yaml", "# nothing\n"),
         ("workflows/latin.yaml", "name: Caf\u{fffd}\nwhen: { message: any }\ndo: [{ wait: 9m }]\n"),
-        ("workflows/x.test.yaml", "anything: [\n"),
+        ("workflows/x.test.yaml", "workflow: test\ntests: []\n"),
         ("workflows/samples/bad.json", "{\n  \"a\": 1,\n}"),
     ] {
         files.insert(path.into(), text.into());

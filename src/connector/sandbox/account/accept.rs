@@ -169,6 +169,12 @@ impl Account {
         }
     }
 
+    /// That message has a further status now.
+    pub(in super::super) fn move_on(&mut self, number: u64, step: Status) {
+        self.drawn += 1;
+        self.agenda.insert((step.at_ms, self.drawn), (number, step));
+    }
+
     /// A colleague writes from the dashboard: a message of the account that no request asked for.
     pub(in super::super) fn write_by_hand(&mut self, key: &str, line: &str, text: &str, now_ms: i64) -> u64 {
         self.converse(key, line, now_ms);

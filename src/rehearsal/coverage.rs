@@ -1,0 +1,142 @@
+//! Coverage: the branches of a workflow, and which of them a story took: conditions, cases, replies, ends of a live run, and
+//! both forms of a message. Read from the traces that the engine writes.
+//!
+//! Invariant: a branch is named by the place of its step, so that two that look alike are two.
+
+use super::stage::Scene;
+use crate::condition::Condition;
+use crate::event::{Evaluation, EvaluationResult};
+use crate::message::Form;
+use crate::run::TraceEntry;
+use crate::store::deliveries::DeliveryFilter;
+use crate::store::events::EventFilter;
+use crate::store::runs::RunFilter;
+use crate::workflow::{Action, Step, Workflow};
+use std::collections::BTreeSet;
+
+/// Rows of each kind that are looked through.
+const MOST: u32 = 10_000;
+
+/// Every branch of a workflow, in the order of the file.
+pub fn branches(workflow: &Workflow) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut add = |words: String| found.push(named(&workflow.id, &words));
+    if !matches!(workflow.condition, Condition::Always) {
+        add(STARTS.into());
+        add(REFUSES.into());
+    }
+    for entry in 1..=workflow.stop_when.len() {
+        add(stop_words(entry));
+    }
+    of_steps(&workflow.id, &workflow.steps, &mut found);
+    found
+}
+
+const STARTS: &str = "`if` says yes";
+const REFUSES: &str = "`if` says no";
+
+fn of_steps(workflow: &str, steps: &[Step], found: &mut Vec<String>) {
+    for step in steps {
+        let mut add = |words: &str| found.push(at(workflow, &step.path, words));
+        if !matches!(step.condition, Condition::Always) {
+            add("done");
+            add("left out");
+        }
+        match &step.action {
+            Action::Branch { cases, .. } => {
+                (1..=cases.len()).for_each(|case| add(&format!("case {case}")));
+                add("no case");
+            }
+            Action::WaitForReply(question) => {
+                (1..=question.replies.len()).for_each(|reply| add(&format!("reply {reply}")));
+                if question.otherwise.is_some() {
+                    add("another reply");
+                }
+                add("no reply");
+            }
+            Action::SendMessage(message) if message.template.is_some() && has_plain(message) => {
+                add("sent as text");
+                add("sent as template");
+            }
+            _ => {}
+        }
+        for list in step.inner() {
+            of_steps(workflow, list, found);
+        }
+    }
+}
+
+fn has_plain(message: &crate::workflow::SendMessage) -> bool {
+    !message.text.is_empty()
+}
+
+/// The branches that a story took.
+///
+/// # Errors
+/// What the database said.
+pub(super) fn went(scene: &Scene<'_>) -> anyhow::Result<BTreeSet<String>> {
+    let mut went = BTreeSet::new();
+    let filter = RunFilter { limit: MOST, ..RunFilter::default() };
+    for run in scene.read(async |store| store.list_runs(&filter).await)? {
+        went.insert(named(&run.workflow, STARTS));
+        let told = run.progress.trace.iter().filter_map(|entry| taken(&run.workflow, entry));
+        went.extend(told);
+        // Whatever stands in the trace of a step and is no leaving out says that the step was done.
+        let done =
+            run.progress.trace.iter().filter(|entry| !entry.what.starts_with(LEFT_OUT) && !entry.step.is_empty());
+        went.extend(done.map(|entry| at(&run.workflow, &entry.step, "done")));
+    }
+    let filter = DeliveryFilter { limit: MOST, ..DeliveryFilter::default() };
+    for row in scene.read(async |store| store.list_deliveries(&filter).await)? {
+        let delivery = row.delivery;
+        went.insert(at(&delivery.workflow, &delivery.step, "done"));
+        let form = delivery.form.map(|form| if form == Form::Text { "sent as text" } else { "sent as template" });
+        went.extend(form.map(|words| at(&delivery.workflow, &delivery.step, words)));
+    }
+    let filter = EventFilter { limit: MOST, ..EventFilter::default() };
+    for event in scene.read(async |store| store.list_events(&filter).await)? {
+        let evaluations: Vec<Evaluation> = serde_json::from_str(&event.evaluations).unwrap_or_default();
+        let refused = evaluations.iter().filter(|one| one.result == EvaluationResult::NotMatched);
+        went.extend(refused.map(|one| named(&one.workflow, REFUSES)));
+    }
+    Ok(went)
+}
+
+const LEFT_OUT: &str = "step left out: ";
+
+/// The branch that a line of a trace tells of.
+fn taken(workflow: &str, entry: &TraceEntry) -> Option<String> {
+    let what = entry.what.as_str();
+    let step = |words: &str| Some(at(workflow, &entry.step, words));
+    if let Some(rest) = what.strip_prefix("`stop_when` entry ") {
+        return Some(named(workflow, &stop_words(rest.split(' ').next()?.parse().ok()?)));
+    }
+    match what {
+        "no case taken: otherwise" => step("no case"),
+        "no reply came" => step("no reply"),
+        "another answer came: otherwise" => step("another reply"),
+        _ if what.starts_with(LEFT_OUT) => step("left out"),
+        _ => {
+            let numbered =
+                |before: &str, after: &str| what.strip_prefix(before)?.strip_suffix(after)?.parse::<usize>().ok();
+            let case = numbered("case ", " taken").map(|case| format!("case {case}"));
+            case.or_else(|| numbered("reply ", " came").map(|reply| format!("reply {reply}")))
+                .and_then(|words| step(&words))
+        }
+    }
+}
+
+fn stop_words(entry: usize) -> String {
+    format!("`stop_when` entry {entry}")
+}
+
+fn named(workflow: &str, words: &str) -> String {
+    format!("{workflow}: {words}")
+}
+
+/// Addresses count from one, as people do: `do 2, case 1, do 1`.
+fn at(workflow: &str, path: &str, words: &str) -> String {
+    let part = |part: &str| part.parse::<usize>().map_or_else(|_| part.to_owned(), |index| (index + 1).to_string());
+    let parts: Vec<String> = path.split('.').map(part).collect();
+    format!("{workflow}: step {}: {words}", parts.join("."))
+}

@@ -1,0 +1,46 @@
+//! People of a scene: how the account and the store come to know them.
+//!
+//! Each by the way that serves: the account tells of a person, a file is imported, a person writes.
+
+use crate::connector::sandbox::Sandbox;
+use crate::contact::Phone;
+use crate::engine::calendar;
+use crate::engine::import::{Import, ImportRow};
+use crate::workflow::test_file::Person;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
+
+/// What a person wrote before the story began.
+pub(super) const SAID: &str = "Hello";
+
+/// When the person last wrote before the story, Unix milliseconds.
+pub(super) fn wrote_ms(person: &Person, start_ms: i64, zone: &TimeZone) -> Option<i64> {
+    person.last_message.map(|ago| calendar::shift(start_ms, ago, -1, zone))
+}
+
+/// The account knows the person.
+pub(super) fn introduce(sandbox: &Sandbox, person: &Person) -> anyhow::Result<()> {
+    let name = person.name.clone().or_else(|| person.details.get("first_name").cloned());
+    sandbox.put_person(&person.phone.e164(), name, Some(person.tags.clone()), person.custom.clone())
+}
+
+/// The person has these tags too.
+pub(super) fn tag(sandbox: &Sandbox, of: &Phone, tags: &[String]) -> anyhow::Result<()> {
+    let known = sandbox.people().into_iter().find(|person| person.phone == of.e164());
+    let mut all = known.map(|person| person.tags).unwrap_or_default();
+    all.extend(tags.iter().filter(|tag| !all.contains(tag)).cloned().collect::<Vec<_>>());
+    sandbox.put_person(&of.e164(), None, Some(all), Map::new())
+}
+
+/// What the account does not hold of them, as a file that is imported; `None` = nothing.
+pub(super) fn import(people: &[Person], region: Option<&str>) -> Option<Import> {
+    let row = |(line, person): (u64, &Person)| {
+        let mut row: Map<String, Value> =
+            person.details.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
+        row.insert("phone".into(), person.phone.e164().into());
+        ImportRow::read(line, &row, region).ok()
+    };
+    let rows: Vec<ImportRow> =
+        (1..).zip(people).filter(|(_, person)| !person.details.is_empty()).filter_map(row).collect();
+    (!rows.is_empty()).then(|| Import { rows, source: "the test".into() })
+}

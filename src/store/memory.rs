@@ -1,0 +1,80 @@
+//! Memory: a database of this process only, for tests and previews of a project: migrated once, emptied as often as needed.
+//!
+//! The same statements on the same SQLite; only what makes a database last is missing. Invariant: it is there as long as
+//! its `Memory` is, and nobody else reaches it.
+
+use super::dialect::{Dialect, emptying};
+use super::disk::Disk;
+use super::{Store, connect};
+use anyhow::Context as _;
+use sqlx::{AnyConnection, Connection as _, Executor as _, Row as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How many there were in this process: each has a name of its own.
+static MADE: AtomicU64 = AtomicU64::new(0);
+
+/// A database in memory, and the connection that keeps it.
+#[derive(Debug)]
+pub struct Memory {
+    store: Store,
+    keeper: AnyConnection,
+    tables: Vec<String>,
+}
+
+impl Memory {
+    /// An empty database of the newest schema.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn new() -> anyhow::Result<Self> {
+        sqlx::any::install_default_drivers();
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        // A file system of SQLite's own; files whose names begin with `/` are shared within the process.
+        let url = format!("sqlite:///relance-{number}?mode=rwc&vfs=memdb");
+        let mut keeper = connect(&url).await?;
+        let disk = Arc::new(Disk::of(&url, Dialect::Sqlite));
+        let store = Store::opened(&url, Dialect::Sqlite, None, disk).await?;
+        keeper.execute("pragma foreign_keys = off; pragma busy_timeout = 5000").await?;
+        let tables = "select name from sqlite_master where type = 'table' and name not like 'sqlite%' \
+                      and name <> '_sqlx_migrations'";
+        let rows = sqlx::query(tables).fetch_all(&mut keeper).await?;
+        let names: Vec<String> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+        Ok(Self { store, keeper, tables: names })
+    }
+
+    /// Its store; as good as any as long as this lives.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Removes every row. Nobody may be writing.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn empty(&mut self) -> anyhow::Result<()> {
+        let mut tx = self.keeper.begin().await?;
+        tx.execute(emptying(&self.tables)).await.context("the rows could not be removed")?;
+        tx.commit().await.context("the rows could not be removed")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    #[tokio::test]
+    async fn each_has_its_own_rows_and_forgets_them_when_asked() {
+        let (mut one, other) = (Memory::new().await.unwrap(), Memory::new().await.unwrap());
+        let clock = Clock::still(0);
+        let mut writer = one.store().writer(clock).await.unwrap();
+        let mut tx = writer.begin().await.unwrap();
+        tx.remember(&[("fact".to_owned(), "yes".to_owned())]).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(one.store().remembered("fact").await.unwrap().as_deref(), Some("yes"));
+        assert_eq!(other.store().remembered("fact").await.unwrap(), None);
+        one.empty().await.unwrap();
+        assert_eq!(one.store().remembered("fact").await.unwrap(), None);
+    }
+}

@@ -1,0 +1,189 @@
+//! `relance test`: the tests of a project, played on the engine that serves; what is told of those that fail.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+
+const PROJECT: &str = "version: 1\nname: Shop\nsettings: { timezone: Europe/Madrid }\nconsent: { tag: opted_in }\n\
+    allow_hosts: [shop.example.com]\n";
+const WORKFLOW: &str = "
+name: Order paid
+purpose: utility
+when: { webhook: order.paid }
+contact: { phone: \"{{event.phone}}\" }
+stop_when: { webhook: order.cancelled }
+settings: { once_per: event.order_id }
+do:
+  - wait: 2h
+  - send_message: { text: \"Order {{event.order_id}} is on its way\", outside_window: skip }
+  - wait_for_reply:
+      for: 1d
+      replies:
+        - is: thanks
+          do:
+            - http_request: { method: POST, url: \"https://shop.example.com/thanks/{{event.order_id}}\", json: { ok: true } }
+      no_reply:
+        - update_contact: { add_tags: [silent] }
+";
+const CONTACTS: &str = "
+workflow: order_paid
+contacts:
+  ana: { phone: \"+34600000001\", first_name: Ana, tags: [opted_in], last_message: 1h ago }
+tests:
+";
+
+/// A project with one workflow and one test file of these tests.
+fn project(tests: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text.trim_start_matches('\n')).unwrap();
+    };
+    write("relance.yaml", PROJECT);
+    write("workflows/order_paid.yaml", WORKFLOW);
+    write("workflows/samples/order.paid.json", "{ \"order_id\": \"A1\", \"phone\": \"+34600000001\" }");
+    write("workflows/samples/order.cancelled.json", "{ \"order_id\": \"A1\", \"phone\": \"+34600000001\" }");
+    write("workflows/order_paid.test.yaml", &format!("{CONTACTS}{tests}"));
+    folder
+}
+
+/// Exit code, stdout, stderr.
+fn test(folder: &Path, further: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_relance"));
+    let out = command.arg("-C").arg(folder).arg("test").args(further).env_clear().output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (out.status.code().unwrap(), text(&out.stdout), text(&out.stderr))
+}
+
+const PASSING: &str = "
+  - name: thanks are passed on
+    start: 2026-03-02 10:00
+    http: [{ match: POST https://shop.example.com/*, reply: [503, 200] }]
+    timeline:
+      - { at: 0m, webhook: order.paid, sample: order.paid, with: { order_id: B7 } }
+      - { at: 1h59m, expect: nothing }
+      - { at: 119m, restart: true }
+      - { at: 2h, expect: [{ message: { to: ana, text: { matches: \"^Order B[0-9] is\" } } }, { run: waiting }] }
+      - { at: 3h, message: { from: ana, text: Thanks } }
+      - at: 4h
+        expect:
+          - http: { method: POST, url: https://shop.example.com/thanks/B7, json: { ok: true } }
+          - http: { method: POST }
+          - run: done
+  - name: silence is noted
+    start: 2026-03-02 10:00
+    timeline:
+      - { at: 0m, webhook: order.paid, sample: order.paid }
+      - { at: 2026-03-02 12:00, expect: [{ messages: 1 }] }
+      - { at: 2d, expect: [{ contact: { of: ana, tags: [silent, opted_in] } }] }
+  - name: a cancelled order is not announced
+    start: 2026-03-02 10:00
+    timeline:
+      - { at: 0m, webhook: order.paid, sample: order.paid }
+      - { at: 1h, webhook: order.cancelled, sample: order.cancelled }
+      - { at: 1d, expect: [{ run: stopped, because: order.cancelled }, { messages: 0 }] }
+";
+
+#[test]
+fn a_project_whose_tests_pass_says_so_and_names_what_no_test_took() {
+    let folder = project(PASSING);
+    let (code, out, err) = test(folder.path(), &[]);
+    assert_eq!((code, out.as_str()), (0, ""), "{err}");
+    assert!(err.contains("3 tests passed"), "{err}");
+    assert!(!err.contains("no test took"), "{err}");
+    let (code, _, err) = test(folder.path(), &["silence"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("1 test passed") && err.contains("order_paid: step 3: reply 1"), "{err}");
+}
+
+#[test]
+fn a_failure_names_its_line_what_was_expected_and_why_it_did_not_come() {
+    let folder = project(
+        "
+  - name: at once
+    start: 2026-03-02 10:00
+    timeline:
+      - { at: 0m, webhook: order.paid, sample: order.paid }
+      - { at: 1m, expect: [{ message: { to: ana } }] }
+  - name: nobody agreed, and the window is closed
+    start: 2026-03-02 10:00
+    given: { ana: { tags: [], last_message: 3d ago } }
+    timeline:
+      - { at: 0m, webhook: order.paid, sample: order.paid }
+      - { at: 2h, expect: [{ message: { to: ana } }] }
+  - name: another text
+    start: 2026-03-02 10:00
+    timeline:
+      - { at: 0m, webhook: order.paid, sample: order.paid }
+      - { at: 2h, expect: [{ message: { to: ana, text: Order A2 is on its way } }] }
+  - name: unexpected
+    start: 2026-03-02 10:00
+    timeline:
+      - { at: 0m, webhook: order.paid, sample: order.paid }
+      - { at: 3h, expect: nothing }
+  - name: nothing answers
+    start: 2026-03-02 10:00
+    timeline:
+      - { at: 0m, webhook: order.paid, sample: order.paid }
+      - { at: 2h, expect: [{ messages: 1 }] }
+      - { at: 3h, message: { from: ana, text: thanks } }
+      - { at: 4h, expect: nothing }
+",
+    );
+    let (code, out, err) = test(folder.path(), &[]);
+    assert_eq!(code, 1, "{out}{err}");
+    assert!(err.contains("5 of 5 failed"), "{err}");
+    let told = |line: usize| {
+        let from =
+            out.find(&format!("workflows/order_paid.test.yaml:{line}:")).unwrap_or_else(|| panic!("{line}: {out}"));
+        out[from..].split("\n\n").next().unwrap().to_owned()
+    };
+    let at_once = told(9);
+    assert!(
+        at_once.contains("no message was sent: to `ana`") && at_once.contains("waits until 2026-03-02 12:00"),
+        "{at_once}"
+    );
+    let closed = told(15);
+    assert!(closed.contains("step 2, is skipped: ") && closed.contains("hint: "), "{closed}");
+    let other = told(20);
+    assert!(other.contains("the text is not `Order A2 is on its way`"), "{other}");
+    assert!(other.contains("to `ana` at 2026-03-02 12:00, text: Order A1 is on its way"), "{other}");
+    assert!(told(25).contains("a message nobody expected"), "{out}");
+    assert!(told(32).contains("nothing answers this call: POST https://shop.example.com/thanks/A1"), "{out}");
+}
+
+#[test]
+fn what_came_of_it_is_written_for_programs_the_same_each_time() {
+    let folder = project(PASSING);
+    let junit = folder.path().join("out.xml");
+    let (code, first, _) = test(folder.path(), &["--json", "--junit", junit.to_str().unwrap()]);
+    assert_eq!(code, 0, "{first}");
+    let told: serde_json::Value = serde_json::from_str(&first).unwrap();
+    assert_eq!((&told["version"], &told["failed"], told["tests"].as_array().unwrap().len()), (&1.into(), &0.into(), 3));
+    let xml = fs::read_to_string(&junit).unwrap();
+    assert!(xml.contains("tests=\"3\" failures=\"0\"") && xml.contains("name=\"silence is noted\""), "{xml}");
+    assert_eq!(test(folder.path(), &["--json"]).1, first);
+}
+
+#[test]
+fn nothing_is_played_of_a_project_with_mistakes_and_a_filter_that_fits_nothing_is_told() {
+    let folder =
+        project("\n  - name: wrong\n    start: 2026-03-02 10:00\n    timeline: [{ at: 0m, webhok: order.paid }]\n");
+    let (code, out, err) = test(folder.path(), &[]);
+    assert_eq!(code, 1);
+    assert!(
+        out.contains("R701") && out.contains("did you mean `webhook`?") && err.contains("nothing was played"),
+        "{out}{err}"
+    );
+    let (code, _, err) = test(project(PASSING).path(), &["no such test"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("no test holds `no such test`"), "{err}");
+}
+
+#[test]
+fn the_tests_of_the_example_project_pass() {
+    let (code, out, err) = test(Path::new(env!("CARGO_MANIFEST_DIR")), &[]);
+    assert_eq!(code, 0, "{out}{err}");
+}
