@@ -106,7 +106,7 @@ impl Named {
 }
 
 /// What a person is named by: our ids are of 26 characters; a uuid has letters, a number never does.
-fn kind_of(person: &str) -> &'static str {
+pub(super) fn kind_of(person: &str) -> &'static str {
     match person.chars().any(|c| c.is_ascii_alphabetic()) {
         true if person.len() == 26 && ulid::Ulid::from_string(person).is_ok() => "id",
         true => "uuid",

@@ -1,26 +1,83 @@
-//! `relance explain`: what a code of the checks means, why it matters, and how it is done right.
+//! `relance explain`: what a workflow does, in plain words, told from its checked model; or what a code of the checks
+//! means, and how it is done right.
 
-use super::Exit;
 use super::exit::Failure;
-use crate::workflow::codes;
+use super::language::Language;
+use super::{Exit, Global, check, project};
+use crate::config::Files;
+use crate::expr::nearest;
+use crate::workflow::{self, Workflow, codes};
+use serde_json::json;
+use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::sync::Arc;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A code such as `R102`
-    #[arg(value_name = "CODE")]
+    /// A workflow, by the name of its file without `.yaml`; or a code such as `R102`
+    #[arg(value_name = "WORKFLOW|CODE")]
     what: String,
-    /// Language of the explanation: `en` or `fr`
-    #[arg(long, default_value = "en", value_name = "LANGUAGE")]
-    language: String,
+    /// Language of the explanation, by default that of this machine
+    #[arg(long)]
+    language: Option<Language>,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let Some(explained) = codes::explain(&args.what, &args.language) else {
+pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
+    let language = Language::or_of_machine(args.language).code();
+    match is_code(&args.what) {
+        true => tell(global, "code", &args.what, language, &code(&args.what, language)?),
+        false => workflow(global, &args.what, language),
+    }
+}
+
+/// No file is named like this: names of workflows are lower case.
+fn is_code(what: &str) -> bool {
+    what.strip_prefix('R').is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|digit| digit.is_ascii_digit()))
+}
+
+fn code(what: &str, language: &str) -> anyhow::Result<String> {
+    let unknown = || {
         let known: Vec<&str> = codes::all().collect();
-        let message = format!("there is no code `{}`", args.what);
-        return Err(Failure::error(Exit::Usage, message, format!("there is {}", known.join(" "))));
+        let message = format!("there is no code `{what}`");
+        Failure::error(Exit::Usage, message, format!("there is {}", known.join(" ")))
     };
-    std::io::stdout().write_all(explained.as_bytes())?;
+    codes::explain(what, language).ok_or_else(unknown)
+}
+
+fn workflow(global: &Global, name: &str, language: &str) -> anyhow::Result<Exit> {
+    let files = project::read_files(&global.project)?;
+    let loaded = workflow::load(&files);
+    let file = format!("workflows/{name}.yaml");
+    let known = loaded.project.as_ref().and_then(|project| project.workflows.get(name));
+    let Some(known) = known else {
+        let of_it = |file_: &str| file_ == file || file_ == "relance.yaml";
+        let mistakes: Vec<_> = loaded.diagnostics.into_iter().filter(|one| of_it(&one.file)).collect();
+        if mistakes.is_empty() || !files.contains_key(&file) {
+            let workflows = loaded.project.map(|project| project.workflows).unwrap_or_default();
+            return Err(unknown(name, &workflows, &files));
+        }
+        eprint!("{}", check::render_human(&mistakes, &files));
+        return Ok(Exit::Problems);
+    };
+    tell(global, "workflow", name, language, &workflow::explain(known, language))
+}
+
+fn tell(global: &Global, kind: &str, what: &str, language: &str, text: &str) -> anyhow::Result<Exit> {
+    let mut out = std::io::stdout();
+    match global.json {
+        true => writeln!(out, "{}", json!({ "version": 1, kind: what, "language": language, "text": text }))?,
+        false => out.write_all(text.as_bytes())?,
+    }
     Ok(Exit::Fine)
+}
+
+fn unknown(name: &str, workflows: &BTreeMap<String, Arc<Workflow>>, files: &Files) -> anyhow::Error {
+    let hint = match nearest(name, workflows.keys().map(String::as_str)) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None if workflows.is_empty() && !files.is_empty() => {
+            "`relance check` shows what keeps it from being read".into()
+        }
+        None => format!("the project has: {}", workflows.keys().cloned().collect::<Vec<_>>().join(", ")),
+    };
+    Failure::error(Exit::Usage, format!("there is no workflow `{name}`"), hint)
 }

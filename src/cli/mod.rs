@@ -16,6 +16,7 @@ pub mod doctor;
 pub mod environment;
 pub mod exit;
 pub mod explain;
+pub mod language;
 mod process;
 pub mod project;
 pub mod runs;
@@ -30,6 +31,7 @@ pub mod test;
 pub mod token;
 pub mod trigger;
 pub mod webhooks;
+pub mod why;
 
 pub use exit::Exit;
 
@@ -75,12 +77,14 @@ enum Command {
     Serve(serve::Args),
     /// Find every mistake of the project's files
     Check(check::Args),
-    /// What a code of `check` means, and how it is done right
-    Explain(explain::Args),
     /// Play the tests of the project, with a clock that is moved and nothing that leaves
     Test(test::Args),
     /// Post an event to a running server
     Trigger(trigger::Args),
+    /// What a workflow does, in plain words; what a code of `check` means
+    Explain(explain::Args),
+    /// Why a person got something, or nothing
+    Why(why::Args),
     /// What runs next, and when
     Schedule(schedules::Args),
     /// Look at runs of a running server, and repair them
@@ -140,9 +144,10 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Dev(args) => dev::run(global, args).await,
         Command::Serve(args) => serve::run(global, args).await,
         Command::Check(args) => check::run(global, &args).await,
-        Command::Explain(args) => explain::run(&args),
         Command::Test(args) => test::run(global, &args),
         Command::Trigger(args) => trigger::run(global, &args).await,
+        Command::Explain(args) => explain::run(global, &args),
+        Command::Why(args) => why::run(global, &args).await,
         Command::Schedule(args) => schedules::run(global, &args),
         Command::Runs(command) => runs::run(global, &command).await,
         Command::Campaigns(command) => campaigns::run(global, &command).await,

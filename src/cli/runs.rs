@@ -3,6 +3,7 @@
 //! Invariant: an order that leaves a run in need of a person, or that some runs refused, ends with exit 1.
 
 use super::ask::Server;
+use super::language::Language;
 use super::{Exit, Global};
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -21,8 +22,13 @@ pub enum Command {
         #[arg(long, default_value_t = 20)]
         limit: u32,
     },
-    /// One run with its trace, its messages and its calls
-    Show { run: String },
+    /// One run with its trace in plain words, its messages and its calls
+    Show {
+        run: String,
+        /// Language of the trace, by default that of this machine
+        #[arg(long)]
+        language: Option<Language>,
+    },
     /// What needs a person, by cause, each with its key
     Attention,
     /// Take the step again at which a run failed
@@ -36,6 +42,8 @@ pub enum Command {
     /// End runs; what was not sent yet is not sent
     Cancel(Which),
     /// Begin an ended run anew, if nothing of it was sent
+    Redrive { run: String },
+    /// Compute a run once more from what is kept of it, and say whether it does the same; nothing is sent
     Replay { run: String },
 }
 
@@ -61,19 +69,45 @@ pub async fn run(global: &Global, command: &Command) -> anyhow::Result<Exit> {
             }
             print_list(global, &server.get(&path).await?)?;
         }
-        Command::Show { run } => print_run(global, &server.get(&format!("/api/runs/{}", escaped(run))).await?)?,
+        Command::Show { run, language } => {
+            let lang = Language::or_of_machine(*language).code();
+            print_run(global, &server.get(&format!("/api/runs/{}?lang={lang}", escaped(run))).await?)?;
+        }
         Command::Attention => print_causes(global, &server.get("/api/attention").await?)?,
         Command::Retry(which) => return order(global, &server, "retry", which).await,
         Command::Skip(which) => return order(global, &server, "skip", which).await,
         Command::Cancel(which) => return order(global, &server, "cancel", which).await,
         Command::Resume { run } => return order_one(global, &server, "resume", run).await,
         Command::Pause { run } => return order_one(global, &server, "pause", run).await,
-        Command::Replay { run } => {
+        Command::Replay { run } => return replay(global, &server, run).await,
+        Command::Redrive { run } => {
             let answer = server.post(&format!("/api/runs/{}/redrive", escaped(run)), &json!({})).await?;
             say(global, &answer, &format!("begun anew as {}", answer["id"].as_str().unwrap_or_default()))?;
         }
     }
     Ok(Exit::Fine)
+}
+
+async fn replay(global: &Global, server: &Server, run: &str) -> anyhow::Result<Exit> {
+    let answer = server.get(&format!("/api/runs/{}/replay", escaped(run))).await?;
+    let same = answer["identical"] == true;
+    let counts =
+        format!("{} lines of its trace, {} messages, {} calls", answer["lines"], answer["messages"], answer["calls"]);
+    let word = |key: &str| match answer["difference"][key].as_str().unwrap_or_default() {
+        "" => "nothing".to_owned(),
+        text => text.to_owned(),
+    };
+    let line = match same {
+        true => format!("identical: {counts}"),
+        false => format!(
+            "different after {counts}\n  step {}\n  then: {}\n  now:  {}\nhint: what is known of the person is taken as it is today",
+            word("step"),
+            word("was"),
+            word("now")
+        ),
+    };
+    say(global, &answer, &line)?;
+    Ok(if same { Exit::Fine } else { Exit::Problems })
 }
 
 async fn order(global: &Global, server: &Server, act: &str, which: &Which) -> anyhow::Result<Exit> {
@@ -165,13 +199,13 @@ pub(super) fn print_run(global: &Global, answer: &Value) -> anyhow::Result<()> {
     let run = &answer["run"];
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let reason = word(&run["reason"]);
+    let reason = word(&answer["because"]);
     let reason = if reason.is_empty() { reason } else { format!(" ({reason})") };
     writeln!(out, "run {}  {}  {}{reason}", word(&run["id"]), word(&run["workflow"]), word(&run["state"]))?;
     for entry in list(&answer["trace"]) {
         let step = word(&entry["step"]);
         let step = if step.is_empty() { String::new() } else { format!("  [step {step}]") };
-        writeln!(out, "  {}  {}{step}", word(&entry["at"]), word(&entry["what"]))?;
+        writeln!(out, "  {}  {}{step}", word(&entry["at"]), word(&entry["text"]))?;
     }
     for delivery in list(&answer["deliveries"]) {
         let last = list(&delivery["attempts"]).pop().unwrap_or_default();

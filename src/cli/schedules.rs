@@ -8,8 +8,8 @@ use std::io::Write as _;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Firings shown of each schedule
-    #[arg(long, default_value_t = 5)]
-    count: usize,
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    count: u16,
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
@@ -21,8 +21,8 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     };
     let now_ms = Clock::machine(0).now_ms();
     let text = match global.json {
-        true => schedule::render_json(&project, now_ms, args.count).to_string() + "\n",
-        false => schedule::render(&project, now_ms, args.count),
+        true => schedule::render_json(&project, now_ms, args.count.into()).to_string() + "\n",
+        false => schedule::render(&project, now_ms, args.count.into()),
     };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(Exit::Fine)

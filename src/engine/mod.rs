@@ -58,6 +58,7 @@ mod person;
 mod porter;
 mod redo;
 pub mod repair;
+pub mod replay;
 pub mod retention;
 mod rights;
 mod routing;
@@ -72,6 +73,7 @@ mod thread;
 mod too_old;
 mod turns;
 mod unit;
+pub mod why;
 
 pub use deploy::{Manner, decisive};
 pub use group::Accepted;

@@ -208,7 +208,7 @@ impl Store {
     }
 }
 
-fn read_event(row: &sqlx::any::AnyRow) -> anyhow::Result<EventRow> {
+pub(super) fn read_event(row: &sqlx::any::AnyRow) -> anyhow::Result<EventRow> {
     Ok(EventRow {
         id: row.try_get(0)?,
         source: row.try_get(1)?,

@@ -44,6 +44,7 @@ pub mod stops;
 #[cfg(test)]
 mod suite;
 pub(crate) mod unreadable;
+pub mod why;
 
 pub use deadline::Silent;
 pub use schema::NewerSchema;

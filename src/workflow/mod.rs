@@ -6,11 +6,13 @@
 mod check;
 pub mod codes;
 pub mod diagnostic;
+mod explain;
 pub mod fix;
 pub mod test_file;
 mod yaml;
 
 pub use check::{AccountNames, check, check_with, load, load_definition};
+pub use explain::explain;
 
 use crate::condition::Condition;
 use crate::config::Pace;

@@ -60,8 +60,8 @@ async fn what_failed_is_found_by_its_cause_and_repaired_at_the_terminal() {
     let ended = list(&json_of(&site.run(&["--json", "runs", "list", "--state", "stopped"]).await)["runs"]);
     assert_eq!((ended.len(), &ended[0]["reason"]), (3, &json!("cancelled")));
     let ended = ended[0]["id"].as_str().unwrap();
-    ends(&site.run(&["runs", "replay", ended]).await, 0, "begun anew as ");
-    ends(&site.run(&["runs", "replay", ended]).await, 4, "");
+    ends(&site.run(&["runs", "redrive", ended]).await, 0, "begun anew as ");
+    ends(&site.run(&["runs", "redrive", ended]).await, 4, "");
 
     // The API says the same, to who may, and keeps who did it.
     let (refused, _) =

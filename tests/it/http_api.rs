@@ -218,7 +218,8 @@ async fn lists_are_filtered_and_say_what_they_know() {
     refused("runs?state=done&state=waiting", "twice").await;
     refused("deliveries?state=sent", "`uncertain`").await;
     refused("deliveries?workflow=paid", "`contact`").await;
-    refused("runs/none?x=1", "nothing may follow").await;
+    refused("runs/none?x=1", "`lang`").await;
+    refused("events/none?x=1", "nothing may follow").await;
     for limit in ["0", "1001", "-1", "many", "1e2", "99999999999999999999"] {
         refused(&format!("deliveries?limit={limit}"), "from 1 to 1000").await;
     }

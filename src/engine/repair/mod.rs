@@ -89,7 +89,7 @@ impl Refused {
             Self::Run(RunState::NeedsAttention) => "it stands already: `retry`, `skip` or `cancel` it",
             Self::Run(RunState::Paused) => "`resume` it first, or `cancel` it",
             Self::Run(state) if state.is_terminal() => {
-                "it has ended and never changes again: `replay` starts a new one"
+                "it has ended and never changes again: `relance runs redrive` starts a new one"
             }
             Self::Run(_) => "it goes on by itself: `cancel` it first",
             Self::NoStep => "`retry` it, or `cancel` it",

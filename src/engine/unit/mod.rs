@@ -9,6 +9,8 @@ mod people;
 mod plan;
 mod runs;
 
+pub(super) use plan::person_value;
+
 use super::calls;
 use super::deployed::{Deployed, Pinned};
 use super::evaluate::Arrival;

@@ -4,7 +4,7 @@ use super::{PlannedDelivery, Unit};
 use crate::action::send_message::Recipient;
 use crate::call::{Ask, CallState, StepCall};
 use crate::config::{ConsentRule, Pace};
-use crate::contact::{Consent, Contact, ERASED, Phone};
+use crate::contact::{Consent, Contact, ERASED, Line, Phone};
 use crate::delivery::{Delivery, DeliveryState, Purpose, Settlement, VendorStatus};
 use crate::engine::advance::Input;
 use crate::engine::deployed::{Definition, opted_in, opted_out};
@@ -17,6 +17,33 @@ use crate::store::deliveries::DeliveryRow;
 use crate::workflow::{QuietHours, Workflow};
 use serde_json::{Map, Value};
 use std::sync::Arc;
+
+/// What `contact` is at an instant: what is known, the window of a line, and over it what an event gave.
+pub(in crate::engine) fn person_value(
+    contact: &Contact,
+    line: Line,
+    now_ms: i64,
+    given: &Map<String, Value>,
+    definition: &Definition,
+) -> Value {
+    let mut fields = contact.to_value();
+    let wrote = line.last_inbound_ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    fields.insert("last_message_at".into(), wrote.map_or(Value::Null, |at| at.to_string().into()));
+    fields.insert("window_open".into(), window::open(line, now_ms).into());
+    let opted_out = opted_out(contact, definition.workflow.purpose);
+    let opted_in = !opted_out && opted_in(contact, &definition.settings.consent);
+    fields.insert("opted_in".into(), opted_in.into());
+    fields.insert("opted_out".into(), opted_out.into());
+    for (name, value) in given {
+        fields.insert(name.clone(), value.clone());
+    }
+    if !given.contains_key("first_name")
+        && let Some(first) = given.get("name").and_then(Value::as_str).and_then(|name| name.split_whitespace().next())
+    {
+        fields.insert("first_name".into(), first.into());
+    }
+    Value::Object(fields)
+}
 
 impl Unit<'_> {
     /// What `contact` is for a run: what is known, and over it what the event gave for this run.
@@ -39,26 +66,8 @@ impl Unit<'_> {
         given: &Map<String, Value>,
         definition: &Definition,
     ) -> Value {
-        let mut fields = contact.to_value();
         let channel = channel.unwrap_or(&definition.settings.default_channel().name);
-        let line = self.line(&contact.id, channel);
-        let wrote = line.last_inbound_ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-        fields.insert("last_message_at".into(), wrote.map_or(Value::Null, |at| at.to_string().into()));
-        fields.insert("window_open".into(), window::open(line, self.now_ms).into());
-        let opted_out = opted_out(contact, definition.workflow.purpose);
-        let opted_in = !opted_out && opted_in(contact, &definition.settings.consent);
-        fields.insert("opted_in".into(), opted_in.into());
-        fields.insert("opted_out".into(), opted_out.into());
-        for (name, value) in given {
-            fields.insert(name.clone(), value.clone());
-        }
-        if !given.contains_key("first_name")
-            && let Some(first) =
-                given.get("name").and_then(Value::as_str).and_then(|name| name.split_whitespace().next())
-        {
-            fields.insert("first_name".into(), first.into());
-        }
-        Value::Object(fields)
+        person_value(contact, self.line(&contact.id, channel), self.now_ms, given, definition)
     }
 
     /// Leaves out what addresses nobody any more; its runs go on, and may plan again: bounded by the steps of the workflow.

@@ -12,7 +12,9 @@ mod query;
 mod relay;
 mod repair;
 mod view;
+mod why;
 
+use super::dashboard::why::{said, told};
 use super::error::Refusal;
 use super::hooks::{self, NO_SECRETS};
 use super::room::Sender;
@@ -50,6 +52,8 @@ pub(super) fn router(app: App) -> Router<App> {
         .route("/api/resume", post(outbound::resume))
         .route("/api/campaigns", get(campaigns))
         .route("/api/load", get(load))
+        .route("/api/why", get(why::why))
+        .route("/api/runs/{id}/replay", get(why::replay))
         .route("/api/deploy", get(deploy::deploy))
         .route("/api/attachments/{event}/{n}", get(attachments::file))
         .route("/api/relay", get(relay::list))
@@ -119,9 +123,9 @@ async fn runs(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> 
     Ok(Json(json!({ "version": 1, "runs": runs.iter().map(view::run).collect::<Vec<_>>() })))
 }
 
-/// `GET /api/runs/<id>`: with its event, its story, its messages and its calls.
+/// `GET /api/runs/<id>`: with its event, its story, its messages and its calls. With `lang` in words of that language.
 async fn run(State(app): State<App>, Path(id): Path<String>, uri: Uri) -> Result<Json<Value>, Refusal> {
-    Query::read(&uri, &[])?;
+    let lang = Query::read(&uri, &["lang"])?.text("lang").unwrap_or_default();
     let store = app.engine().store();
     let found = store.run(&id).await.map_err(|error| Refusal::store(&error))?;
     let run = found.ok_or_else(|| not_found("run"))?.run;
@@ -132,9 +136,10 @@ async fn run(State(app): State<App>, Path(id): Path<String>, uri: Uri) -> Result
     Ok(Json(json!({
         "version": 1,
         "run": view::run(&run),
+        "because": said(&run.reason, &lang),
         "vars": mask::masked(Value::Object(run.progress.vars.clone())),
         "steps": mask::masked(Value::Object(run.progress.steps.clone())),
-        "trace": view::trace(&run),
+        "trace": view::trace(&run, |what| told(what, &lang)),
         "deliveries": list_deliveries(&app, &filter).await?,
         "calls": calls.iter().map(view::call).collect::<Vec<_>>(),
         "evaluations": event["evaluations"],

@@ -50,6 +50,24 @@ fn everything() -> WithdrawalScope {
 
 const HINT: &str = "name the person by one of `phone`, `uuid`, `id`";
 
+/// By what the person is found that a request names.
+pub(super) fn keys(
+    app: &App,
+    phone: Option<String>,
+    uuid: Option<String>,
+    id: Option<String>,
+) -> Result<Vec<ContactKey>, Refusal> {
+    let region = app.engine().deployed().settings.phone_region.clone();
+    match (phone, uuid, id) {
+        (Some(written), None, None) => Phone::parse(&written, region.as_deref())
+            .map(|phone| ContactKey::of_phone(&phone).collect())
+            .map_err(|_| Refusal::unreadable("the number cannot be read", "write it as `+34600000001`")),
+        (None, Some(uuid), None) => Ok(vec![ContactKey::Uuid(uuid)]),
+        (None, None, Some(id)) => Ok(vec![ContactKey::Id(id)]),
+        _ => Err(Refusal::unreadable("nobody is named, or several are", HINT)),
+    }
+}
+
 /// The person that a request names.
 pub(super) async fn find(
     app: &App,
@@ -57,15 +75,7 @@ pub(super) async fn find(
     uuid: Option<String>,
     id: Option<String>,
 ) -> Result<(Contact, Vec<(String, Line)>), Refusal> {
-    let region = app.engine().deployed().settings.phone_region.clone();
-    let keys = match (phone, uuid, id) {
-        (Some(written), None, None) => Phone::parse(&written, region.as_deref())
-            .map(|phone| ContactKey::of_phone(&phone).collect())
-            .map_err(|_| Refusal::unreadable("the number cannot be read", "write it as `+34600000001`"))?,
-        (None, Some(uuid), None) => vec![ContactKey::Uuid(uuid)],
-        (None, None, Some(id)) => vec![ContactKey::Id(id)],
-        _ => return Err(Refusal::unreadable("nobody is named, or several are", HINT)),
-    };
+    let keys = keys(app, phone, uuid, id)?;
     let found = app.engine().store().contact(&keys).await.map_err(|error| Refusal::store(&error))?;
     found.ok_or_else(|| not_found("contact"))
 }

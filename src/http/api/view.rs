@@ -66,12 +66,13 @@ pub(super) fn audit(row: &AuditRow) -> Value {
     })
 }
 
-/// The story of a run, in order.
-pub(super) fn trace(run: &Run) -> Value {
-    let entries = run.progress.trace.iter();
-    entries
-        .map(|entry| json!({ "at": iso(entry.at_ms), "step": entry.step, "what": masked_text(&entry.what) }))
-        .collect()
+/// The story of a run, in order: as it was written, and in words.
+pub(super) fn trace(run: &Run, said: impl Fn(&str) -> String) -> Value {
+    let entry = |entry: &crate::run::TraceEntry| {
+        let (what, text) = (masked_text(&entry.what), said(&entry.what));
+        json!({ "at": iso(entry.at_ms), "step": entry.step, "what": what, "text": text })
+    };
+    run.progress.trace.iter().map(entry).collect()
 }
 
 /// A step's call. Of its address only the host: what fills the rest may be a secret, or about a person.

@@ -17,6 +17,7 @@ pub(super) mod operator;
 mod phones;
 mod samples;
 mod story;
+pub(super) mod why;
 mod words;
 
 use crate::config::Files;

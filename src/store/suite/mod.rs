@@ -27,6 +27,7 @@ mod schedules;
 mod scopes;
 mod sound;
 mod waiting;
+mod why;
 
 use super::{Moved, Store, Tx, Writer};
 use crate::clock::Clock;

@@ -7,6 +7,7 @@
 //! GET  /runs/{id}   one with its trace    POST /runs/{id}/act              an order for it
 //! GET  /deliveries  messages, newest      POST /deliveries/{id}/settle     one of the three answers
 //! GET  /contacts/{id}  a person
+//! GET  /contacts/{id}/why  what concerned them, and why
 //!                                         POST /deliveries/{id}/redrive    sends it again
 //! GET  /campaigns   how far each is       POST /campaigns/{id}/act         an order for it
 //! POST /logout                            POST /resume                     ends a pause
@@ -22,6 +23,7 @@ mod health;
 mod person;
 mod repair;
 mod session;
+mod why;
 
 use super::words::Words;
 use super::{Asked, assets, show};
@@ -53,6 +55,7 @@ pub(in crate::http) fn router(app: App) -> Router<App> {
     let pages = Router::new()
         .route("/deliveries", get(deliveries::page))
         .route("/contacts/{id}", get(person::page))
+        .route("/contacts/{id}/why", get(why::page))
         .route("/deliveries/{id}/settle", post(deliveries::settle))
         .route("/deliveries/{id}/redrive", post(repair::send_again))
         .route("/resume", post(deliveries::resume))

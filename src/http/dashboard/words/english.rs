@@ -144,5 +144,9 @@ pub(super) static ENGLISH: Words = Words {
         ("cap", "the person got enough for one day"),
         ("unreadable", "this release cannot read it: update the server"),
         ("uncertain", "nobody can tell whether it was taken"),
+        ("template_changed", "the template reads otherwise than when the workflow was checked"),
+        ("contact_unknown", "the account is asked what it knows of the person"),
+        ("breaker_open", "the account does not answer: it is tried again in a moment"),
+        ("backoff", "it is tried again in a moment"),
     ],
 };

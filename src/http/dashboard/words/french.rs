@@ -144,5 +144,9 @@ pub(super) static FRENCH: Words = Words {
         ("cap", "la personne a reçu assez de messages pour une journée"),
         ("unreadable", "cette version ne peut pas le lire : mettez le serveur à jour"),
         ("uncertain", "personne ne sait s'il a été pris"),
+        ("template_changed", "le modèle ne dit plus ce qu'il disait quand le workflow a été vérifié"),
+        ("contact_unknown", "on demande au compte ce qu'il sait de la personne"),
+        ("breaker_open", "le compte ne répond pas : nouvel essai dans un instant"),
+        ("backoff", "nouvel essai dans un instant"),
     ],
 };

@@ -9,6 +9,7 @@ mod operator;
 mod person;
 mod repair;
 mod trace;
+mod why;
 
 use crate::delivery::VendorStatus;
 use crate::run::sentence::{Sentence, fill};
@@ -16,6 +17,7 @@ use english::ENGLISH;
 use french::FRENCH;
 pub(super) use operator::OperatorWords;
 pub(super) use person::PersonWords;
+pub(super) use why::WhyWords;
 
 /// The labels of one language. `{}` is filled in by who uses it.
 #[derive(Debug)]
@@ -107,6 +109,11 @@ impl Words {
     /// What the page of a person says.
     pub(super) fn person_page(&self) -> &'static PersonWords {
         if self.is_french() { &person::FRENCH } else { &person::ENGLISH }
+    }
+
+    /// What `why` says.
+    pub(super) fn why(&self) -> &'static WhyWords {
+        if self.lang == FRENCH.lang { &why::FRENCH } else { &why::ENGLISH }
     }
 
     /// What the address asks for, else the first language of the browser's list that we have.

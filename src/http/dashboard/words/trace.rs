@@ -47,11 +47,14 @@ pub(super) fn french(sentence: Sentence) -> &'static str {
 }
 
 /// What the engine makes of what it found, in English and in French.
-const FOUND: [(&str, &str); 4] = [
+const FOUND: [(&str, &str); 7] = [
     ("couldn't tell: {}", "impossible à dire : {}"),
     ("{} is missing", "{} manque"),
     ("{} is no", "{} : non"),
     ("answered {}", "réponse {}"),
+    ("reply {}", "réponse {}"),
+    ("{} took the message", "{} a pris le message"),
+    ("`once_per` cannot be decided: {}", "`once_per` ne peut pas être décidé : {}"),
 ];
 
 /// A reason that the engine has put into words, in French; `None` = in other words than these.

@@ -1,0 +1,118 @@
+//! Runs, messages, entries of the consent ledger, and campaigns, a line each.
+
+use super::{Line, Teller, filled};
+use crate::consent::Entry;
+use crate::contact::WithdrawalScope;
+use crate::delivery::DeliveryState;
+use crate::http::dashboard::words::word;
+use crate::message::Form;
+use crate::run::{Run, RunState};
+use crate::store::deliveries::DeliveryRow;
+use crate::store::schedules::FiringRow;
+
+/// Lines of a trace that are told: the first and the last.
+const TRACE: usize = 12;
+/// Bad rows that are named.
+const BAD_ROWS: usize = 3;
+
+impl Teller<'_> {
+    pub(super) fn run(&self, run: &Run) -> Line {
+        let (why, words) = (self.why, self.words);
+        let state = word(&words.run_states, run.state.as_str());
+        let reason = words.reason(&run.reason);
+        let mut line = self.line(run.started_at_ms, "run", &run.id, &run.workflow);
+        line.text = match run.ended_at_ms {
+            Some(at_ms) => filled(why.run_ended, &[&self.moments.exact(at_ms), state]),
+            None => filled(why.run_open, &[state, &self.moments.exact(run.since_ms())]),
+        };
+        if !reason.is_empty() {
+            line.text = format!("{}, {}", line.text, filled(why.for_this_reason, &[&reason]));
+            line.reason.clone_from(&run.reason);
+        }
+        if let Some(at_ms) = run.wake_at_ms.filter(|_| run.state != RunState::Paused) {
+            line.text = format!("{}, {}", line.text, words.goes_on.replace("{}", &self.moments.short(at_ms)));
+        }
+        let trace = &run.progress.trace;
+        let told = |entry: &crate::run::TraceEntry| {
+            format!("{} {}", self.moments.exact(entry.at_ms), words.told(&entry.what))
+        };
+        let (first, last) = trace.split_at(trace.len().min(TRACE / 2));
+        let left_out = last.len().saturating_sub(TRACE / 2);
+        line.facts.extend(first.iter().map(told));
+        if left_out > 0 {
+            line.facts.push("…".to_owned());
+        }
+        line.facts.extend(last.iter().skip(left_out).map(told));
+        line
+    }
+
+    pub(super) fn message(&self, row: &DeliveryRow) -> Line {
+        let (delivery, why) = (&row.delivery, self.why);
+        let reason = self.words.reason(&delivery.reason);
+        let mut line = self.line(delivery.planned_at_ms, "message", &delivery.id, &delivery.workflow);
+        line.text = match delivery.state {
+            DeliveryState::Accepted => self.sent(row),
+            DeliveryState::Held => filled(why.message_held, &[&reason, &self.moments.short(delivery.due_at_ms)]),
+            DeliveryState::Queued => why.message_queued.to_owned(),
+            DeliveryState::Sending => why.message_sending.to_owned(),
+            DeliveryState::Skipped => filled(why.message_skipped, &[&reason]),
+            DeliveryState::Rejected => filled(why.message_rejected, &[&reason]),
+            DeliveryState::Cancelled => filled(why.message_cancelled, &[&reason]),
+            DeliveryState::Uncertain => why.message_uncertain.to_owned(),
+        };
+        if delivery.state != DeliveryState::Accepted {
+            line.reason.clone_from(&delivery.reason);
+            line.facts = self.facts_of_message(delivery);
+        }
+        line
+    }
+
+    fn sent(&self, row: &DeliveryRow) -> String {
+        let delivery = &row.delivery;
+        let form = match delivery.form {
+            Some(Form::Template) => self.words.template,
+            _ => self.words.text_form,
+        };
+        let begun = self.kept.attempts.iter().filter(|attempt| attempt.delivery == delivery.id);
+        let at_ms = begun.map(|attempt| attempt.started_at_ms).max().unwrap_or(delivery.planned_at_ms);
+        let sent = filled(self.why.message_sent, &[form, &self.moments.exact(at_ms)]);
+        match row.status {
+            Some(status) => format!("{sent}, {}", filled(self.why.then, &[self.words.status(status)])),
+            None => sent,
+        }
+    }
+
+    pub(super) fn consent(&self, entry: &Entry) -> Line {
+        let person = self.words.person_page();
+        let scope = match entry.scope {
+            WithdrawalScope::All => "all",
+            WithdrawalScope::Marketing => "marketing",
+        };
+        let mut line = self.line(entry.at_ms, "consent", &entry.id, "");
+        let act = word(&person.acts, entry.act.as_str());
+        line.text = format!("{}{}{act} ({})", person.consent, self.words.colon, word(&person.scopes, scope));
+        let proof = if entry.proof.is_empty() { String::new() } else { format!(" ({})", entry.proof) };
+        line.facts = vec![filled(self.why.said, &[word(&person.sources, &entry.source), &proof])];
+        line
+    }
+
+    pub(super) fn campaign(&self, firing: &FiringRow) -> Line {
+        let mut line = self.line(firing.fired_at_ms, "campaign", &firing.id, &firing.workflow);
+        line.text = self.why.campaign_without.to_owned();
+        line.reason.clone_from(&firing.reason);
+        let state = word(&self.words.campaign_states, &firing.state);
+        let reason = self.words.reason(&firing.reason);
+        line.facts.push(if reason.is_empty() {
+            state.to_owned()
+        } else {
+            format!("{state}{}{reason}", self.words.colon)
+        });
+        line.facts.push(filled(self.why.rows, &[&firing.cursor.to_string(), &firing.counts.bad.to_string()]));
+        let bad = firing.bad_rows.iter().take(BAD_ROWS).map(|bad| {
+            let number = self.words.line.replace("{}", &bad.line.to_string());
+            format!("{number}{}{}", self.words.colon, self.words.reason(&bad.reason))
+        });
+        line.facts.extend(bad);
+        line
+    }
+}

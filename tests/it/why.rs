@@ -1,0 +1,204 @@
+//! Promise: whoever asks why a person got something, or nothing, is told: what came, what it led to, and what stood in the
+//! way, for people nobody knows as well.
+
+use crate::http_stand::{NOON, Stand, TOKEN, send};
+use crate::process::{RELANCE_TOKEN, Said, Site, eventually, list};
+use relance::http::Mode;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const ANA: &str = "%2B33612340001";
+
+async fn trigger(stand: &Stand, event: &str, data: Value) {
+    let request = stand.request(Method::POST, &format!("/api/events/{event}")).bearer_auth(TOKEN);
+    assert_eq!(send(request.body(data.to_string())).await.status, 200);
+    stand.engine.look().await;
+    stand.engine.quiet().await;
+}
+
+async fn why(stand: &Stand, query: &str) -> Value {
+    let answer = stand.api(&format!("/api/why?{query}")).await;
+    assert_eq!(answer.status, 200, "{query}: {}", answer.text);
+    answer.json()
+}
+
+/// `kind workflow: text`, and the facts in brackets.
+fn lines(account: &Value) -> Vec<String> {
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let line = |line: &Value| {
+        let facts: Vec<String> = list(&line["facts"]).iter().map(word).collect();
+        format!("{} {}: {} [{}]", word(&line["kind"]), word(&line["workflow"]), word(&line["text"]), facts.join("; "))
+    };
+    list(&account["lines"]).iter().map(line).collect()
+}
+
+fn conclusion(account: &Value) -> String {
+    list(&account["conclusion"]).iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn somebody_nobody_knows_is_told_what_named_them_and_why_nothing_came_of_it() {
+    let stand = Stand::new(Mode::Serve).await;
+    let nothing = why(&stand, &format!("phone={ANA}")).await;
+    assert_eq!((&nothing["contact"], list(&nothing["lines"]).len()), (&Value::Null, 0));
+    let said = conclusion(&nothing);
+    assert!(said.contains("nobody of this name is known") && said.contains("nothing named this person"), "{said}");
+    let asked = conclusion(&why(&stand, &format!("phone={ANA}&workflow=paid")).await);
+    assert!(
+        asked.contains("nothing that Paid listens to") && asked.contains("`order.paid`, which starts it, never came"),
+        "{asked}"
+    );
+
+    // Refused by the condition, so that nobody was made known; and an event that nobody listens to.
+    trigger(&stand, "order.paid", json!({ "phone": "06 12 34 00 01", "name": "Ana", "total": 5 })).await;
+    trigger(&stand, "order.packed", json!({ "customer": { "phone": "+33612340001" } })).await;
+    // Another person, whose number is near; an order whose number looks like the person's.
+    trigger(&stand, "order.paid", json!({ "phone": "0612340002", "name": "Bob", "total": 50 })).await;
+    trigger(&stand, "order.packed", json!({ "order": 12_340_001, "phone": "+33612349999" })).await;
+    let account = why(&stand, &format!("phone={ANA}")).await;
+    assert_eq!(
+        lines(&account),
+        [
+            "event paid: `order.paid` did not start it: event.total > 10 is no [event.total = 5]",
+            "event : `order.packed` came, and no workflow listens to this event []",
+        ]
+    );
+    assert_eq!(
+        (&account["lines"][0]["reason"], &account["lines"][0]["name"]),
+        (&json!("event.total > 10 is no"), &json!("Paid"))
+    );
+    assert_eq!(account["near"], json!(["+336…02"]));
+    assert!(conclusion(&account).contains("known numbers that look like it: +336…02"), "{account:#}");
+    let french = why(&stand, &format!("phone={ANA}&workflow=paid&lang=fr")).await;
+    assert_eq!(
+        lines(&french),
+        ["event paid: `order.paid` ne l’a pas lancé : event.total > 10 : non [event.total = 5]"]
+    );
+
+    // The day before, nothing; a day that is none, a workflow that is none.
+    assert_eq!(lines(&why(&stand, &format!("phone={ANA}&date=2026-03-01")).await).len(), 0);
+    assert_eq!(lines(&why(&stand, &format!("phone={ANA}&date=2026-03-02")).await).len(), 2);
+    assert_eq!(lines(&why(&stand, &format!("phone={ANA}&since=1h")).await).len(), 2);
+    for wrong in ["date=soon", "since=7d&date=2026-03-02", "when=now"] {
+        assert_eq!(stand.api(&format!("/api/why?phone={ANA}&{wrong}")).await.refused(), 400, "{wrong}");
+    }
+    let unknown = stand.api(&format!("/api/why?phone={ANA}&workflow=payd")).await;
+    assert_eq!((unknown.refused(), unknown.json()["hint"].as_str()), (404, Some("did you mean `paid`?")));
+    assert_eq!(stand.get(&format!("/api/why?phone={ANA}")).await.refused(), 401);
+}
+
+#[tokio::test]
+async fn a_run_and_its_message_are_told_with_what_stood_in_the_way() {
+    let stand = Stand::new(Mode::Serve).await;
+    trigger(&stand, "order.paid", json!({ "phone": "0612340001", "name": "Ana", "total": 50 })).await;
+    let account = why(&stand, &format!("phone={ANA}")).await;
+    let told = lines(&account);
+    assert_eq!(told[0], "event paid: `order.paid` started it []");
+    assert!(
+        told[1].starts_with("run paid: its run: needs attention, since 12:00:00, because the 24-hour window is closed"),
+        "{told:?}"
+    );
+    assert!(told[1].contains("12:00:00 not sent: the 24-hour window is closed"), "{told:?}");
+    assert_eq!(
+        told[2],
+        "message paid: message not sent: the 24-hour window is closed [no message of the person is known on main]"
+    );
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(account["number"], "+336…01");
+    assert!(conclusion(&account).contains("no message was sent to this person"), "{account:#}");
+    // The same by our id, open to who may see numbers, in French.
+    let id = account["contact"].as_str().unwrap();
+    let open = why(&stand, &format!("id={id}&show_pii=1&lang=fr")).await;
+    assert_eq!(open["number"], "+33612340001");
+    assert!(lines(&open)[2].contains("message pas envoyé : la fenêtre de 24 heures est fermée"), "{open:#}");
+    // Somebody else's event that mentions the person is not theirs.
+    trigger(
+        &stand,
+        "order.paid",
+        json!({ "phone": "0612340002", "name": "Bob", "total": 50, "friend": "+33612340001" }),
+    )
+    .await;
+    assert_eq!(lines(&why(&stand, &format!("phone={ANA}")).await).len(), 3);
+    // The run says the same in plain words.
+    let run = account["lines"][1]["id"].as_str().unwrap();
+    let shown = stand.api(&format!("/api/runs/{run}?lang=fr")).await.json();
+    assert_eq!(shown["because"], "la fenêtre de 24 heures est fermée");
+    let trace = list(&shown["trace"]);
+    assert!(trace.iter().any(|entry| entry["what"] == "not sent: window_closed"), "{trace:?}");
+    assert!(trace.iter().any(|entry| entry["text"] == "non envoyé : la fenêtre de 24 heures est fermée"), "{trace:?}");
+    assert_eq!(stand.engine.clock().now_ms(), NOON);
+}
+
+fn ends(said: &Said, parts: &[&str]) {
+    assert_eq!(said.code, 0, "{said:?}");
+    for part in parts {
+        assert!(said.stdout.contains(part), "`{part}` is missing: {said:?}");
+    }
+    assert!(!said.stdout.contains("600000001"), "a number is shown: {said:?}");
+}
+
+#[tokio::test]
+async fn at_the_terminal_and_on_the_page_everything_that_concerned_a_person_stands_in_order() {
+    let site = Site::of("shop");
+    let (_sandbox, _serve) = (site.sandbox().await, site.serve().await);
+    let order = json!({ "order_id": "A-1", "order_number": 1042, "total": 129.9, "currency": "EUR",
+        "accepts_whatsapp": true, "customer": { "first_name": "Ana", "phone": "+34600000001" } });
+    assert_eq!(site.post_order(&order).await.unwrap(), 200);
+    eventually("a message", async || site.deliveries("state=accepted").await.pop()).await;
+    // The same order once more, as a new event; a question that nobody takes; the word that stops everything.
+    let again = json!({ "order_id": "A-1", "total": 129.9, "customer": { "phone": "+34600000001" } });
+    assert_eq!(site.run(&["trigger", "order.paid", "--data", &again.to_string()]).await.code, 0);
+    site.customer_writes("+34600000001", "Where is it?").await;
+    site.customer_writes("+34600000001", "STOP").await;
+
+    let told = site.run(&["why", "+34600000001", "--language", "en"]).await;
+    ends(
+        &told,
+        &[
+            "Order paid: `order.paid` started it",
+            "Consent: agreed (of all messages)  (said by an event",
+            "message sent as template",
+            "Order paid: `order.paid` did not start it: this was already done once",
+            "a message of the person came, and no workflow took it  (“Where is it?”)",
+            "Consent: wants no more (of all messages)  (said by the person, by a word",
+        ],
+    );
+    let at = |part: &str| told.stdout.find(part).unwrap();
+    assert!(at("started it") < at("already done once") && at("already done once") < at("Where is it?"), "{told:?}");
+    ends(&site.run(&["why", "+34600000001", "--language", "fr", "--workflow", "order_paid"]).await, &["l’a lancé"]);
+    let json: Value = serde_json::from_str(&site.run(&["--json", "why", "+34600000001"]).await.stdout).unwrap();
+    assert_eq!(json["version"], 1);
+    ends(&site.run(&["why", "+34600000009"]).await, &["nobody of this name is known here"]);
+    assert_eq!(site.run(&["why", "+12"]).await.code, 4, "a number that is none");
+
+    let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let base = format!("http://127.0.0.1:{}", site.port);
+    let login = http.post(format!("{base}/login")).header("content-type", "application/x-www-form-urlencoded");
+    let answer = login.body(format!("token={RELANCE_TOKEN}")).send().await.unwrap();
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let page = async |path: &str| {
+        let answer = http.get(format!("{base}{path}")).header("cookie", &cookie).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let id = json["contact"].as_str().unwrap();
+    let (status, shown) = page(&format!("/contacts/{id}/why?lang=fr")).await;
+    assert_eq!(status, 200, "{shown}");
+    for part in ["Pourquoi", "ne l’a pas lancé", "message envoyé comme modèle", "href=\"/runs/"] {
+        assert!(shown.contains(part), "`{part}` is missing: {shown}");
+    }
+    assert!(!shown.contains("600000001"), "a number is shown: {shown}");
+    assert_eq!(page("/contacts/01ARZ3NDEKTSV4RRFFQ69G5FAV/why").await.0, 404);
+    assert!(page(&format!("/contacts/{id}")).await.1.contains(&format!("/contacts/{id}/why")));
+}
+
+#[tokio::test]
+async fn an_old_run_computed_once_more_does_the_same_unless_what_it_rests_on_changed() {
+    let stand = Stand::new(Mode::Serve).await;
+    trigger(&stand, "order.paid", json!({ "phone": "0612340001", "name": "Ana", "total": 50 })).await;
+    let run = stand.api("/api/runs").await.json()["runs"][0]["id"].as_str().unwrap().to_owned();
+    let replayed = stand.api(&format!("/api/runs/{run}/replay")).await.json();
+    let lines = list(&stand.api(&format!("/api/runs/{run}")).await.json()["trace"]).len();
+    assert_eq!((&replayed["identical"], &replayed["difference"]), (&json!(true), &Value::Null), "{replayed}");
+    assert_eq!((&replayed["lines"], &replayed["messages"]), (&json!(lines), &json!(1)), "{replayed}");
+    assert_eq!(stand.api("/api/runs/nothing/replay").await.refused(), 404);
+}
