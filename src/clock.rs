@@ -140,6 +140,11 @@ pub fn new_secret() -> [u8; 32] {
     rand::random()
 }
 
+/// The name of the machine's own zone, when it has one: a guess for whoever begins a project here.
+pub fn machine_zone() -> Option<String> {
+    jiff::tz::TimeZone::system().iana_name().map(str::to_owned)
+}
+
 fn machine_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

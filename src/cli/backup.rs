@@ -1,6 +1,7 @@
 //! `relance backup`: the SQLite database as one file, while `relance serve` runs.
 
 use super::exit::{Exit, Failure};
+use super::progress::Progress;
 use super::{Global, environment, serve};
 use crate::config::Environment;
 use crate::store::backup::{NotAFile, backup};
@@ -18,7 +19,9 @@ pub(super) async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let environment = Environment::read(&environment::lookup)
         .map_err(|mistakes| Failure::error(Exit::Usage, mistakes.join("; "), "mend the environment variables"))?;
     let url = serve::database_url(&environment, &global.project)?;
+    let progress = Progress::of(global, "copying the database");
     let made = backup(&url, &args.file).await.map_err(|error| refused(&error))?;
+    drop(progress);
     let mut out = std::io::stdout();
     match global.json {
         true => {

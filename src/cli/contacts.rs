@@ -5,6 +5,7 @@
 
 use super::ask::{Server, confirmed};
 use super::exit::Failure;
+use super::progress::Progress;
 use super::{Exit, Global, project};
 use crate::engine::audience::Audience;
 use crate::engine::import::ImportRow;
@@ -207,11 +208,13 @@ async fn import(global: &Global, server: &Server, file: &Path) -> anyhow::Result
     }
     let source = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let (mut seen, mut tally) = (HashSet::new(), Tally::default());
+    let progress = Progress::counted(global, "rows read");
     loop {
         let rows = audience.next_chunk().with_context(|| file.display().to_string())?;
         if rows.is_empty() {
             break;
         }
+        progress.add(rows.len());
         let mut good = Vec::new();
         for row in rows {
             let (line, columns) = match row {
@@ -229,6 +232,7 @@ async fn import(global: &Global, server: &Server, file: &Path) -> anyhow::Result
         }
         hand_over(server, &source, good, &mut tally).await?;
     }
+    drop(progress);
     tell(global, &tally)
 }
 

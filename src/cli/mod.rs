@@ -9,6 +9,7 @@ mod blank;
 pub mod campaigns;
 pub mod channels;
 pub mod check;
+pub mod completions;
 pub mod contacts;
 pub mod dev;
 pub mod diff;
@@ -17,12 +18,16 @@ pub mod environment;
 pub mod exit;
 pub mod explain;
 pub mod language;
+pub mod init;
+pub mod paint;
 mod process;
+mod progress;
 pub mod project;
 pub mod runs;
 pub mod sandbox;
 pub mod schedule;
 pub mod schedules;
+pub mod schema;
 pub mod send;
 pub mod serve;
 pub mod state;
@@ -35,8 +40,7 @@ pub mod why;
 
 pub use exit::Exit;
 
-use clap::{Args, Parser, Subcommand};
-use std::io::IsTerminal as _;
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Messaging automations written as YAML: when something happens, if conditions hold, do send the right message.
@@ -67,10 +71,15 @@ pub struct Global {
     /// Print more; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+    /// Whether to colour what is printed
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: paint::Color,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Begin a project
+    Init(init::Args),
     /// Try the project against a sandbox, in a page with phones and a clock
     Dev(dev::Args),
     /// Serve the project against the Callbell API
@@ -79,6 +88,8 @@ enum Command {
     Check(check::Args),
     /// Play the tests of the project, with a clock that is moved and nothing that leaves
     Test(test::Args),
+    /// What editors know of the project's files, as JSON Schema
+    Schema(schema::Args),
     /// Post an event to a running server
     Trigger(trigger::Args),
     /// What a workflow does, in plain words; what a code of `check` means
@@ -115,10 +126,15 @@ enum Command {
     Doctor(doctor::Args),
     /// The fake Callbell alone
     Sandbox(sandbox::Args),
+    /// What a shell reads to complete commands and the project's names: `source <(relance completions bash)`
+    Completions(completions::Args),
+    /// Write a manual page for each command
+    Man(completions::ManArgs),
 }
 
 /// Runs the command of the arguments; the exit code comes back.
 pub fn main() -> u8 {
+    completions::answer(Cli::command);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -141,10 +157,12 @@ pub fn main() -> u8 {
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let global = &cli.global;
     match cli.command {
+        Command::Init(args) => init::run(global, &args),
         Command::Dev(args) => dev::run(global, args).await,
         Command::Serve(args) => serve::run(global, args).await,
         Command::Check(args) => check::run(global, &args).await,
         Command::Test(args) => test::run(global, &args),
+        Command::Schema(args) => schema::run(global, &args),
         Command::Trigger(args) => trigger::run(global, &args).await,
         Command::Explain(args) => explain::run(global, &args),
         Command::Why(args) => why::run(global, &args).await,
@@ -160,6 +178,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Backup(args) => backup::run(global, &args).await,
         Command::Doctor(args) => doctor::run(global, &args).await,
         Command::Sandbox(args) => sandbox::run(global, args).await,
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => completions::man(Cli::command(), &args),
     }
 }
 
@@ -175,7 +195,7 @@ fn start_log(global: &Global, calm: bool) {
     let wanted = std::env::var("RELANCE_LOG").unwrap_or_else(|_| level.to_owned());
     let filter = tracing_subscriber::EnvFilter::try_new(wanted).unwrap_or_else(|_| level.into());
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).with_target(false);
-    let log = log.with_ansi(std::io::stderr().is_terminal());
+    let log = log.with_ansi(global.paints(&std::io::stderr()));
     let json = std::env::var("RELANCE_LOG_FORMAT").is_ok_and(|format| format == "json");
     let _ = if json { log.json().try_init() } else { log.compact().try_init() };
 }

@@ -4,7 +4,8 @@
 
 use super::ask::Server;
 use super::language::Language;
-use super::{Exit, Global};
+use super::{Exit, Global, completions};
+use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Value, json};
 use std::io::Write as _;
 
@@ -13,7 +14,7 @@ pub enum Command {
     /// The newest runs
     List {
         /// Only this workflow
-        #[arg(long)]
+        #[arg(long, add = ArgValueCandidates::new(completions::workflows))]
         workflow: Option<String>,
         /// Only this state: queued, running, waiting, paused, needs_attention, done, stopped, skipped
         #[arg(long)]

@@ -5,12 +5,13 @@
 
 use super::ask::Server;
 use super::exit::Failure;
-use super::{Exit, Global, project};
+use super::{Exit, Global, completions, project};
 use crate::config::{CatalogueEntry, LockedTemplate, Project};
 use crate::contact::Phone;
 use crate::message::TemplateKind;
 use crate::workflow;
 use anyhow::Context as _;
+use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ pub struct Args {
     #[arg(long)]
     text: Option<String>,
     /// A template by its name in `templates.yaml`
-    #[arg(long, conflicts_with = "text")]
+    #[arg(long, conflicts_with = "text", add = ArgValueCandidates::new(completions::templates))]
     template: Option<String>,
     /// A value of the template, `first_name=Ana`; may be repeated
     #[arg(long = "value", value_name = "NAME=VALUE", requires = "template")]

@@ -2,8 +2,9 @@
 
 use super::ask::Server;
 use super::exit::{Exit, Failure};
-use super::{Global, runs};
+use super::{Global, completions, runs};
 use anyhow::Context as _;
+use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Map, Value};
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -11,9 +12,10 @@ use std::time::{Duration, Instant};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Name of the event, `order.paid`
+    #[arg(add = ArgValueCandidates::new(completions::events))]
     event: String,
     /// Take the data of `workflows/samples/<SAMPLE>.json`; without a name the event's own
-    #[arg(long, value_name = "SAMPLE", num_args = 0..=1, default_missing_value = "")]
+    #[arg(long, value_name = "SAMPLE", num_args = 0..=1, default_missing_value = "", add = ArgValueCandidates::new(completions::events))]
     sample: Option<String>,
     /// The data as JSON
     #[arg(long, value_name = "JSON")]

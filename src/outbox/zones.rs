@@ -26,6 +26,15 @@ static COUNTRIES: LazyLock<HashMap<&str, Vec<TimeZone>>> = LazyLock::new(|| {
     countries
 });
 
+/// The country that a zone lies in, as two letters.
+pub fn country_of(zone: &str) -> Option<&'static str> {
+    TABLE.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
+        let mut columns = line.split('\t');
+        let country = columns.next()?;
+        (columns.nth(1) == Some(zone)).then_some(country)
+    })
+}
+
 /// Months over which two clocks are compared.
 const MONTHS: i64 = 24;
 

@@ -9,6 +9,7 @@ pub mod diagnostic;
 mod explain;
 pub mod fix;
 pub mod test_file;
+pub mod schema;
 mod yaml;
 
 pub use check::{AccountNames, check, check_with, load, load_definition};

@@ -1,7 +1,7 @@
 //! The one test binary: one file per promise.
 //!
-//! A test that needs PostgreSQL or a browser reads `RELANCE_TEST_POSTGRES`, `RELANCE_TEST_CHROMIUM` and
-//! `RELANCE_TEST_CHROMEDRIVER`, which `tests/run` sets, and fails without them: a skipped test proves nothing.
+//! A test that needs PostgreSQL, a browser or an editor reads `RELANCE_TEST_POSTGRES`, `RELANCE_TEST_CHROMIUM`,
+//! `RELANCE_TEST_CHROMEDRIVER` and `RELANCE_TEST_EDITOR`, which `tests/run` sets, and fails without them: a skipped test proves nothing.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails at once")]
 
 mod attachments;
@@ -11,8 +11,10 @@ mod campaign_nodes;
 mod cli;
 mod cli_account;
 mod cli_check;
+mod cli_init;
 mod cli_people;
 mod cli_repair;
+mod cli_shell;
 mod cli_versions;
 mod clock_changes;
 mod codes;
@@ -20,6 +22,7 @@ mod crash;
 mod database;
 mod disk;
 mod disturbed;
+mod editor;
 mod engine_account;
 mod engine_calls;
 mod engine_calls_contact;
@@ -74,6 +77,7 @@ mod pages_repair;
 mod process;
 mod relay;
 mod relay_serve;
+mod schema;
 mod security;
 mod serve;
 mod six_workflows;

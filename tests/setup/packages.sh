@@ -3,6 +3,26 @@
 find_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome || true; }
 find_chromedriver() { command -v chromedriver || true; }
 
+# The language server of editors, of one version: in a folder outside the repository, so that it is fetched once.
+language_server=1.19.2
+editor_folder() {
+  printf '%s/relance-tests/yaml-language-server-%s\n' "${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}" "$language_server"
+}
+has_language_server() { [[ -d "$1/node_modules/yaml-language-server" ]]; }
+
+install_language_server() {
+  local folder="$1" half
+  if has_language_server "$folder"; then
+    return
+  fi
+  echo "installing yaml-language-server $language_server"
+  mkdir -p "$(dirname "$folder")"
+  half="$(mktemp -d "$folder.XXXXXX")"
+  # Moved when it is whole: an interrupted one is not taken for it next time.
+  quietly npm install --prefix "$half" --no-audit --no-fund --ignore-scripts "yaml-language-server@$language_server"
+  mv -T "$half" "$folder" 2>/dev/null || rm -rf "$half"
+}
+
 # The newest PostgreSQL that has a server; Debian keeps its binaries out of PATH.
 find_postgres() {
   local initdb
@@ -32,6 +52,7 @@ install_missing_packages() {
   command -v curl >/dev/null || missing+=(curl)
   command -v python3 >/dev/null || missing+=(python3)
   command -v node >/dev/null || missing+=(nodejs)
+  command -v npm >/dev/null || has_language_server "${RELANCE_TEST_EDITOR:-$(editor_folder)}" || missing+=(npm)
   [[ -n "${RELANCE_TEST_CHROMIUM:-}" || -n "$(find_chromium)" ]] || missing+=(chromium)
   [[ -n "${RELANCE_TEST_CHROMEDRIVER:-}" || -n "$(find_chromedriver)" ]] || missing+=(chromium-driver)
   if ((${#missing[@]} == 0)); then

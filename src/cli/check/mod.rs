@@ -11,7 +11,7 @@ mod mending;
 pub use formats::{github, sarif};
 
 use super::exit::Failure;
-use super::{Exit, Global, project};
+use super::{Exit, Global, paint, project};
 use crate::clock::Clock;
 use crate::config::Files;
 use crate::workflow;
@@ -83,7 +83,9 @@ pub(super) async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         (Format::Github, _) => github(&diagnostics, &global.project),
         (Format::Sarif, _) => format!("{:#}\n", sarif(&diagnostics, &global.project)),
         (Format::Human, Some(fixed)) if args.diff => mending::changes(&read, fixed),
-        (Format::Human, _) => render_human(&diagnostics, files),
+        (Format::Human, _) => {
+            paint::report(&render_human(&diagnostics, files), global.paints(&std::io::stdout())).into_owned()
+        }
     };
     std::io::stdout().write_all(text.as_bytes())?;
     if !global.quiet && format != Format::Json {

@@ -5,9 +5,11 @@ mod lock;
 
 use super::account::{Account, told};
 use super::exit::Failure;
-use super::{Exit, Global};
+use super::progress::Progress;
+use super::{Exit, Global, completions};
 use crate::config::LockedTemplate;
 use crate::engine::drift::word;
+use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Value, json};
 use std::io::Write as _;
 
@@ -22,14 +24,19 @@ pub enum Command {
     /// The templates of the account
     List,
     /// One template, by its name in `templates.yaml`, its uuid or its title
-    Show { template: String },
+    Show {
+        #[arg(add = ArgValueCandidates::new(completions::templates))]
+        template: String,
+    },
     /// What WhatsApp's review would refuse, and what the account changed since the lock file was written
     Lint,
 }
 
 pub(super) async fn run(global: &Global, command: &Command) -> anyhow::Result<Exit> {
     let account = Account::of(global)?;
+    let progress = Progress::of(global, "asking the account");
     let mut templates = told(account.callbell.templates().await)?;
+    drop(progress);
     templates.sort_by(|a, b| (&a.title, &a.uuid).cmp(&(&b.title, &b.uuid)));
     match command {
         Command::Pull { check } => lock::pull(global, &account, &templates, *check),

@@ -1,0 +1,55 @@
+//! Completions as a real shell asks for them, and the manual pages.
+
+use crate::editor::Desk;
+use std::fs;
+use std::process::Command;
+
+/// What bash offers for the last of the words, by the script that `relance completions bash` prints.
+const OFFER: &str = r#"
+source <("$1" completions bash)
+shift
+COMP_WORDS=(relance "$@")
+COMP_CWORD=$#
+COMPREPLY=()
+asked=$(complete -p relance | sed 's/.*-F \([^ ]*\).*/\1/')
+"$asked" relance "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}" 2>/dev/null
+printf '%s\n' "${COMPREPLY[@]}"
+"#;
+
+fn offered(desk: &Desk, words: &[&str]) -> Vec<String> {
+    let mut bash = Command::new("bash");
+    bash.current_dir(desk.0.path()).args(["-c", OFFER, "bash", env!("CARGO_BIN_EXE_relance")]).args(words);
+    let said = bash.output().unwrap();
+    String::from_utf8(said.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| line.trim().to_owned())
+        .filter(|line| !line.is_empty())
+        .collect()
+}
+
+#[test]
+fn bash_completes_commands_and_the_names_of_the_project() {
+    let desk = Desk::empty();
+    assert_eq!(desk.run(&["init", "shop"]).code, 0);
+    fs::write(desk.path("shop/templates.yaml"), "receipt: { uuid: abc }\nreminder: { uuid: def }\n").unwrap();
+    assert_eq!(offered(&desk, &["comp"]), ["completions"]);
+    assert_eq!(offered(&desk, &["-C", "shop", "trigger", ""])[0], "order.paid");
+    assert_eq!(offered(&desk, &["-C", "shop", "runs", "list", "--workflow", "or"]), ["order_paid"]);
+    assert_eq!(offered(&desk, &["-C", "shop", "templates", "show", "re"]), ["receipt", "reminder"]);
+    assert!(!offered(&desk, &["-C", "nowhere", "trigger", ""]).contains(&"order.paid".to_owned()));
+}
+
+#[test]
+fn zsh_and_fish_get_a_script_and_every_command_a_page_of_the_manual() {
+    let desk = Desk::empty();
+    for shell in ["zsh", "fish"] {
+        let said = desk.run(&["completions", shell]);
+        assert!(said.code == 0 && said.stdout.contains("COMPLETE"), "{said:?}");
+    }
+    assert_eq!(desk.run(&["man", "pages"]).code, 0);
+    for page in ["relance.1", "relance-check.1", "relance-runs-list.1"] {
+        assert!(desk.read(&format!("pages/{page}")).contains(".SH NAME"), "{page}");
+    }
+    assert!(desk.read("pages/relance-init.1").contains("Begin a project"));
+}
