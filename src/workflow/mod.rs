@@ -8,8 +8,8 @@ pub mod codes;
 pub mod diagnostic;
 mod explain;
 pub mod fix;
-pub mod test_file;
 pub mod schema;
+pub mod test_file;
 mod yaml;
 
 pub use check::{AccountNames, check, check_with, load, load_definition};

@@ -254,7 +254,7 @@ impl Held {
                 }
                 self.0.extend(message.channel.clone());
                 message.media.iter().for_each(|(_, url)| self.text(url));
-                for choice in &message.template {
+                if let Some(choice) = &message.template {
                     self.0.push(choice.name.clone());
                     choice.values.iter().for_each(|value| self.text(value));
                     for (language, variant) in &choice.variants {

@@ -105,7 +105,7 @@ fn usable<'a>(global: &Global, files: &Files, loaded: &'a Loaded) -> anyhow::Res
         return Ok(loaded.project.as_ref());
     }
     let text = match global.json {
-        true => format!("{}\n", check::render_json(&errors)),
+        true => format!("{}\n", check::render_json(&errors, None)),
         false => check::render_human(&errors, files),
     };
     std::io::stdout().write_all(text.as_bytes())?;

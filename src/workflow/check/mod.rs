@@ -108,7 +108,8 @@ fn load_at(files: &Files, now_ms: Option<i64>, account: Option<&AccountNames>) -
     let samples = samples::read(files, &mut diagnostics);
     let workflows = files.keys().filter_map(|path| path.strip_prefix("workflows/")?.strip_suffix(".yaml"));
     let workflows = workflows.filter(|id| words::is_name(id)).collect();
-    let world = World { settings: &settings, usable, templates: &templates, samples: &samples, workflows, now_ms, account };
+    let world =
+        World { settings: &settings, usable, templates: &templates, samples: &samples, workflows, now_ms, account };
     let mut workflows = BTreeMap::new();
     let mut spoken = Vec::new();
     for (path, text) in files {

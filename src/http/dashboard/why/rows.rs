@@ -33,9 +33,8 @@ impl Teller<'_> {
             line.text = format!("{}, {}", line.text, words.goes_on.replace("{}", &self.moments.short(at_ms)));
         }
         let trace = &run.progress.trace;
-        let told = |entry: &crate::run::TraceEntry| {
-            format!("{} {}", self.moments.exact(entry.at_ms), words.told(&entry.what))
-        };
+        let told =
+            |entry: &crate::run::TraceEntry| format!("{} {}", self.moments.exact(entry.at_ms), words.told(&entry.what));
         let (first, last) = trace.split_at(trace.len().min(TRACE / 2));
         let left_out = last.len().saturating_sub(TRACE / 2);
         line.facts.extend(first.iter().map(told));
