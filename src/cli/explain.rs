@@ -30,9 +30,9 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     }
 }
 
-/// No file is named like this: names of workflows are lower case.
+/// A letter and three digits.
 fn is_code(what: &str) -> bool {
-    what.strip_prefix('R').is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|digit| digit.is_ascii_digit()))
+    matches!(what.as_bytes(), [b'R' | b'r', rest @ ..] if rest.len() == 3 && rest.iter().all(u8::is_ascii_digit))
 }
 
 fn code(what: &str, language: &str) -> anyhow::Result<String> {

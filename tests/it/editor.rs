@@ -70,12 +70,12 @@ impl Desk {
     }
 }
 
-/// A question about the place of `|` in a text.
+/// A question about the place of the last `|` in a text.
 fn at(file: &str, text: &str) -> Value {
-    let place = text.find('|').unwrap();
+    let place = text.rfind('|').unwrap();
     let before = &text[..place];
     let (line, column) = (before.matches('\n').count(), before.len() - before.rfind('\n').map_or(0, |at| at + 1));
-    json!({ "file": file, "text": text.replacen('|', "", 1), "line": line, "character": column })
+    json!({ "file": file, "text": format!("{before}{}", &text[place + 1..]), "line": line, "character": column })
 }
 
 const HEAD: &str =

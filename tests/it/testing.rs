@@ -134,24 +134,24 @@ fn a_failure_names_its_line_what_was_expected_and_why_it_did_not_come() {
     );
     let (code, out, err) = test(folder.path(), &[]);
     assert_eq!(code, 1, "{out}{err}");
-    assert!(err.contains("5 of 5 failed"), "{err}");
+    assert!(err.contains("5 of 5 tests failed"), "{err}");
     let told = |line: usize| {
         let from =
             out.find(&format!("workflows/order_paid.test.yaml:{line}:")).unwrap_or_else(|| panic!("{line}: {out}"));
         out[from..].split("\n\n").next().unwrap().to_owned()
     };
-    let at_once = told(9);
+    let at_once = told(10);
     assert!(
         at_once.contains("no message was sent: to `ana`") && at_once.contains("waits until 2026-03-02 12:00"),
         "{at_once}"
     );
-    let closed = told(15);
+    let closed = told(16);
     assert!(closed.contains("step 2, is skipped: ") && closed.contains("hint: "), "{closed}");
-    let other = told(20);
+    let other = told(21);
     assert!(other.contains("the text is not `Order A2 is on its way`"), "{other}");
     assert!(other.contains("to `ana` at 2026-03-02 12:00, text: Order A1 is on its way"), "{other}");
-    assert!(told(25).contains("a message nobody expected"), "{out}");
-    assert!(told(32).contains("nothing answers this call: POST https://shop.example.com/thanks/A1"), "{out}");
+    assert!(told(26).contains("a message nobody expected"), "{out}");
+    assert!(told(33).contains("nothing answers this call: POST https://shop.example.com/thanks/A1"), "{out}");
 }
 
 #[test]

@@ -156,11 +156,11 @@ async fn at_the_terminal_and_on_the_page_everything_that_concerned_a_person_stan
         &told,
         &[
             "Order paid: `order.paid` started it",
-            "Consent: agreed (of all messages)  (said by an event",
+            "Consent: agreed (all messages)  (said by an event",
             "message sent as template",
             "Order paid: `order.paid` did not start it: this was already done once",
             "a message of the person came, and no workflow took it  (“Where is it?”)",
-            "Consent: wants no more (of all messages)  (said by the person, by a word",
+            "Consent: wants no more (all messages)  (said by the person, by a word",
         ],
     );
     let at = |part: &str| told.stdout.find(part).unwrap();

@@ -78,7 +78,7 @@ do:
     retry: 7
     send_message:
       text: { es: "Hola {{contact.name}}", en: Hi }
-      template: paid
+      template: paid # allow R407
       values: [Ana, "{{vars.rate}}"]
       to: ana
       channel: shop
@@ -320,7 +320,7 @@ fn mistakes_of_steps_have_codes_and_places() {
         ("  - send_message: { text: \"{{secret.KEY}}\", outside_window: skip }\n", vec!["R601 6:30"]),
         ("  - send_message: { text: \"{{event.items}}\", outside_window: skip } # allow R309\n", vec![]),
         ("  - send_message:\n      outside_window: skip\n      text: | # allow R309\n        {{event.note}}\n", vec![]),
-        ("  - send_message: { text: Hi } # allow R309, R401\n", vec![]),
+        ("  - send_message: { text: \"{{event.items}}\" } # allow R309, R401\n", vec![]),
         ("  - send_message: { text: Hi, channel: desk }\n", vec![]),
         ("  - set: { a: 1 }\n  - stop: \"{{vars.a}} {{vars.b}}\"\n", vec!["R307 7:25"]),
         (

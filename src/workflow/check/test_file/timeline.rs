@@ -17,10 +17,11 @@ const ENTRY: Shape = Shape {
 /// Of which an entry has exactly one.
 const KINDS: [&str; 7] = ["webhook", "message", "button", "status", "contact", "restart", "expect"];
 const MESSAGE: Shape =
-    Shape { what: "`message`", keys: &["from", "text", "media"], later: &["channel"], elsewhere: &[] };
+    Shape { what: "a `message` of a timeline", keys: &["from", "text", "media"], later: &["channel"], elsewhere: &[] };
 const BUTTON: Shape = Shape { what: "`button`", keys: &["from", "press"], later: &[], elsewhere: &[] };
 const STATUS: Shape = Shape { what: "`status`", keys: &["of", "is", "code"], later: &[], elsewhere: &[] };
-const CONTACT: Shape = Shape { what: "`contact`", keys: &["of", "tagged"], later: &["untagged"], elsewhere: &[] };
+const CONTACT: Shape =
+    Shape { what: "a `contact` of a timeline", keys: &["of", "tagged"], later: &["untagged"], elsewhere: &[] };
 const STATUSES: [StatusWord; 3] = [StatusWord::Delivered, StatusWord::Read, StatusWord::Failed];
 /// Entries of one test at most.
 const MOST_ENTRIES: usize = 1_000;
