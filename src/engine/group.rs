@@ -295,19 +295,26 @@ pub(super) async fn decide(tx: &mut Tx<'_>, work: &Work, context: &Context<'_>) 
         tx.planned_by.extend(waiting);
     }
     if context.tick {
-        let others: BTreeSet<String> = context.others.union(&tx.planned_by).cloned().collect();
-        let lanes = lane_names(context.deployed, &others);
-        let (next_ms, overdue_ms) = tx.next_due_ms(&lanes, now_ms - LATE_MS).await?;
-        done.overdue = overdue_ms.is_some();
-        // What is due and was not there to be taken is in another node's hands until its commit.
-        let elsewhere = context.shared && due.is_empty();
-        let next_ms = next_ms.map(|at_ms| if elsewhere { at_ms.max(now_ms + ELSEWHERE_MS) } else { at_ms });
-        done.next_due_ms = earliest(done.next_due_ms, next_ms);
+        look_ahead(tx, context, due.is_empty(), &mut done).await?;
     }
     (done.written, done.runs) = unit.into_written();
     done.counted = tx.counted;
     done.planned_by = std::mem::take(&mut tx.planned_by);
     Ok(done)
+}
+
+/// When something is due next, as the store knows it. `none_due`: no timer was there to be taken.
+async fn look_ahead(tx: &mut Tx<'_>, context: &Context<'_>, none_due: bool, done: &mut Done) -> anyhow::Result<()> {
+    let now_ms = tx.now_ms;
+    let others: BTreeSet<String> = context.others.union(&tx.planned_by).cloned().collect();
+    let lanes = lane_names(context.deployed, &others);
+    let (next_ms, overdue_ms) = tx.next_due_ms(&lanes, now_ms - LATE_MS).await?;
+    done.overdue = overdue_ms.is_some();
+    // What is due and was not there to be taken is in another node's hands until its commit.
+    let elsewhere = context.shared && none_due;
+    let next_ms = next_ms.map(|at_ms| if elsewhere { at_ms.max(now_ms + ELSEWHERE_MS) } else { at_ms });
+    done.next_due_ms = earliest(done.next_due_ms, next_ms);
+    Ok(())
 }
 
 // --- load -------------------------------------------------------------------------------------------------------------

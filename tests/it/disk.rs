@@ -178,7 +178,8 @@ async fn a_start_on_a_full_disk_gives_the_ballast_up_and_waits_for_room() {
     assert_eq!(disk.ballast(), 0, "the start itself needed room");
     assert!(refused(&site, 0).await.is_some());
     let url = format!("http://127.0.0.1:{}/api/contacts/forget", site.port);
-    let forget = site.http.post(url).bearer_auth(RELANCE_TOKEN).json(&json!({ "phone": order(100)["customer"]["phone"] }));
+    let forget =
+        site.http.post(url).bearer_auth(RELANCE_TOKEN).json(&json!({ "phone": order(100)["customer"]["phone"] }));
     let answer = forget.send().await.unwrap();
     assert_eq!((answer.status().as_u16(), answer.headers().contains_key("retry-after")), (503, true));
     let said: Value = answer.json().await.unwrap();

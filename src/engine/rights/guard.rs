@@ -22,7 +22,8 @@ pub(in crate::engine) async fn hold(tx: &mut Tx<'_>, unit: &Unit<'_>, planned: &
     // The messages of a run stand and fall with it, unless they are to somebody else.
     let of_run = |one: &Delivery| unit.run(&one.run).is_some_and(|run| run.contact == one.contact);
     let of_messages = planned.iter().filter(|one| !of_run(one)).map(|one| one.contact.as_str());
-    let of_events = unit.events.iter().filter(|event| event.name != STATUS).filter_map(|event| event.contact.as_deref());
+    let of_events =
+        unit.events.iter().filter(|event| event.name != STATUS).filter_map(|event| event.contact.as_deref());
     let people: BTreeSet<&str> = of_runs.chain(of_messages).chain(of_events).collect();
     tx.hold_contacts(&unit.as_read(people), false).await
 }
