@@ -1,7 +1,7 @@
 //! A database that an older release wrote, with runs and messages in every state of that time, goes on under this one.
 
 use crate::database::{Database, on_both_databases};
-use crate::harness::{ANA, NOON, Plan, World, hours, minutes, unindent, words};
+use crate::harness::{ANA, BOB, NOON, Plan, World, hours, minutes, unindent, words};
 use relance::contact::{Contact, Phone};
 use relance::store::{NewerSchema, Store};
 use serde_json::json;
@@ -16,6 +16,7 @@ on_both_databases!(
     what_a_server_of_the_older_release_writes_beside_this_one_goes_on,
     a_release_refuses_the_database_of_a_newer_one,
     what_an_older_release_did_once_is_not_done_again,
+    an_erased_person_whom_an_older_release_filled_again_is_erased,
 );
 
 /// The first steps of the schema: what the release before the one that runs for weeks made.
@@ -390,5 +391,29 @@ async fn what_an_older_release_did_once_is_not_done_again(database: Database) {
     assert_eq!(ask().await, "once skipped: already_running");
     world.advance(hours(2)).await;
     assert_eq!((ask().await, ask().await), ("once started".into(), "once skipped: already_running".into()));
+    world.may_leave_work();
+}
+
+async fn an_erased_person_whom_an_older_release_filled_again_is_erased(database: Database) {
+    let mut old = with_old_schema(&database.url).await;
+    for (id, phone, gone) in [("c_gone", ANA, true), ("c_known", BOB, false)] {
+        let phone = Phone::parse(phone, None).unwrap();
+        let custom = [("state".to_owned(), json!({ "n": 1, "gone": true }))].into();
+        let contact = Contact { id: id.into(), phone: Some(phone.clone()), custom, gone, ..Contact::default() };
+        let data = text(serde_json::to_string(&contact).unwrap());
+        let columns = [("id", text(id)), ("version", "1".into()), ("phone", text(phone.digits())), ("data", data)];
+        put(&mut old, "contact", &columns).await;
+        let name = text(format!("phone:99{}", phone.digits()));
+        let columns = [("name", name), ("contact", text(id)), ("source", text("mismatch")), ("at_ms", "1".into())];
+        put(&mut old, "alias", &columns).await;
+    }
+    old.close().await.unwrap();
+    let world = plan(database).start().await;
+    let dump = world.dump().await;
+    assert!(!dump.contains(ANA.trim_start_matches('+')) && dump.matches(BOB.trim_start_matches('+')).count() > 1);
+    world.event("order.paid", json!({ "phone": ANA, "order": "1" })).await;
+    world.event("order.paid", json!({ "phone": BOB, "order": "2" })).await;
+    let runs = world.runs().await;
+    assert!(runs[0].contact != "c_gone" && runs[1].contact == "c_known", "{runs:?}");
     world.may_leave_work();
 }
