@@ -12,20 +12,23 @@ use sqlx::Row as _;
 pub struct OldestDue {
     /// A timer, or another step of a run.
     pub run_ms: Option<i64>,
-    /// A call of a step.
+    /// A call of a step, of a run that goes on.
     pub call_ms: Option<i64>,
     /// A message: it may wait for a rate, or for one before it.
     pub message_ms: Option<i64>,
 }
 
-static OLDEST: Statement = Statement::new(
+pub(super) static OLDEST: Statement = Statement::new(
     "with recursive found (lane) as (
         select min(d.lane) from delivery d where d.state in ('queued', 'held')
         union all
         select (select min(d.lane) from delivery d where d.state in ('queued', 'held') and d.lane > found.lane)
         from found where found.lane is not null)
      select (select min(u.wake_at_ms) from run u where u.wake_at_ms <= r.now_ms),
-        (select min(c.due_at_ms) from call c where c.state = 'queued' and c.due_at_ms <= r.now_ms),
+        (select c.due_at_ms from call c join run w on w.id = c.run
+            where c.state = 'queued' and c.due_at_ms <= r.now_ms
+               and w.ended_at_ms is null and w.state in ('queued', 'running', 'waiting')
+            order by c.due_at_ms limit 1),
         (select min((select min(d.due_at_ms) from delivery d
             where d.lane = found.lane and d.state in ('queued', 'held') and d.due_at_ms <= r.now_ms))
          from found)

@@ -14,7 +14,7 @@ on_both_databases!(
     recent_changes_of_a_person_are_found,
 );
 
-fn http(run: &str, host: &str) -> StepCall {
+pub(super) fn http(run: &str, host: &str) -> StepCall {
     let call = HttpCall {
         method: "GET".into(),
         url: format!("https://{host}/é"),
@@ -52,7 +52,7 @@ fn taken(call: &StepCall) -> StepCall {
     StepCall { state: CallState::Started, claims: call.claims + 1, ..call.clone() }
 }
 
-async fn with_runs(database: Database) -> Rig {
+pub(super) async fn with_runs(database: Database) -> Rig {
     let mut rig = Rig::with_run(database).await;
     let mut tx = rig.begin().await;
     let other = Run { workflow: "w2".into(), ..run("r4", "c1") };
@@ -61,7 +61,7 @@ async fn with_runs(database: Database) -> Rig {
     rig
 }
 
-async fn plan(rig: &mut Rig, calls: &[StepCall]) {
+pub(super) async fn plan(rig: &mut Rig, calls: &[StepCall]) {
     let mut tx = rig.begin().await;
     tx.plan_calls(calls).await.unwrap();
     tx.commit().await.unwrap();

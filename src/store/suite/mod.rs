@@ -18,6 +18,7 @@ mod events;
 mod hints;
 mod live;
 mod nodes;
+mod overdue;
 mod people;
 mod relay_targets;
 mod relays;

@@ -7,7 +7,7 @@ use super::{Database, NOON, Rig, delivery, on_both_databases, run};
 use crate::run::{Progress, Run, TraceEntry, WaitingFor};
 use crate::store::dialect::{Dialect, Kind, Statement};
 use crate::store::stops::{Concerns, Search};
-use crate::store::{Tx, contacts::ContactKey, deliveries, live, runs, stops};
+use crate::store::{Tx, contacts::ContactKey, deliveries, live, overdue, runs, stops};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, Row as _};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -94,12 +94,13 @@ async fn fill(rig: &mut Rig, waiting: u32) {
 /// How the database means to answer each of the questions.
 async fn plans(rig: &Rig) -> Vec<(&'static str, String)> {
     let claimed = [Bound::Number(NOON), Bound::Number(64), Bound::Text("main"), Bound::Number(NOON), Bound::Number(19)];
-    let asked: [(&'static str, &Statement, &[Bound]); 8] = [
+    let asked: [(&'static str, &Statement, &[Bound]); 9] = [
         ("due runs", &runs::DUE, &[Bound::Number(NOON), Bound::Number(256), Bound::Number(NOON - 60_000)]),
         ("due deliveries", &deliveries::CLAIM, &claimed),
         ("what is due next", &deliveries::NEXT_DUE, &[]),
         ("calls of the dead", &deliveries::UNFINISHED, &[]),
         ("lanes that are waited in", &deliveries::LANES, &[Bound::Number(NOON), Bound::Number(64)]),
+        ("the oldest that is due", &overdue::OLDEST, &[]),
         ("questions to a person", &live::ASKING, &[]),
         ("what an event stops, by subject", &stops::OF_HASHES, &[]),
         ("what an event stops, by person", &stops::OF_CONTACTS, &[]),
