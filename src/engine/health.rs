@@ -1,7 +1,8 @@
 //! Health: what an operator should know, and how far behind the work is.
 //!
 //! Alerts that stand in the store were raised by groups; those told here from what is seen now are of a store that takes
-//! nothing, of a server that cannot read what serves, and of a loop that does nothing: none could be written. Invariant: asking changes nothing.
+//! nothing, of a server that cannot read what serves, and of a loop that does nothing: none could be written. Invariant:
+//! asking changes nothing.
 
 use super::Engine;
 use crate::store::alerts::Alert;
