@@ -139,6 +139,6 @@ async fn two_writers_together_keep_the_rate(database: Database) {
     assert!(both.len() <= most, "{} grants in {} ms at 1000 per second, burst 100", both.len(), last - first);
     match dialect {
         Dialect::Sqlite => assert_eq!(both.len(), 100),
-        Dialect::Postgres => assert!(all.iter().all(|one| one.len() > 10), "both were granted some"),
+        Dialect::Postgres => assert!(all.iter().all(|one| !one.is_empty()), "both were granted some"),
     }
 }
