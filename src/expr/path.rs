@@ -76,7 +76,7 @@ const WORKFLOW: [&str; 4] = ["id", "version", "run_id", "started_at"];
 pub(super) fn unknown_root(name: &str) -> (&'static str, String, String) {
     match name {
         "secret" => {
-            let hint = "write `{{secret.NAME}}`, alone in its braces, in a text of `http_request`".to_owned();
+            let hint = "remove this condition; a secret is written only in `http_request`, such as `headers: { Authorization: \"Bearer {{secret.NAME}}\" }`".to_owned();
             ("R601", "a secret is filled into `http_request` only, and nothing is asked about it".to_owned(), hint)
         }
         "error" => {

@@ -99,6 +99,11 @@ impl Lowering<'_> {
             "float" | "num" | "tonumber" | "parsefloat" => Some("number(event.total)"),
             "str" | "tostring" => Some("string(event.id)"),
             "now" | "today" => Some("now"),
+            // The nearest name is its opposite.
+            "isweekday" | "weekday" | "isworkday" | "isworkingday" | "isbusinessday" => {
+                let hint = "write `!is_weekend(now)`, in quotes when it stands first";
+                return self.mistake("R310", span, format!("there is no function `{name}`"), hint.to_owned());
+            }
             "exists" | "isset" | "defined" => Some("has(event.coupon)"),
             "any" | "some" => Some("event.items.exists(item, item.quantity > 1)"),
             "every" | "all" => Some("event.items.all(item, item.quantity > 1)"),

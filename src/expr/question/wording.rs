@@ -57,9 +57,13 @@ pub(super) fn reword(source: &str) -> Reworded {
     found.sort_by_key(|(_, _, fix)| fix.offset);
     let corrected = apply(source, &found);
     let hint = format!("write `{}`", corrected.trim());
-    let hint =
-        if stuck { "write `!(event.status in [\"a\", \"b\"])` in quotes, or use `none:`".to_owned() } else { hint };
-    let hint = if corrected.trim_start().starts_with('!') { format!("{hint} in quotes, or use `none:`") } else { hint };
+    let negated = corrected.trim();
+    let hint = match negated.starts_with('!') {
+        _ if stuck => "write `'!(event.status in [\"a\", \"b\"])'`, with the single quotes".to_owned(),
+        true if negated.contains('"') => format!("write `'{}'`, with the single quotes", negated.replace('\'', "''")),
+        true => format!("write `\"{}\"`, in quotes", negated.replace('\\', "\\\\")),
+        false => hint,
+    };
     let mistake = |(code, message, fix): &(&'static str, String, Fix)| Mistake {
         code,
         offset: fix.offset,
@@ -101,7 +105,7 @@ fn braces(source: &str) -> Vec<(&'static str, String, Fix)> {
                 break;
             }
         }
-        let message = "`{{ }}` in a question: a question is written without braces".to_owned();
+        let message = "`{{ }}` is for texts: here a field is named without braces".to_owned();
         found.push(("R301", message, Fix { offset: start, len: end - start, with: inner.trim().to_owned() }));
         from = end;
     }

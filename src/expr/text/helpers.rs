@@ -49,7 +49,7 @@ const fn row(
 
 pub(super) const HELPERS: [Row; 16] = [
     row("default", Helper::Default, (2, 20), &[], "{{default contact.first_name 'friend'}}"),
-    row("upper", Helper::Upper, (1, 1), &[], "{{upper contact.name}}"),
+    row("upper", Helper::Upper, (1, 1), &[], "{{upper contact.first_name}}"),
     row("lower", Helper::Lower, (1, 1), &[], "{{lower contact.email}}"),
     row("capitalize", Helper::Capitalize, (1, 1), &[], "{{capitalize contact.name}}"),
     row("first_word", Helper::FirstWord, (1, 1), &[], "{{first_word contact.name}}"),

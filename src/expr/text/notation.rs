@@ -114,20 +114,25 @@ fn sigil(tag: &Tag) -> Option<Mistake> {
     let whole = (tag.offset, tag.len());
     let bare = tag.inner.trim_matches(['{', '}', ' ', '&', '*', '>', '^', '=']);
     if tag.text.starts_with("{{{") || tag.inner.starts_with(['{', '&']) {
-        let hint = format!("write `{{{{{bare}}}}}`: nothing is escaped anyway");
+        let hint = format!("write `{{{{{bare}}}}}`: two braces are enough");
         return Some(wrong(whole, "`{{{ }}}` and `{{& }}` are not needed here", hint));
     }
     match tag.inner.chars().next() {
         None => Some(wrong(whole, "the braces are empty", "name what to print: `{{contact.first_name}}`")),
-        Some('>') => Some(wrong(whole, "there are no partials", "write the text here, or keep it in `vars`")),
+        Some('>') => Some(wrong(whole, "one text cannot include another", {
+            format!(
+                "write the words here, or keep them in `vars` and write `{{{{vars.{}}}}}`",
+                crate::expr::plain_name(bare)
+            )
+        })),
         Some('*' | '=') => Some(wrong(whole, format!("`{{{{{}` is not known here", &tag.inner[..1]), "remove it")),
         Some('^') => Some(wrong(whole, "`{{^}}` is not known here", "write `{{else}}`, or `{{#unless path}}`")),
         Some(_) if tag.inner.bytes().all(|byte| byte.is_ascii_digit()) => Some(Mistake {
             code: "R306",
             offset: tag.offset,
             len: tag.len(),
-            message: format!("`{}` is the template's own notation: here a placeholder names a field", tag.text),
-            hint: "write the path, such as `{{contact.first_name}}`; the template's values go under `values:`".into(),
+            message: format!("`{}` only shows a place in the template: write here what fills it", tag.text),
+            hint: "name the field, such as `{{contact.first_name}}`; numbers belong to templates".into(),
             fix: None,
         }),
         Some(_) => None,

@@ -98,14 +98,21 @@ fn interval(text: &str) -> Result<Plan, String> {
             let times = (0..24 * 60).step_by(usize::from(count * unit_minutes)).collect();
             Ok(Plan::new(Days::Every, times, Pass::Elapsed))
         }
-        Ok(_) => Err(format!("`{count}` does not divide {whole}: {}", divisors(whole))),
+        Ok(_) => Err(format!(
+            "`every {text}` does not fit into {}: {}",
+            if whole == 60 { "an hour" } else { "a day" },
+            divisors(whole)
+        )),
         Err(_) => Err(format!("`{count}` is no number of {unit}: {}", divisors(whole))),
     }
 }
 
 fn divisors(whole: u16) -> String {
-    let fitting: Vec<String> = (1..=whole).filter(|n| whole.is_multiple_of(*n)).map(|n| format!("`{n}`")).collect();
-    fitting.join(" ")
+    let mut fitting: Vec<String> = (1..=whole).filter(|n| whole.is_multiple_of(*n)).map(|n| n.to_string()).collect();
+    let last = fitting.pop().unwrap_or_default();
+    let example =
+        if whole == 60 { "`every 5 minutes` or `every 10 minutes`" } else { "`every 4 hours` or `every 6 hours`" };
+    format!("{example}: the number must be {} or {last}", fitting.join(", "))
 }
 
 fn days(text: &str) -> Result<Days, String> {

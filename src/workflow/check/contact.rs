@@ -123,7 +123,12 @@ impl<'a> Lowering<'a> {
                     Some(file) => format!(
                         "`{file}` has no column `phone`: write `contact: {{ phone: \"{{{{event.<column>}}}}\" }}`"
                     ),
-                    None => "write who it is about: `contact: { phone: \"{{event.phone}}\" }`".to_owned(),
+                    None => match self.seen.events.phone() {
+                        Some(field) => {
+                            format!("write who it is about: `contact: {{ phone: \"{{{{event.{field}}}}}\" }}`")
+                        }
+                        None => "write who it is about: `contact: { phone: \"{{event.phone}}\" }`, with the field of your event that holds the number".to_owned(),
+                    },
                 };
                 let trigger = trigger.clone();
                 self.report.error("R202", &trigger, "nothing tells who the run is about: `contact` is missing", hint);
@@ -159,9 +164,7 @@ impl<'a> Lowering<'a> {
         map.language = self.contact_text(inner, "language");
         map.timezone = self.contact_text(inner, "timezone");
         map.consent = inner.get("consent").and_then(|entry| self.question(&entry.value, Expected::YesNo));
-        if let (Some(entry), Some(phone)) = (inner.get("phone"), map.phone.as_ref().and_then(Text::literal))
-            && !super::expression::is_bare_path(phone)
-        {
+        if let (Some(entry), Some(phone)) = (inner.get("phone"), map.phone.as_ref().and_then(Text::literal)) {
             let region = self.world.settings.phone_region.as_deref();
             check_phone(&mut self.report, &entry.value.span, phone, region);
         }
@@ -171,12 +174,17 @@ impl<'a> Lowering<'a> {
         let entry = inner.get(key)?;
         if matches!(entry.value.kind, Kind::Null) {
             let message = format!("`{key}` has no value");
-            self.report.error(
-                "R202",
-                &entry.key_span,
-                message,
-                "write a text such as `\"{{event.phone}}\"`, or remove it",
-            );
+            let field = self.seen.events.phone().filter(|_| key == "phone");
+            let hint = match field {
+                Some(field) => format!("write `\"{{{{event.{field}}}}}\"`, or remove it"),
+                None => "write the field of your event that holds it, such as `\"{{event.email}}\"`, or remove it"
+                    .to_owned(),
+            };
+            self.report.error("R202", &entry.key_span, message, hint);
+            return None;
+        }
+        let what = if key == "phone" { "phone number" } else { key };
+        if IDENTITIES.contains(&key) && self.names_nobody(&entry.value, what) {
             return None;
         }
         self.text(&entry.value, Holes::Fair)

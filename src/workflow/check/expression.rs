@@ -152,12 +152,9 @@ impl<'a> Lowering<'a> {
             Ok(parsed) => {
                 self.check_tokens(node, text);
                 if is_bare_path(text) {
-                    let hint = format!("write `\"{{{{{}}}}}\"` to fill it in", text.trim());
-                    let told = (format!("this sends the words `{}` as they are", text.trim()), hint);
+                    let told = (format!("this sends the words `{}` as they are", text.trim()), to_fill(text));
                     self.report.warn_in("R308", node, &node.span, told);
-                    let (path, before) = (text.trim(), text.len() - text.trim_start().len());
-                    let with = format!("{{{{{path}}}}}");
-                    self.report.fix(self.report.document.replace(node, before, path.len(), &with));
+                    self.put_in_braces(node, text);
                 }
                 for used in parsed.paths() {
                     self.check_path(node, &used, Some(holes));
@@ -165,6 +162,24 @@ impl<'a> Lowering<'a> {
                 Some(parsed)
             }
         }
+    }
+
+    /// Whether a number is meant and only the name of a field is written: nobody could be written to.
+    pub(super) fn names_nobody(&mut self, node: &Node, what: &str) -> bool {
+        let Kind::Scalar { text, .. } = &node.kind else { return false };
+        let bare = is_bare_path(text);
+        if bare {
+            let message = format!("`{}` is no {what}: without braces it is not filled in", text.trim());
+            self.report.error("R308", &node.span, message, to_fill(text));
+            self.put_in_braces(node, text);
+        }
+        bare
+    }
+
+    fn put_in_braces(&mut self, node: &Node, text: &str) {
+        let (path, before) = (text.trim(), text.len() - text.trim_start().len());
+        let with = format!("{{{{{path}}}}}");
+        self.report.fix(self.report.document.replace(node, before, path.len(), &with));
     }
 
     fn not_a_text(&mut self, node: &Node) {
@@ -194,7 +209,11 @@ impl<'a> Lowering<'a> {
     pub(super) fn mistakes(&mut self, node: &Node, mistakes: Vec<Mistake>) {
         for mistake in mistakes {
             let span = self.report.document.part_of(node, mistake.offset, mistake.len);
-            self.report.error(mistake.code, &span, mistake.message, mistake.hint);
+            let hint = match mistake.code {
+                "R306" if self.in_value => "write the field, such as `{{event.order_number}}`".to_owned(),
+                _ => mistake.hint,
+            };
+            self.report.error(mistake.code, &span, mistake.message, hint);
             let fix = mistake.fix.and_then(|fix| self.report.document.replace(node, fix.offset, fix.len, &fix.with));
             self.report.fix(fix);
         }
@@ -213,6 +232,10 @@ fn without_mistakes(text: &str, mistakes: &[Mistake]) -> Option<Text> {
         rest.replace_range(open..close, &" ".repeat(close - open));
     }
     Text::parse(&rest).ok()
+}
+
+fn to_fill(path: &str) -> String {
+    format!("write `\"{{{{{}}}}}\"` to fill it in", path.trim())
 }
 
 /// The whole text is `event.total`: braces were forgotten.

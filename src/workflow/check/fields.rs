@@ -62,7 +62,7 @@ impl<'a> Fields<'a> {
 fn refuse_key(report: &mut Report, entry: &Entry, shape: &Shape) -> Option<&'static str> {
     let key = entry.key.as_str();
     if shape.later.contains(&key) {
-        later(report, &entry.key_span, key);
+        later(report, &entry.key_span, key, shape);
         return None;
     }
     if let Some((_, place)) = shape.elsewhere.iter().find(|(name, _)| *name == key) {
@@ -90,9 +90,13 @@ fn refuse_key(report: &mut Report, entry: &Entry, shape: &Shape) -> Option<&'sta
 }
 
 /// A key of the language that this release does not build yet.
-fn later(report: &mut Report, span: &Range<usize>, key: &str) {
-    let message = format!("`{key}` comes with a later release");
-    report.error("R206", span, message, "remove it until then: nothing of a workflow is ever ignored");
+fn later(report: &mut Report, span: &Range<usize>, key: &str, shape: &Shape) {
+    let starts = shape.what == "a trigger" && key == "conversation";
+    let hint = match starts {
+        true => "start the workflow by something else, such as `message:` or `webhook:`",
+        false => "remove it: relance never leaves out a key silently",
+    };
+    report.error("R206", span, format!("this version cannot do `{key}` yet"), hint);
 }
 
 fn not_a_map(report: &mut Report, node: &Node, holder: Option<&Entry>, shape: &Shape) {

@@ -122,7 +122,7 @@ fn list_with(listed: &[String], host: &str) -> String {
 
 fn movable() -> Refusal {
     let hint = "write them out, with a `/` before what is filled in: `https://api.example.com/orders/{{url event.id}}`";
-    ("R602", "scheme, host and port of an address cannot be filled in".to_owned(), hint.to_owned())
+    ("R602", "the beginning of an address, up to the first single `/`, cannot be filled in".to_owned(), hint.to_owned())
 }
 
 fn not_an_address() -> Refusal {

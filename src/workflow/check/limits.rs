@@ -43,7 +43,15 @@ fn parse_limit(text: &str) -> Result<Limit, String> {
     let (count, period) = text.split_once(" per contact per ").ok_or(LIMIT)?;
     let count = count.trim().parse().ok().filter(|count| (1..=10_000).contains(count));
     let count = count.ok_or("write how many runs, from 1 to 10000: `1 per contact per 7d`")?;
-    let per = duration::parse(period)?;
+    let per = duration::parse(period).map_err(|_| match period {
+        _ if period.contains("month") => {
+            format!("months have no fixed length: write days, such as `{count} per contact per 30d`")
+        }
+        _ if period.contains("year") => {
+            format!("years have no fixed length: write days, such as `{count} per contact per 365d`")
+        }
+        _ => format!("write the period after the second `per`, such as `{count} per contact per 7d`"),
+    })?;
     match per.days > 0 || per.ms > 0 {
         true => Ok(Limit { count, per }),
         false => Err("write a period longer than nothing: `1 per contact per 7d`".to_owned()),
@@ -59,14 +67,14 @@ pub(super) fn read_quiet_hours(report: &mut Report, entry: &Entry) -> Option<Opt
     match parse_quiet_hours(text) {
         Ok(hours) => Some(Some(hours)),
         Err(hint) => {
-            report.error("R205", &entry.value.span, format!("`{text}` are no quiet hours"), hint);
+            report.error("R205", &entry.value.span, format!("`{text}` cannot be read as quiet hours"), hint);
             None
         }
     }
 }
 
 fn parse_quiet_hours(text: &str) -> Result<QuietHours, &'static str> {
-    let hint = "write the first minute and the first one after them, 24 h: `21:00-09:00`; or `none`";
+    let hint = "write when they begin and end, by the 24-hour clock: `21:00-09:00`; or `none`";
     let (from, to) = text.split_once(['-', '–']).ok_or(hint)?;
     let hours = QuietHours { from: clock(from).ok_or(hint)?, to: clock(to).ok_or(hint)? };
     match hours.from == hours.to {

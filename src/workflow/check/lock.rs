@@ -78,7 +78,8 @@ pub(super) fn find(
         }
         (Name::Uuid(uuid), LockState::Read) => {
             if !lock.by_uuid.contains_key(uuid) {
-                let hint = "copy the uuid from the account again, or fetch `templates.lock.json` anew";
+                let hint =
+                    "copy the uuid from the account again; a new template is known after `relance templates pull`";
                 report.error("R404", span, format!("the account has no template with the uuid `{uuid}`"), hint);
             }
             lock.by_uuid.get(uuid).map(variant)
@@ -93,7 +94,9 @@ pub(super) fn find(
             None => {
                 let hint = match nearest(title, lock.by_title.keys().map(String::as_str)) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => "copy the title from the account, or fetch `templates.lock.json` anew".into(),
+                    None => {
+                        "copy the title from the account; a new template is known after `relance templates pull`".into()
+                    }
                 };
                 report.error("R404", span, format!("the account has no template with the title `{title}`"), hint);
                 None
@@ -132,13 +135,17 @@ pub(super) fn compare(
         let (names, holes) = (written.values.len(), locked.placeholders);
         let span = fields.get("values").map_or(&fields.place, |entry| &entry.value.span);
         let message = format!("{} for {} in `{}`", count(names, "name"), count(holes, "placeholder"), locked.title);
-        report.error("R404", span, message, format!("the approved text: {}", shortened(&locked.text)));
+        let needed = match holes {
+            0 => "remove `values`".to_owned(),
+            _ => format!("write {} in `values`, in the order of the text", count(holes, "name")),
+        };
+        report.error("R404", span, message, format!("{needed}; it reads: {}", shortened(&locked.text)));
     }
     if let Some(entry) = fields.get("text")
         && written.text.as_ref().is_some_and(|text| text.trim() != locked.text.trim())
     {
-        let hint = format!("the approved text: {}", shortened(&locked.text));
-        report.error("R404", &entry.value.span, "the approved text is another one", hint);
+        let hint = format!("remove `text`, or copy the approved one: {}", shortened(&locked.text));
+        report.error("R404", &entry.value.span, "this is not the text that the account approved", hint);
     }
     let (here, there) = (written.media, media_of(locked.kind));
     if fields.get("media").is_none_or(|entry| !matches!(entry.value.kind, Kind::Null)) && here != there {

@@ -12,6 +12,7 @@ use super::report::Report;
 use super::seen::{Events, Seen};
 use super::trigger::Triggers;
 use super::values::{boolean, choice, plain_text};
+use super::words::nearest;
 use crate::condition::Condition;
 use crate::delivery::Purpose;
 use crate::workflow::yaml::{Entry, Kind, Node};
@@ -78,6 +79,8 @@ pub(super) struct Lowering<'a> {
     pub(super) asked_on: Option<String>,
     /// What is read belongs to an `http_request`: secrets may stand there.
     pub(super) in_request: bool,
+    /// What is read is a value of a template.
+    pub(super) in_value: bool,
     /// `once_per` says what a run is about.
     pub(super) named_once: bool,
     /// Each is told once for a file: the first long wait without `once_per`, the first step that no run gets to.
@@ -115,6 +118,7 @@ impl<'a> Lowering<'a> {
             heard: Heard::Start,
             asked_on: None,
             in_request: false,
+            in_value: false,
             named_once: false,
             told_waiting: false,
             told_unreachable: false,
@@ -175,6 +179,23 @@ impl<'a> Lowering<'a> {
     fn purpose_word(&mut self, entry: &Entry) -> Option<Purpose> {
         let purposes =
             [("marketing", Purpose::Marketing), ("utility", Purpose::Utility), ("service", Purpose::Service)];
+        if let Kind::Scalar { text, .. } = &entry.value.kind
+            && !purposes.iter().any(|(word, _)| word == text)
+        {
+            let names = purposes.map(|(word, _)| word);
+            let meant = match text.to_lowercase().as_str() {
+                "transactional" | "transaction" | "receipt" | "notification" => Some("utility"),
+                "promotion" | "promotional" | "campaign" | "newsletter" => Some("marketing"),
+                "support" => Some("service"),
+                other => nearest(other, names.into_iter()),
+            };
+            let hint = match meant {
+                Some(word) => format!("did you mean `{word}`?"),
+                None => "write `utility` for a message about something the person did, `marketing` for an offer, `service` for an answer to what they wrote".to_owned(),
+            };
+            self.report.error("R205", &entry.value.span, format!("`purpose` cannot be `{text}`"), hint);
+            return None;
+        }
         choice(&mut self.report, entry, &purposes)
     }
 

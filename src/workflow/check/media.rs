@@ -98,7 +98,7 @@ impl<'a> Lowering<'a> {
                     }
                     _ => &entry.value,
                 };
-                let message = format!("the {what} has {length} characters: {longest} are the most");
+                let message = format!("the {what} has {length} characters, and WhatsApp takes {longest} at most");
                 self.report.warn_in("R406", node, &node.span, (message, "shorten it, or send two messages".to_owned()));
             }
         }

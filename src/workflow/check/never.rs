@@ -26,15 +26,19 @@ impl<'a> Lowering<'a> {
     }
 
     /// A case behind one that always says yes.
-    pub(super) fn after_always(&mut self, lowered: &[Case], item: &Node) {
+    pub(super) fn after_always(&mut self, lowered: &[Case], items: &[Node], item: &Node) {
         let always = |case: &Case| match &case.condition {
             Condition::Question(question) => question.constant() == Some(true),
             _ => false,
         };
         if let (Some(at), Kind::Map(lines)) = (lowered.iter().position(always), &item.kind) {
-            let message = format!("no run gets here: case {} always says yes", at + 1);
+            let (line, _) = self.report.document.place(items.get(at).map_or(0, |case| case.span.start));
+            let case = at + 1;
+            let message = format!("no run gets here: case {case}, at line {line}, always says yes");
             let span = lines.first().map_or(&item.span, |line| &line.key_span).clone();
-            self.report.warn("R504", &span, message, "put it last, or write its steps under `otherwise:`");
+            self.report.warn("R504", &span, message, {
+                format!("put case {case} after this one, or move its steps to `otherwise:`")
+            });
         }
     }
 
@@ -65,8 +69,8 @@ impl<'a> Lowering<'a> {
         let again = !self.triggers.unknown && self.triggers.no_schedule;
         if long && again && !self.named_once && !self.told_waiting {
             self.told_waiting = true;
-            let hint = "write `once_per:` under `settings:`, with what a run is about, such as `event.order_id`";
-            let message = "a run waits here, and nothing says whether the same thing may start another one meanwhile";
+            let hint = "write what makes it the same, below `settings:`, such as `once_per: event.order_id`";
+            let message = "the workflow waits here, and the same event could start it once more: the person would get the messages twice";
             self.report.warn("R501", &key.key_span, message, hint);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::fields::{Fields, Shape};
 use super::report::Report;
-use super::values::{plain_text, word_list};
+use super::values::{plain_text, word_list, word_place};
 use crate::config::OptOut;
 use crate::expr::fold;
 use crate::workflow::yaml::Entry;
@@ -19,11 +19,15 @@ pub(super) fn read(report: &mut Report, entry: &Entry) -> OptOut {
     let words = fields.get("words").map(|entry| word_list(report, entry));
     let back_words = fields.get("back_words").map(|entry| word_list(report, entry));
     let reply = fields.get("reply").and_then(|entry| read_reply(report, entry));
-    let out: Vec<String> = words.iter().flatten().map(|word| fold(word)).collect();
-    let both = back_words.iter().flatten().find(|word| out.contains(&fold(word)));
-    if let (Some(word), Some(entry)) = (both, fields.get("back_words")) {
-        let message = format!("`{word}` stands in `words` and in `back_words`");
-        report.error("R204", &entry.key_span, message, "keep it in one of them");
+    let same = |back: &String| words.iter().flatten().find(|word| fold(word) == fold(back));
+    let both = back_words.iter().flatten().find_map(|back| Some((back, same(back)?)));
+    if let (Some((back, word)), Some(entry)) = (both, fields.get("back_words")) {
+        let message = match back == word {
+            true => format!("`{back}` stands in `words` and in `back_words`"),
+            false => format!("`{back}` stands in `back_words` and, as `{word}`, in `words`"),
+        };
+        let hint = "remove it from one of them: capitals and punctuation make no difference";
+        report.error("R204", word_place(entry, back), message, hint);
     }
     OptOut { words, back_words, reply }
 }

@@ -22,7 +22,7 @@ impl<'a> Lowering<'a> {
             "contact" if strict && self.seen.contact_may_lack(used) => {
                 let path = shown(used);
                 let hint = format!("write `{{{{default {path} '…'}}}}`, or fill it in `contact:`");
-                let told = (format!("`{path}` may be unknown, and nothing is sent then"), hint);
+                let told = (format!("`{path}` may be unknown, and the message would not be sent"), hint);
                 self.report.warn_in("R309", node, &span, told);
             }
             _ => {}
@@ -32,6 +32,10 @@ impl<'a> Lowering<'a> {
     fn check_step(&mut self, used: &PathUse, span: &Range<usize>) {
         let Some(id) = used.fields.first() else { return };
         let Some(fields) = self.seen.steps.get(id) else {
+            if let Some((message, hint)) = self.not_passed(id, span) {
+                self.report.error("R307", span, message, hint);
+                return;
+            }
             let (before, above) = if self.seen.anywhere { ("", "") } else { (" before this one", " above") };
             let ids: Vec<&str> = self.seen.steps.keys().map(String::as_str).collect();
             let hint = match nearest(id, ids.iter().copied()) {
@@ -130,26 +134,25 @@ impl<'a> Lowering<'a> {
 
     fn possible_hole(&mut self, node: &Node, used: &PathUse, span: &Range<usize>, reached: &[(&str, Reach)]) {
         let path = shown(used);
-        let default = format!("write `{{{{default {path} '…'}}}}`, with what to say then");
+        let default = format!("write `{{{{default {path} '…'}}}}`, with what the person reads then");
         let fault = reached.iter().find_map(|(sample, reach)| {
             let (what, hint) = match reach {
                 Reach::Missing(..) | Reach::Unknown => ("is missing", default.clone()),
-                Reach::Value(Json::Null) => ("is null", default.clone()),
+                Reach::Value(Json::Null) => ("is empty", default.clone()),
                 Reach::Value(Json::String(text)) if text.trim().is_empty() => ("is empty", default.clone()),
-                Reach::Value(Json::Array(_)) if used.wants == Wants::Scalar => (
-                    "is a list",
-                    format!("write `{{{{join {path} ', '}}}}`, or `{{{{#each {path}}}}} … {{{{/each}}}}`"),
-                ),
+                Reach::Value(Json::Array(items)) if used.wants == Wants::Scalar => {
+                    ("is a list", of_items(&path, items))
+                }
                 Reach::Value(value @ Json::Object(_)) if used.wants != Wants::Any => {
                     let field = names(value).first().map_or("name".to_owned(), ToString::to_string);
-                    ("is an object", format!("name one of its fields: `{path}.{field}`"))
+                    ("holds several fields", format!("name one of its fields: `{path}.{field}`"))
                 }
                 Reach::Value(Json::String(_) | Json::Number(_) | Json::Bool(_)) if used.wants == Wants::List => {
                     ("is not a list", "name a list, or print the field itself".to_owned())
                 }
                 Reach::Value(_) => return None,
             };
-            Some((format!("`{path}` {what} in {sample}, and nothing is sent then"), hint))
+            Some((format!("`{path}` {what} in {sample}, and the message would not be sent"), hint))
         });
         if let Some(told) = fault {
             self.report.warn_in("R309", node, span, told);
@@ -169,11 +172,18 @@ impl<'a> Lowering<'a> {
         let path = shown(&comparison.path);
         let operator = comparison.operator;
         let (message, hint, instead) = match (found, &comparison.literal) {
-            (Some((name, Json::String(_))), Json::Number(number)) => (
-                format!("`{path}` is a text in {name}, and a text never equals a number"),
-                format!("write `number({path}) {operator} {number}`"),
-                Some((comparison.path.offset, comparison.path.len, format!("number({path})"))),
-            ),
+            (Some((name, Json::String(held))), Json::Number(number)) => {
+                let message = format!("`{path}` is a text in {name}, and a text never equals a number");
+                if held.trim().parse::<f64>().is_ok() {
+                    let instead = (comparison.path.offset, comparison.path.len, format!("number({path})"));
+                    (message, format!("write `number({path}) {operator} {number}`"), Some(instead))
+                } else if matches!(operator, "==" | "!=") {
+                    let hint = format!("write `{path} {operator} \"{number}\"`, in quotes");
+                    (message, hint, in_quotes(node, comparison, &number.to_string()))
+                } else {
+                    (message, "compare a field that holds a number".to_owned(), None)
+                }
+            }
             (Some((name, Json::Number(_))), Json::String(text)) => (
                 format!("`{path}` is a number in {name}, and a number never equals a text"),
                 match text.parse::<f64>() {
@@ -189,6 +199,27 @@ impl<'a> Lowering<'a> {
         let fix = instead.and_then(|(offset, len, with)| self.report.document.replace(node, offset, len, &with));
         self.report.fix(fix);
     }
+}
+
+/// How a list is told in a text, by what its items are.
+fn of_items(path: &str, items: &[Json]) -> String {
+    match items.first() {
+        Some(item @ Json::Object(_)) => {
+            let field = names(item).first().map_or("name".to_owned(), ToString::to_string);
+            format!("write what stands for each item: `{{{{#each {path}}}}}{{{{this.{field}}}}} {{{{/each}}}}`")
+        }
+        _ => format!("write `{{{{join {path} ', '}}}}`, or `{{{{#each {path}}}}}{{{{this}}}} {{{{/each}}}}`"),
+    }
+}
+
+/// The number that a text is compared with, where it follows the path, and the text it should be.
+fn in_quotes(node: &Node, comparison: &Comparison, number: &str) -> Option<(usize, usize, String)> {
+    let Kind::Scalar { text: source, .. } = &node.kind else { return None };
+    let after = comparison.path.offset + comparison.path.len;
+    let rest = source.get(after..)?;
+    let at = rest.find(number).filter(|at| rest[..*at].trim() == comparison.operator)?;
+    let ends = !rest[at + number.len()..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '.');
+    ends.then(|| (after + at, number.len(), format!("\"{number}\"")))
 }
 
 /// The text that a number is compared with, where it follows the path, and the number it holds.

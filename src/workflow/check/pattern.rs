@@ -54,15 +54,26 @@ impl<'a> Lowering<'a> {
     }
 
     fn regex(&mut self, entry: &Entry) -> Option<regex::Regex> {
-        let text = scalar(&mut self.report, entry, "a regular expression")?;
+        let text = scalar(&mut self.report, entry, "a pattern")?;
         let built = regex::RegexBuilder::new(text).size_limit(1 << 20).build();
         match built {
             Ok(regex) => Some(regex),
             Err(error) => {
                 let told = error.to_string();
-                let last = told.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                let hint = format!("{last}; put a `\\` before a sign that is meant as itself");
-                self.report.error("R205", &entry.value.span, "this regular expression cannot be read", hint);
+                let last = told.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                let cause = match last {
+                    "unclosed group" => "a `(` is never closed",
+                    "unopened group" => "a `)` has no `(` before it",
+                    "unclosed character class" => "a `[` is never closed",
+                    "repetition operator missing expression" => "nothing stands before a `*`, `+` or `?`",
+                    other => other,
+                };
+                // As they would be written between single quotes.
+                let (plain, escaped) = (text.replace('\'', "''"), regex::escape(text).replace('\'', "''"));
+                let hint = format!(
+                    "for words as they stand write `contains: ['{plain}']`; in a pattern they are `'{escaped}'`"
+                );
+                self.report.error("R205", &entry.value.span, format!("this pattern cannot be read: {cause}"), hint);
                 None
             }
         }

@@ -51,7 +51,7 @@ fn read_target<'a>(report: &mut Report, item: &'a Node) -> Option<(Target, &'a E
     let hint = "write `signature: callbell` for whoever expects the account itself, else `standard_webhooks`";
     let signature = fields.required(report, "signature", hint).and_then(|entry| choice(report, entry, &KINDS));
     let hint = "name the variable that holds the secret: `secret: CRM_RELAY_SECRET`";
-    let secret = fields.required(report, "secret", hint).and_then(|entry| variable(report, entry));
+    let secret = fields.required(report, "secret", hint).and_then(|entry| variable(report, entry, "CRM_RELAY_SECRET"));
     let entry = url?;
     let url = address(report, entry)?;
     Some((Target { url, signature: signature?, secret: secret? }, entry))

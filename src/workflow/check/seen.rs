@@ -67,6 +67,29 @@ pub(super) fn reach<'v>(sample: &'v Value, fields: &[String]) -> Reach<'v> {
     Reach::Value(value)
 }
 
+impl Events<'_> {
+    /// Where the samples hold somebody's number: `customer.phone`.
+    pub(super) fn phone(&self) -> Option<String> {
+        let Self::Known(samples) = self else { return None };
+        samples.iter().filter(|(name, _)| name.starts_with("the sample")).find_map(|(_, sample)| phone_of(sample))
+    }
+}
+
+/// The first field that is called as numbers are and holds one.
+fn phone_of(value: &Value) -> Option<String> {
+    let Value::Object(map) = value else { return None };
+    let called = |key: &str| {
+        let key = plain_name(key).to_lowercase();
+        ["phone", "telef", "mobile", "movil", "whatsapp"].iter().any(|word| key.contains(word))
+    };
+    let holds = |value: &Value| match value {
+        Value::String(text) => text.bytes().filter(u8::is_ascii_digit).count() >= 6,
+        value => value.is_u64(),
+    };
+    let here = map.iter().find(|(key, value)| called(key) && holds(value)).map(|(key, _)| plain_name(key).into_owned());
+    here.or_else(|| map.iter().find_map(|(key, value)| Some(format!("{}.{}", plain_name(key), phone_of(value)?))))
+}
+
 impl Seen<'_> {
     /// Whether a field of `contact` is surely known when the workflow runs, as far as the files tell.
     pub(super) fn contact_may_lack(&self, used: &PathUse) -> bool {

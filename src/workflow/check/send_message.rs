@@ -147,6 +147,9 @@ impl<'a> Lowering<'a> {
 
     /// A colleague by name, or a phone as text.
     fn addressee(&mut self, entry: &'a Entry) -> Option<Text> {
+        if self.names_nobody(&entry.value, "phone number") {
+            return None;
+        }
         let text = self.required_text(entry)?;
         let Some(literal) = text.literal().map(str::to_owned) else { return Some(text) };
         if let Some(phone) = self.world.settings.colleagues.get(&literal) {
@@ -162,7 +165,7 @@ impl<'a> Lowering<'a> {
                 };
                 self.report.error("R201", &entry.value.span, format!("unknown colleague: `{literal}`"), hint);
             }
-        } else if !is_bare_path(&literal) {
+        } else {
             check_phone(&mut self.report, &entry.value.span, &literal, region);
         }
         Some(text)
@@ -171,8 +174,8 @@ impl<'a> Lowering<'a> {
     fn metadata(&mut self, entry: &'a Entry) -> Vec<(String, Text)> {
         let lines = super::project::named(&mut self.report, entry, "order: \"{{event.order_id}}\"");
         if let Some(ninth) = lines.get(MOST_PAIRS) {
-            let message = format!("`metadata` has {} pairs: {MOST_PAIRS} are the most", lines.len());
-            self.report.error("R408", &ninth.key_span, message, "remove the others");
+            let message = format!("`metadata` has {} pairs, and {MOST_PAIRS} are allowed", lines.len());
+            self.report.error("R408", &ninth.key_span, message, "remove this one, or another");
         }
         let mut pairs = Vec::new();
         for line in lines {
@@ -216,7 +219,7 @@ impl<'a> Lowering<'a> {
             self.report.error("R204", &values.key_span, "`values` needs `template`", hint);
         }
         if let Some(entry) = fields.get("outside_window").filter(|_| has("template")) {
-            let hint = "remove it: outside the window the template leaves";
+            let hint = "remove it: when the window is closed, the template is sent";
             self.report.error("R204", &entry.key_span, "`outside_window` is not used with `template`", hint);
         }
     }

@@ -50,8 +50,9 @@ fn read_source(report: &mut Report, line: &Entry) -> Source {
     let Some(fields) = Fields::open(report, &line.value, Some(line), &SOURCE) else { return source };
     let hint = "write `signature: none` with a `path_token`, or how the sender signs";
     let kind = fields.required(report, "signature", hint).and_then(|entry| choice(report, entry, &KINDS));
-    source.secret = fields.get("secret").and_then(|entry| variable(report, entry));
-    source.path_token = fields.get("path_token").and_then(|entry| variable(report, entry));
+    let example = |what: &str| format!("{}_{what}", line.key.to_uppercase());
+    source.secret = fields.get("secret").and_then(|entry| variable(report, entry, &example("WEBHOOK_SECRET")));
+    source.path_token = fields.get("path_token").and_then(|entry| variable(report, entry, &example("HOOK_TOKEN")));
     source.id = fields.get("id").and_then(|entry| id_path(report, entry));
     let Some(kind) = kind else { return source };
     needs(report, &fields, kind);
@@ -124,8 +125,8 @@ fn id_path(report: &mut Report, entry: &Entry) -> Option<String> {
     formed.then_some(path)
 }
 
-/// The name of an environment variable.
-pub(super) fn variable(report: &mut Report, entry: &Entry) -> Option<String> {
+/// The name of an environment variable; `example` is one that would do.
+pub(super) fn variable(report: &mut Report, entry: &Entry, example: &str) -> Option<String> {
     let name = plain_text(report, entry)?;
     let formed = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
@@ -133,7 +134,10 @@ pub(super) fn variable(report: &mut Report, entry: &Entry) -> Option<String> {
     if formed && !(lower && name.len() >= 20 && name.bytes().any(|byte| byte.is_ascii_digit())) {
         return Some(name);
     }
-    let hint = format!("name a variable of the environment that holds it: `{}: SHOP_WEBHOOK_SECRET`", entry.key);
-    report.error("R601", &entry.value.span, format!("`{}` holds a value where a name belongs", entry.key), hint);
+    let hint = format!(
+        "write a name, such as `{}: {example}`, and keep the value on the server under it; renew a token that was already shared",
+        entry.key
+    );
+    report.error("R601", &entry.value.span, "the secret itself stands here, where only its name belongs", hint);
     None
 }

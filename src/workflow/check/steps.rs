@@ -277,7 +277,7 @@ impl<'a> Lowering<'a> {
             None => &[],
         };
         for (at, item) in items.iter().enumerate() {
-            self.after_always(&lowered, item);
+            self.after_always(&lowered, items, item);
             lowered.extend(self.case(item, &format!("{path}.cases.{at}.do")));
             ways.end(self);
         }

@@ -19,8 +19,8 @@ const STOP: Shape = Shape {
     elsewhere: &[
         ("schedule", "a run is ended by what happens; a time to end it is a step: `wait: …`, then `stop: …`"),
         ("cron", "a run is ended by what happens; a time to end it is a step: `wait: …`, then `stop: …`"),
-        ("missed", "it belongs to `schedule` in `when:`"),
-        ("catch_up", "it belongs to `schedule` in `when:`"),
+        ("missed", "remove it: it is only for `schedule` and `cron` in `when:`"),
+        ("catch_up", "remove it: it is only for `schedule` and `cron` in `when:`"),
     ],
 };
 
@@ -66,29 +66,47 @@ impl<'a> Lowering<'a> {
         let pairs = same.map(|entry| self.same(entry, own)).unwrap_or_default();
         if let (TriggerKind::Webhook { event, .. }, None) = (&trigger.kind, same) {
             let place = lines.iter().find(|line| line.key == "webhook").map(|line| line.value.span.clone());
-            self.about_somebody(event, &place.unwrap_or_default(), contact);
+            self.about_somebody(event, &place.unwrap_or_default(), contact, own);
         }
         Some(StopWhen { trigger, same: pairs })
     }
 
     /// Without `same` the `contact` map is filled from the arriving event, whose shape `seen` holds now.
-    fn about_somebody(&mut self, event: &str, place: &Range<usize>, contact: &ContactMap) {
+    fn about_somebody(&mut self, event: &str, place: &Range<usize>, contact: &ContactMap, own: &Events) {
         let identities = [&contact.phone, &contact.bsuid, &contact.uuid];
         let mut texts = identities.into_iter().flatten().peekable();
         let known = matches!(self.seen.events, Events::Known(_));
-        let hint = "name what both events hold: `same: [order_id]`; or bring the sample up to date";
+        let hint = match self.both_phones(own) {
+            Some(same) => {
+                format!("name the field of each event that must be the same: `{same}`, first that of `{event}`")
+            }
+            None => format!(
+                "name the field of each event that must be the same: `same: {{ <field of {event}>: <field of what started the run> }}`"
+            ),
+        };
         if texts.peek().is_none() {
             let message = format!("nothing tells whom `{event}` is about: this workflow has no `contact`");
-            self.report.warn("R505", place, message, "name what both events hold: `same: [order_id]`");
-        } else if known && !texts.any(|text| self.fill(text, &Json::Null).is_some()) {
-            let message = format!("the fields of `contact` are not in the sample `{event}`, so it ends no run");
             self.report.warn("R505", place, message, hint);
+        } else if known && !texts.any(|text| self.fill(text, &Json::Null).is_some()) {
+            let message = format!(
+                "`{event}` does not say about whom it is: the fields of `contact` are not in its sample, so it stops nothing"
+            );
+            self.report.warn("R505", place, message, format!("{hint}; or bring its sample up to date"));
         }
+    }
+
+    /// `same` with the numbers of the arriving event, which `seen` holds now, and of the run's.
+    fn both_phones(&self, own: &Events) -> Option<String> {
+        let (arriving, ours) = (self.seen.events.phone()?, own.phone()?);
+        Some(match arriving == ours {
+            true => format!("same: [{ours}]"),
+            false => format!("same: {{ {arriving}: {ours} }}"),
+        })
     }
 
     /// A path, a list of them, or a map from the arriving event's path to that of the run's event.
     fn same(&mut self, entry: &'a Entry, own: &Events<'a>) -> Vec<(String, String)> {
-        let hint = "write the field that both events hold: `same: [order_id]`, or `same: { their_id: our_id }`";
+        let hint = "write the field that both events hold: `same: [order_id]`; or two that hold the same, first that of the event here: `same: { cart_id: order_id }`";
         let mut pairs = Vec::new();
         match &entry.value.kind {
             Kind::Scalar { .. } => pairs.extend(self.same_path(&entry.value, own)),
@@ -103,7 +121,7 @@ impl<'a> Lowering<'a> {
                     let ours = self.own_path(&line.value, own);
                     let (Some(arriving), Some((ours, found))) = (arriving, ours) else { continue };
                     if found {
-                        self.in_arriving(&arriving, &line.key_span);
+                        self.in_arriving(&arriving, &line.key_span, own);
                     }
                     pairs.push((arriving, ours));
                 }
@@ -117,7 +135,7 @@ impl<'a> Lowering<'a> {
     fn same_path(&mut self, node: &Node, own: &Events<'a>) -> Option<(String, String)> {
         let (path, found) = self.own_path(node, own)?;
         if found {
-            self.in_arriving(&path, &node.span);
+            self.in_arriving(&path, &node.span, own);
         }
         Some((path.clone(), path))
     }
@@ -158,13 +176,20 @@ impl<'a> Lowering<'a> {
         formed.then(|| path.to_owned())
     }
 
-    fn in_arriving(&mut self, path: &str, span: &Range<usize>) {
+    fn in_arriving(&mut self, path: &str, span: &Range<usize>, own: &Events) {
         let fields: Vec<String> = path.split('.').map(str::to_owned).collect();
         let Events::Known(samples) = &self.seen.events else { return };
         let lacking = samples.iter().find(|(_, sample)| matches!(reach(sample, &fields), Reach::Missing(..)));
         if let Some((sample, _)) = lacking {
             let message = format!("`{path}` is not in {sample}, so nothing is ever the same");
-            let hint = "name the field of each: `same: { their_id: our_id }`; or bring the sample up to date";
+            let hint = match self.both_phones(own) {
+                Some(same) => {
+                    format!("name two fields that hold the same, such as `{same}`; or bring the sample up to date")
+                }
+                None => format!(
+                    "name the field that holds the same there: `same: {{ <field of this event>: {path} }}`; or bring the sample up to date"
+                ),
+            };
             self.report.warn("R505", span, message, hint);
         }
     }

@@ -8,8 +8,16 @@ use super::values::scalar;
 use super::wording::{media_name, with_article};
 use super::words::{listed, nearest};
 use crate::expr::Text;
-use crate::workflow::yaml::{Entry, Kind, Node};
+use crate::workflow::yaml::{Entry, Kind, Node, Style};
 use crate::workflow::{TemplateChoice, TemplateVariant};
+use std::ops::Range;
+
+/// How `values` are written.
+enum Written {
+    Nowhere,
+    Map,
+    List,
+}
 
 /// A filled template body.
 const LONGEST_BODY: usize = 1_024;
@@ -31,7 +39,7 @@ impl<'a> Lowering<'a> {
         };
         if let Some((status, title)) = &ready.unapproved {
             let message = format!("the template `{title}` cannot be sent: the account says `{status}`");
-            let hint = "use an approved one; when it is approved again, fetch `templates.lock.json` anew";
+            let hint = "use an approved one; when it is approved again, run `relance templates pull`";
             self.report.error("R404", &entry.value.span, message, hint);
         }
         self.check_media(entry, fields, &ready, media);
@@ -40,11 +48,8 @@ impl<'a> Lowering<'a> {
             Some(values) => self.values(values, &name, &ready),
             None if ready.values.is_empty() || fields.meant.contains(&"values") => Some(Vec::new()),
             None => {
-                self.missing_values(
-                    &entry.key_span,
-                    &name,
-                    &ready.values.iter().map(String::as_str).collect::<Vec<_>>(),
-                );
+                let missing: Vec<&str> = ready.values.iter().map(String::as_str).collect();
+                self.missing_values(&entry.key_span, &name, &missing, Written::Nowhere);
                 None
             }
         };
@@ -118,20 +123,18 @@ impl<'a> Lowering<'a> {
 
     fn named_values(&mut self, entry: &Entry, lines: &'a [Entry], name: &str, ready: &Ready) -> Option<Vec<Text>> {
         let known: Vec<&str> = ready.values.iter().map(String::as_str).collect();
-        let missing: Vec<&str> =
+        let mut missing: Vec<&str> =
             known.iter().copied().filter(|value| !lines.iter().any(|line| line.key == *value)).collect();
-        if !missing.is_empty() {
-            self.missing_values(&entry.key_span, name, &missing);
-        }
         let mut texts: Vec<(&str, Option<Text>)> = Vec::new();
         for line in lines {
             if !known.contains(&line.key.as_str()) {
-                let near =
-                    nearest(&line.key, missing.iter().copied()).or_else(|| nearest(&line.key, known.iter().copied()));
+                let near = nearest(&line.key, missing.iter().copied());
+                // One slip is told once: the value that was meant is not missing as well.
+                missing.retain(|value| Some(*value) != near);
                 let hint = match near {
-                    Some(near) => format!("did you mean `{near}`?"),
+                    Some(near) => format!("rename it to `{near}`"),
                     None if known.is_empty() => "remove it: this template has no values".to_owned(),
-                    None => format!("it takes {}", listed(&known)),
+                    None => format!("remove it: the template takes {}", listed(&known)),
                 };
                 self.report.error(
                     "R403",
@@ -141,6 +144,9 @@ impl<'a> Lowering<'a> {
                 );
             }
             texts.push((&line.key, self.value_line(line)));
+        }
+        if !missing.is_empty() {
+            self.missing_values(&entry.key_span, name, &missing, Written::Map);
         }
         let mut ordered = Vec::new();
         for value in &known {
@@ -163,14 +169,14 @@ impl<'a> Lowering<'a> {
         let needed = ready.values.len();
         if let Some(missing) = ready.values.get(items.len()..).filter(|missing| !missing.is_empty()) {
             let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
-            self.missing_values(&entry.key_span, name, &missing);
+            self.missing_values(&entry.key_span, name, &missing, Written::List);
         }
         if let Some(extra) = items.get(needed) {
             let message = format!("template `{name}` takes {needed} values, and here are {}", items.len());
             let names: Vec<&str> = ready.values.iter().map(String::as_str).collect();
             let hint = match names.is_empty() {
                 true => "remove `values`".to_owned(),
-                false => format!("in this order: {}", listed(&names)),
+                false => format!("remove what is too many: the template takes, in this order, {}", listed(&names)),
             };
             self.report.error("R403", &extra.span, message, hint);
         }
@@ -178,10 +184,18 @@ impl<'a> Lowering<'a> {
         texts.into_iter().collect::<Option<Vec<Text>>>().filter(|texts| texts.len() == needed)
     }
 
-    fn missing_values(&mut self, span: &std::ops::Range<usize>, name: &str, missing: &[&str]) {
+    fn missing_values(&mut self, span: &Range<usize>, name: &str, missing: &[&str], written: Written) {
         let what = if missing.len() == 1 { "the value" } else { "the values" };
-        let lines: Vec<String> = missing.iter().map(|value| format!("`{value}: …`")).collect();
-        let hint = format!("add {} to `values`", lines.join(", "));
+        let lines = |quote: &str| {
+            let lines: Vec<String> = missing.iter().map(|value| format!("{quote}{value}: …{quote}")).collect();
+            lines.join(", ")
+        };
+        let hint = match (written, missing.len()) {
+            (Written::Nowhere, _) => format!("write `values: {{ {} }}` below it", lines("")),
+            (Written::Map, _) => format!("add {} to `values`", lines("`")),
+            (Written::List, 1) => format!("add one more entry at the end of the list, for {}", listed(missing)),
+            (Written::List, _) => format!("add more entries at the end of the list, for {}", listed(missing)),
+        };
         self.report.error("R402", span, format!("template `{name}` lacks {what} {}", listed(missing)), hint);
     }
 
@@ -196,12 +210,23 @@ impl<'a> Lowering<'a> {
 
     /// One value: a text of one line.
     fn template_value(&mut self, node: &'a Node) -> Option<Text> {
+        self.in_value = true;
         let text = self.text(node, super::expression::Holes::Fail);
-        if let Kind::Scalar { text, .. } = &node.kind
+        self.in_value = false;
+        if let Kind::Scalar { text, style } = &node.kind
             && let Some((offset, len, what)) = broken(text)
         {
             let span = self.report.document.part_of(node, offset, len);
-            let hint = "write the value on one line; WhatsApp refuses breaks, tabs and more than four spaces in it";
+            let hint = match what {
+                "a tab" => "put a space in its place: WhatsApp refuses tabs in a template's value",
+                "a line break"
+                    if *style == Style::Double && self.report.document.written(&node.span).contains("\\n") =>
+                {
+                    "take out the `\\n`: WhatsApp refuses line breaks in a template's value"
+                }
+                "a line break" => "write the value on one line: WhatsApp refuses line breaks in it",
+                _ => "leave at most four spaces in a row: WhatsApp refuses more",
+            };
             self.report.error("R410", &span, format!("{what} in a template's value"), hint);
             self.report.fix(self.report.document.rewrite(node, &on_one_line(text)));
         }
@@ -216,7 +241,8 @@ impl<'a> Lowering<'a> {
             length += self.length(value) * ready.own.text.matches(&hole).count();
         }
         if length > LONGEST_BODY {
-            let message = format!("the filled template has {length} characters: {LONGEST_BODY} are the most");
+            let message =
+                format!("the filled template has {length} characters, and WhatsApp takes {LONGEST_BODY} at most");
             self.report.warn("R406", &entry.value.span, message, "shorten its values");
         }
     }

@@ -25,7 +25,10 @@ fn read_token(report: &mut Report, line: &Entry) -> Token {
     let mut token = Token { secret: None, scopes: BTreeSet::new() };
     let Some(fields) = Fields::open(report, &line.value, Some(line), &TOKEN) else { return token };
     let hint = "name the variable that holds the token: `secret: TILL_TOKEN`";
-    token.secret = fields.required(report, "secret", hint).and_then(|entry| variable(report, entry));
+    token.secret = fields.required(report, "secret", hint).and_then(|entry| {
+        let example = format!("{}_TOKEN", line.key.to_uppercase());
+        variable(report, entry, &example)
+    });
     let hint = "say what it is good for: `scopes: [read, send, operate]`, or some of them";
     if let Some(entry) = fields.required(report, "scopes", hint) {
         token.scopes = word_list(report, entry).iter().filter_map(|word| scope(report, entry, word)).collect();

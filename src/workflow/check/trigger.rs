@@ -49,7 +49,7 @@ const TRIGGER: Shape = Shape {
     ],
     later: &["conversation", "zone"],
     elsewhere: &[
-        ("same", "`same` belongs in `stop_when`, where it compares two events"),
+        ("same", "remove it: `same` belongs in `stop_when`, where it compares two events"),
         ("once_per", "write it under `settings:`"),
         ("timezone", "write it under `settings:`"),
     ],
@@ -140,7 +140,12 @@ impl<'a> Lowering<'a> {
         for (extra, kinds) in owners {
             if let Some(entry) = fields.get(extra).filter(|_| shape.keys.contains(&extra) && !kinds.contains(&key)) {
                 let message = format!("`{extra}` is not allowed beside `{key}`");
-                self.report.error("R204", &entry.key_span, message, format!("it belongs to {}", listed(kinds)));
+                self.report.error(
+                    "R204",
+                    &entry.key_span,
+                    message,
+                    format!("remove it: it is only for {}", listed(kinds)),
+                );
             }
         }
     }

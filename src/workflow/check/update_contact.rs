@@ -4,7 +4,7 @@ use super::expression::{Holes, is_bare_path};
 use super::fields::{Fields, Shape};
 use super::lowering::Lowering;
 use super::project::named;
-use super::values::{boolean, choice, word_list};
+use super::values::{boolean, choice, word_list, word_place};
 use crate::expr::Text;
 use crate::message::Bot;
 use crate::workflow::UpdateContact;
@@ -56,10 +56,17 @@ impl<'a> Lowering<'a> {
     }
 
     fn tags_apart(&mut self, fields: &Fields, added: &[String], removed: &[String]) {
-        let both = removed.iter().find(|tag| added.iter().any(|other| other.eq_ignore_ascii_case(tag)));
-        if let (Some(tag), Some(entry)) = (both, fields.get("remove_tags")) {
-            let message = format!("the tag `{tag}` is added and removed by the same step");
-            self.report.error("R204", &entry.key_span, message, "keep the one that is meant");
+        let both =
+            removed.iter().find_map(|tag| Some((tag, added.iter().find(|other| other.eq_ignore_ascii_case(tag))?)));
+        if let (Some((tag, other)), Some(entry)) = (both, fields.get("remove_tags")) {
+            let message = match tag == other {
+                true => format!("the tag `{tag}` is added and removed by the same step"),
+                false => format!(
+                    "the tag `{tag}` is added (as `{other}`) and removed by the same step: capitals make no difference"
+                ),
+            };
+            let hint = "remove it from `add_tags` or from `remove_tags`";
+            self.report.error("R204", word_place(entry, tag), message, hint);
         }
     }
 

@@ -157,7 +157,8 @@ fn word(report: &mut Report, node: &Node, key: &str) -> Option<String> {
 }
 
 fn told_bare(report: &mut Report, node: &Node, text: &str) {
-    let message = format!("bare `{text}` means something else to many YAML readers");
+    let meaning = if text.eq_ignore_ascii_case("null") || text == "~" { "nothing" } else { "a yes/no value" };
+    let message = format!("`{text}` without quotes is not a word for many programs, but {meaning}");
     report.warn("R106", &node.span, message, format!("put it in quotes: `\"{text}\"`"));
     report.fix([Edit { span: node.span.clone(), with: format!("\"{text}\"") }]);
 }

@@ -85,7 +85,8 @@ impl<'a> Lowering<'a> {
         let fields = Fields::open(&mut self.report, item, None, &REPLY)?;
         let matchers = fields.entries.iter().any(|entry| entry.key != "do");
         if !matchers && !fields.refused {
-            let hint = "write which answers: `is: [yes, ok]`; what happens with any other stands under `otherwise:`";
+            let hint =
+                "write which answers: `is: [\"yes\", ok]`; what happens with any other stands under `otherwise:`";
             self.report.error("R202", &fields.place, "the reply matches nothing", hint);
         }
         let pattern = self.pattern_of(&fields);

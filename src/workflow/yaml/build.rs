@@ -124,20 +124,17 @@ impl Builder<'_> {
     }
 
     fn anchor(&mut self, range: &Range<usize>) {
-        let message = "`&` at the start makes a YAML anchor, which the language does not have";
-        self.complain("R103", range, message, NO_ANCHORS);
+        let written = &self.repaired.text[range.clone()];
+        let hint = format!("remove `{}`; a text that starts with `&` needs quotes", written.trim());
+        let message = "a value cannot start with `&`: in YAML it is a special sign";
+        self.complain("R103", range, message, &hint);
         let after = &self.repaired.text[range.end..];
         let blanks = after.len() - after.trim_start_matches(' ').len();
         self.fix(range.start..range.end + blanks, String::new());
     }
 
     fn alias(&mut self, scalar: Option<(String, Style)>, range: Range<usize>) -> Option<usize> {
-        self.complain(
-            "R103",
-            &range,
-            "`*` at the start makes a YAML alias, which the language does not have",
-            NO_ALIASES,
-        );
+        self.complain("R103", &range, "a value cannot start with `*`: in YAML it is a special sign", NO_ALIASES);
         match &scalar {
             Some((text, _)) if !text.contains([',', '[', ']', '{', '}', ':', '#', '\n']) => {
                 self.fix(range.clone(), text.clone());
@@ -212,12 +209,7 @@ impl Builder<'_> {
         let text = match node.kind {
             Kind::Scalar { text, style } => {
                 if text == "<<" && style == Style::Plain {
-                    self.complain_at(
-                        "R103",
-                        span.clone(),
-                        "`<<` merges maps in YAML, which the language does not do",
-                        "write the keys out here",
-                    );
+                    self.complain_at("R103", span.clone(), "`<<` cannot be used here", "write the keys out here");
                 }
                 text
             }
@@ -301,5 +293,4 @@ impl Builder<'_> {
 
 /// Nobody reads more of one file.
 const MOST_FOUND: usize = 500;
-const NO_ANCHORS: &str = "remove it; a text that starts with `&` needs quotes";
 const NO_ALIASES: &str = "write the value out; a text that starts with `*` needs quotes";

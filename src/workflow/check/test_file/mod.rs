@@ -138,8 +138,8 @@ impl<'a> Reader<'a> {
         for named in entries {
             let known = before.get(&named.key);
             if given && named.key == "audience" {
-                let hint = "remove it until then: the file of the audience is read";
-                self.report.error("R206", &named.key_span, "`audience` of a test comes with a later release", hint);
+                let hint = "remove it: the file of the audience is read";
+                self.report.error("R206", &named.key_span, "this version cannot do `audience` in a test yet", hint);
             } else if given && known.is_none() && !self.phones.contains_key(&named.key) {
                 let names: Vec<&str> = before.keys().map(String::as_str).collect();
                 let hint = suggestion(&named.key, &names);

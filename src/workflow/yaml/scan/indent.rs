@@ -72,17 +72,27 @@ impl Scan<'_> {
         self.edits.push(Edit { span: blanks.clone(), change: Change::Replace(" ".repeat(depth)) });
         let Some((offset, bad)) = written.char_indices().find(|(_, c)| is_false_blank(*c)) else { return };
         match self.found.last_mut().filter(|found| follows && found.code == "R105") {
-            Some(first) => {
-                first.message = format!("{} in the indentation, on the lines below as well", blank_name(bad))
-            }
+            Some(first) => first.message = format!("{}, on the lines below as well", in_indentation(bad).0),
             None => {
                 let span = at + offset..at + offset + bad.len_utf8();
-                let hint = "indent with spaces, two for each level".into();
-                let message = format!("{} in the indentation", blank_name(bad));
-                self.found.push(Found { code: "R105", span, message, hint, fix: Vec::new() });
+                let (message, hint) = in_indentation(bad);
+                self.found.push(Found { code: "R105", span, message, hint: hint.into(), fix: Vec::new() });
             }
         }
         self.fix(blanks, " ".repeat(depth));
+    }
+}
+
+/// What is wrong, and the way out. What looks like a space, or like nothing, is told with the sign that stands for it.
+fn in_indentation(blank: char) -> (String, &'static str) {
+    let again = "delete everything before the first word and type the spaces again, two for each level; or run `relance check --fix`";
+    match blank {
+        '\t' => ("a tab in the indentation".to_owned(), "indent with spaces, two for each level"),
+        '\u{a0}' | '\u{202f}' => ("a non-breaking space in the indentation, shown as `␣`".to_owned(), again),
+        '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' => {
+            ("an invisible character before the text of this line, shown as `·`".to_owned(), again)
+        }
+        _ => (format!("{} in the indentation", blank_name(blank)), again),
     }
 }
 
