@@ -1,6 +1,6 @@
 //! `send_message`: both forms of a message, judged as far as the files tell.
 
-use super::expression::{Holes, is_bare_path};
+use super::expression::Holes;
 use super::fields::{Fields, Shape};
 use super::lowering::Lowering;
 use super::project::{check_phone, is_language, refuse_language};

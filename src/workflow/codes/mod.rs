@@ -28,6 +28,9 @@ pub struct Example {
     /// It takes more than the project's files to see: the account, or a run of the tests.
     #[serde(default)]
     pub apart: bool,
+    /// What is wrong is a test, and no workflow.
+    #[serde(default)]
+    pub of_a_test: bool,
     /// Text of the wrong example that stands for many such texts.
     pub repeat: Option<String>,
     pub wrong: String,
@@ -89,9 +92,10 @@ pub fn explain(code: &str, language: &str) -> Option<String> {
     let words = language.codes.get(&code)?;
     let said = |name: &str| language.words.get(name).map_or("", String::as_str);
     let mut out = String::new();
+    let severity = if example.of_a_test { "test" } else { &example.severity };
     // Writing to a String cannot fail.
     let _ = writeln!(out, "{code}: {}", words.title);
-    let _ = writeln!(out, "({})", said(&example.severity).replace("{}", &code));
+    let _ = writeln!(out, "({})", said(severity).replace("{}", &code));
     if example.fixable {
         let _ = writeln!(out, "({})", said("fixable"));
     }
@@ -143,7 +147,7 @@ mod tests {
         for (name, language) in WORDS.iter() {
             let explained: Vec<&str> = language.codes.keys().map(String::as_str).collect();
             assert_eq!(explained, all().collect::<Vec<_>>(), "{name}");
-            for word in ["error", "warning", "both", "fixable", "why", "wrong", "right"] {
+            for word in ["error", "warning", "both", "test", "fixable", "why", "wrong", "right"] {
                 assert!(language.words.contains_key(word), "{name}: {word}");
             }
         }
