@@ -42,7 +42,7 @@ fn other_notations_in_a_question_are_corrected() {
             ("event.total = 5", &["R304@= … write `event.total == 5`"]),
             ("event.a == 1 and event.b == 2", &["R304@and … write `event.a == 1 && event.b == 2`"]),
             ("event.a == 1 OR event.b == 2", &["R304@OR … write `event.a == 1 || event.b == 2`"]),
-            ("not event.flag", &["R304@not … write `!event.flag` in quotes, or use `none:`"]),
+            ("not event.flag", &["R304@not … write `\"!event.flag\"`, in quotes"]),
             ("event.a is null", &["R304@is … write `event.a == null`"]),
             ("event.a is not null", &["R304@is not … write `event.a != null`"]),
             ("event.status == “active”", &["R304@“active” … write `event.status == \"active\"`"]),
@@ -149,7 +149,7 @@ fn foreign_notation_in_a_text_is_corrected() {
         &[
             ("{{{contact.name}}}", &["R302@{{{contact.name}}} … write `{{contact.name}}`"]),
             ("{{&contact.name}}", &["R302@{{&contact.name}} … write `{{contact.name}}`"]),
-            ("{{> footer}}", &["R302@{{> footer}} there are no partials"]),
+            ("{{> footer}}", &["R302@{{> footer}} one text cannot include another | write the words here, or keep them in `vars` and write `{{vars.footer}}`"]),
             ("{{contact.name | upper}}", &["R302@| there are no filters: `|` | write `{{upper contact.name}}`"]),
             ("{{event.note | truncate: 40}}", &["write `{{truncate event.note 40}}`"]),
             ("{{contact.name || 'friend'}}", &["write `{{default contact.name 'friend'}}`"]),
