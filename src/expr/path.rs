@@ -76,7 +76,9 @@ const WORKFLOW: [&str; 4] = ["id", "version", "run_id", "started_at"];
 pub(super) fn unknown_root(name: &str) -> (&'static str, String, String) {
     match name {
         "secret" => {
-            let hint = "remove this condition; a secret is written only in `http_request`, such as `headers: { Authorization: \"Bearer {{secret.NAME}}\" }`".to_owned();
+            let hint = "remove it here; a secret is written alone in its braces, and only in `http_request`, \
+                 such as `headers: { Authorization: \"Bearer {{secret.NAME}}\" }`"
+                .to_owned();
             ("R601", "a secret is filled into `http_request` only, and nothing is asked about it".to_owned(), hint)
         }
         "error" => {

@@ -32,7 +32,10 @@ async fn what_can_be_mended_is_written_and_the_rest_is_told() {
     let path = site.path().join("workflows/mixed.yaml");
     let shown = site.run(&["check", "--offline", "--fix", "--diff"]).await;
     assert!(shown.code == 1 && shown.stdout.contains("workflows/mixed.yaml\n"), "{shown:?}");
-    assert!(shown.stdout.contains("+ contact: { phone: \"+34600000001\", name: \"{{event.customer.phone}}\" }"), "{shown:?}");
+    assert!(
+        shown.stdout.contains("+ contact: { phone: \"+34600000001\", name: \"{{event.customer.phone}}\" }"),
+        "{shown:?}"
+    );
     assert_eq!(fs::read_to_string(&path).unwrap(), MIXED, "only shown");
     let said = site.run(&["check", "--offline", "--fix"]).await;
     assert!(said.code == 1 && said.stderr.contains("1 mistake mended in 1 file"), "{said:?}");

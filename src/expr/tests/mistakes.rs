@@ -149,7 +149,12 @@ fn foreign_notation_in_a_text_is_corrected() {
         &[
             ("{{{contact.name}}}", &["R302@{{{contact.name}}} … write `{{contact.name}}`"]),
             ("{{&contact.name}}", &["R302@{{&contact.name}} … write `{{contact.name}}`"]),
-            ("{{> footer}}", &["R302@{{> footer}} one text cannot include another | write the words here, or keep them in `vars` and write `{{vars.footer}}`"]),
+            (
+                "{{> footer}}",
+                &[
+                    "R302@{{> footer}} one text cannot include another | write the words here, or keep them in `vars` and write `{{vars.footer}}`",
+                ],
+            ),
             ("{{contact.name | upper}}", &["R302@| there are no filters: `|` | write `{{upper contact.name}}`"]),
             ("{{event.note | truncate: 40}}", &["write `{{truncate event.note 40}}`"]),
             ("{{contact.name || 'friend'}}", &["write `{{default contact.name 'friend'}}`"]),

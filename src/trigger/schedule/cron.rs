@@ -55,8 +55,16 @@ fn split(source: &str) -> Result<[&str; 5], String> {
     let words: Vec<&str> = source.split_whitespace().collect();
     let count = words.len();
     <[&str; 5]>::try_from(words.as_slice()).map_err(|_| match count {
-        6 => format!("`cron` takes five fields, and here are 6: leave out the seconds: `{}`, which is minute hour day month weekday", words[1..].join(" ")),
-        7 => format!("`cron` takes five fields, and here are 7: leave out seconds and years: `{}`, which is minute hour day month weekday", words[1..6].join(" ")),
+        6 => format!(
+            "`cron` takes five fields, and here are 6: \
+                 leave out the seconds: `{}`, which is minute hour day month weekday",
+            words[1..].join(" ")
+        ),
+        7 => format!(
+            "`cron` takes five fields, and here are 7: \
+                 leave out seconds and years: `{}`, which is minute hour day month weekday",
+            words[1..6].join(" ")
+        ),
         0 => format!("nothing is written: {SHAPE}"),
         _ => format!("`cron` takes five fields, and here are {count}: write {SHAPE}"),
     })

@@ -127,7 +127,9 @@ impl<'a> Lowering<'a> {
                         Some(field) => {
                             format!("write who it is about: `contact: {{ phone: \"{{{{event.{field}}}}}\" }}`")
                         }
-                        None => "write who it is about: `contact: { phone: \"{{event.phone}}\" }`, with the field of your event that holds the number".to_owned(),
+                        None => "write who it is about: `contact: { phone: \"{{event.phone}}\" }`, \
+                 with the field of your event that holds the number"
+                            .to_owned(),
                     },
                 };
                 let trigger = trigger.clone();

@@ -191,7 +191,9 @@ impl<'a> Lowering<'a> {
             };
             let hint = match meant {
                 Some(word) => format!("did you mean `{word}`?"),
-                None => "write `utility` for a message about something the person did, `marketing` for an offer, `service` for an answer to what they wrote".to_owned(),
+                None => "write `utility` for a message about something the person did, \
+                 `marketing` for an offer, `service` for an answer to what they wrote"
+                    .to_owned(),
             };
             self.report.error("R205", &entry.value.span, format!("`purpose` cannot be `{text}`"), hint);
             return None;

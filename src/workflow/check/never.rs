@@ -36,9 +36,8 @@ impl<'a> Lowering<'a> {
             let case = at + 1;
             let message = format!("no run gets here: case {case}, at line {line}, always says yes");
             let span = lines.first().map_or(&item.span, |line| &line.key_span).clone();
-            self.report.warn("R504", &span, message, {
-                format!("put case {case} after this one, or move its steps to `otherwise:`")
-            });
+            let hint = format!("put case {case} after this one, or move its steps to `otherwise:`");
+            self.report.warn("R504", &span, message, hint);
         }
     }
 
@@ -70,7 +69,8 @@ impl<'a> Lowering<'a> {
         if long && again && !self.named_once && !self.told_waiting {
             self.told_waiting = true;
             let hint = "write what makes it the same, below `settings:`, such as `once_per: event.order_id`";
-            let message = "the workflow waits here, and the same event could start it once more: the person would get the messages twice";
+            let message = "the workflow waits here, and the same event could start it once more: \
+                           the person would get the messages twice";
             self.report.warn("R501", &key.key_span, message, hint);
         }
     }

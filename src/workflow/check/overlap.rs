@@ -76,7 +76,8 @@ pub(super) fn overlaps(spoken: &[Spoken]) -> Vec<Diagnostic> {
             told.push(&winner.workflow);
             found.extend(loser.told.clone().map(|diagnostic| Diagnostic {
                 message: format!("`{}` answers a message `{word}` first, so this workflow never gets it", winner.workflow),
-                hint: format!("take `{word}` out of one of them, or give `{}` an `if`; the more exact wins: `is`, then `starts_with`, `contains`, `matches`, `has`, then the order of the alphabet", winner.workflow),
+                hint: format!("take `{word}` out of one of them, or give `{}` an `if`; \
+                 the more exact wins: `is`, then `starts_with`, `contains`, `matches`, `has`, then the order of the alphabet", winner.workflow),
                 ..diagnostic
             }));
         }

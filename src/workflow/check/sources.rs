@@ -135,7 +135,8 @@ pub(super) fn variable(report: &mut Report, entry: &Entry, example: &str) -> Opt
         return Some(name);
     }
     let hint = format!(
-        "write a name, such as `{}: {example}`, and keep the value on the server under it; renew a token that was already shared",
+        "write a name, such as `{}: {example}`, and keep the value on the server under it; \
+                 renew a token that was already shared",
         entry.key
     );
     report.error("R601", &entry.value.span, "the secret itself stands here, where only its name belongs", hint);

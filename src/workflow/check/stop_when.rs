@@ -81,7 +81,8 @@ impl<'a> Lowering<'a> {
                 format!("name the field of each event that must be the same: `{same}`, first that of `{event}`")
             }
             None => format!(
-                "name the field of each event that must be the same: `same: {{ <field of {event}>: <field of what started the run> }}`"
+                "name the field of each event that must be the same: \
+                 `same: {{ <field of {event}>: <field of what started the run> }}`"
             ),
         };
         if texts.peek().is_none() {
@@ -89,7 +90,8 @@ impl<'a> Lowering<'a> {
             self.report.warn("R505", place, message, hint);
         } else if known && !texts.any(|text| self.fill(text, &Json::Null).is_some()) {
             let message = format!(
-                "`{event}` does not say about whom it is: the fields of `contact` are not in its sample, so it stops nothing"
+                "`{event}` does not say about whom it is: \
+                 the fields of `contact` are not in its sample, so it stops nothing"
             );
             self.report.warn("R505", place, message, format!("{hint}; or bring its sample up to date"));
         }
@@ -106,7 +108,8 @@ impl<'a> Lowering<'a> {
 
     /// A path, a list of them, or a map from the arriving event's path to that of the run's event.
     fn same(&mut self, entry: &'a Entry, own: &Events<'a>) -> Vec<(String, String)> {
-        let hint = "write the field that both events hold: `same: [order_id]`; or two that hold the same, first that of the event here: `same: { cart_id: order_id }`";
+        let hint = "write the field that both events hold: `same: [order_id]`; \
+                 or two that hold the same, first that of the event here: `same: { cart_id: order_id }`";
         let mut pairs = Vec::new();
         match &entry.value.kind {
             Kind::Scalar { .. } => pairs.extend(self.same_path(&entry.value, own)),

@@ -46,7 +46,8 @@ impl<'a> Lowering<'a> {
         let settled = fields.get("outside_window").is_some() || fields.meant.contains(&"outside_window");
         if !template && !open && !settled && !self.by_qr(channel) && !self.triggers.unknown && self.world.usable {
             let message = "this text can be sent only while the person's 24-hour window is open, and it may be closed";
-            let hint = "add a `template`, or say with `outside_window` what happens then: `skip` (nothing is sent), `hold` (it is kept until the person writes) or `fail` (a colleague has to look)";
+            let hint = "add a `template`, or say with `outside_window` what happens then: \
+                 `skip` (nothing is sent), `hold` (it is kept until the person writes) or `fail` (a colleague has to look)";
             self.report.warn("R401", &key.key_span, message, hint);
         }
     }

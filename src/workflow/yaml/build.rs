@@ -209,7 +209,12 @@ impl Builder<'_> {
         let text = match node.kind {
             Kind::Scalar { text, style } => {
                 if text == "<<" && style == Style::Plain {
-                    self.complain_at("R103", span.clone(), "`<<` cannot be used here", "write the keys themselves in its place");
+                    self.complain_at(
+                        "R103",
+                        span.clone(),
+                        "`<<` cannot be used here",
+                        "write the keys themselves in its place",
+                    );
                 }
                 text
             }
