@@ -1,7 +1,7 @@
 //! `relance completions` and `relance man`: what shells and manuals know of the commands.
 //!
 //! The shell asks this binary while somebody types, so that the names of the project are offered as well: events,
-//! workflows, templates. Invariant: whatever is wrong with the project's files, nothing is said and nothing fails.
+//! workflows, templates, contacts of the tests. Invariant: whatever is wrong with the project's files, nothing is said and nothing fails.
 
 use super::exit::Failure;
 use super::{Exit, project};
@@ -81,6 +81,11 @@ pub(super) fn workflows() -> Vec<CompletionCandidate> {
 
 pub(super) fn templates() -> Vec<CompletionCandidate> {
     candidates(|names| names.templates)
+}
+
+pub(super) fn contacts() -> Vec<CompletionCandidate> {
+    let Ok(files) = project::read_files(&project_of(std::env::args_os().collect())) else { return Vec::new() };
+    super::preview::contact_names(&files).into_iter().map(CompletionCandidate::new).collect()
 }
 
 fn candidates(which: impl Fn(Names) -> BTreeSet<String>) -> Vec<CompletionCandidate> {

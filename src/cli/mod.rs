@@ -20,6 +20,7 @@ pub mod explain;
 pub mod init;
 pub mod language;
 pub mod paint;
+pub mod preview;
 mod process;
 mod progress;
 pub mod project;
@@ -94,6 +95,8 @@ enum Command {
     Trigger(trigger::Args),
     /// What a workflow does, in plain words; what a code of `check` means
     Explain(explain::Args),
+    /// Who would get what and when, for a sample, a person or the next firing; nothing leaves
+    Preview(preview::Args),
     /// Why a person got something, or nothing
     Why(why::Args),
     /// What runs next, and when
@@ -142,8 +145,8 @@ pub fn main() -> u8 {
             return if error.use_stderr() { Exit::Usage.code() } else { Exit::Fine.code() };
         }
     };
-    // What the engine says while tests are played is not what was asked for.
-    let calm = matches!(cli.command, Command::Test(_));
+    // What the engine says while it is played with is not what was asked for.
+    let calm = matches!(cli.command, Command::Test(_) | Command::Preview(_));
     start_log(&cli.global, calm);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -165,6 +168,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Schema(args) => schema::run(global, &args),
         Command::Trigger(args) => trigger::run(global, &args).await,
         Command::Explain(args) => explain::run(global, &args),
+        Command::Preview(args) => preview::run(global, &args),
         Command::Why(args) => why::run(global, &args).await,
         Command::Schedule(args) => schedules::run(global, &args),
         Command::Runs(command) => runs::run(global, &command).await,

@@ -30,7 +30,7 @@ pub(super) fn masked(value: Value) -> Value {
 }
 
 /// The same text without the numbers in it.
-pub(super) fn masked_text(text: &str) -> Cow<'_, str> {
+pub fn masked_text(text: &str) -> Cow<'_, str> {
     INTERNATIONAL.replace_all(text, |found: &regex::Captures| masked_number(&found[0]).unwrap_or_default())
 }
 

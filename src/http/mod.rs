@@ -23,6 +23,7 @@ mod room;
 
 pub use crate::engine::SecretLookup;
 pub use listen::{serve, serve_behind};
+pub use mask::masked_text;
 
 use crate::clock::Clock;
 use crate::config::{ConsentRule, Environment, PLAIN, ProjectSettings, Proxies, Secret, Token};

@@ -5,8 +5,8 @@
 //! Stage (a worker's: database, migrated once)
 //!   └─ Scene (one story: account, clock, engine) ── event, says, tagged … ── advance ── sent, called
 //! ```
-//! `play` plays the tests of a project on it, `judge` says what was not as expected, and why. `dev` shares the passage of
-//! time. Invariant: what happens here is what would happen there: no rule has a second version.
+//! `play` plays the tests of a project on it, `judge` says what was not as expected, and why; `preview` plays what one cause
+//! comes to. `dev` shares the passage of time. Invariant: what happens here is what would happen there: no rule has a second version.
 
 pub mod coverage;
 mod judge;
@@ -14,6 +14,7 @@ mod office;
 mod passage;
 mod people;
 mod play;
+mod preview;
 mod stage;
 mod stepper;
 mod systems;
@@ -21,6 +22,7 @@ mod why;
 
 pub use passage::{Restless, learn_lines, settle};
 pub use play::{Failure, Outcome, play};
+pub use preview::{Ahead, Asked, Cause, Foreseen, Hold, preview};
 pub use stage::{Opening, Scene, Stage};
 pub use stepper::next_step;
 pub use systems::Called;

@@ -91,6 +91,10 @@ impl Stage {
         Ok(Self { project, root, memory, house })
     }
 
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
     /// Begins a scene: the people are known to the account, and wrote when they did; then the project serves.
     ///
     /// # Errors

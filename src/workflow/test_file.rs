@@ -20,6 +20,8 @@ pub struct TestFile {
     /// What it is about: the first one's zone is that of all times.
     pub workflows: Vec<String>,
     pub zone: TimeZone,
+    /// `contacts`, by the name they have in the file.
+    pub people: BTreeMap<String, Person>,
     pub tests: Vec<Test>,
 }
 

@@ -16,7 +16,7 @@ pub(super) fn fill(template: &LockedTemplate, kind: &str, text: &str, values: &[
     for value in &values {
         check_value(value)?;
     }
-    let filled = substitute(&template.text, &values);
+    let filled = fill_template(&template.text, &values);
     match filled.chars().count() > 1024 {
         true => Err(Failure::code(132_005, "translated text too long")),
         false => Ok(filled),
@@ -68,8 +68,8 @@ fn count(text: &str) -> usize {
     numbers.len()
 }
 
-/// Replaces every `{{n}}` by value *n−1*; one without a value stays as it is.
-fn substitute(text: &str, values: &[String]) -> String {
+/// The text of a template as the person reads it: every `{{n}}` is value *n−1*; one without a value stays as it is.
+pub fn fill_template(text: &str, values: &[String]) -> String {
     let fill = |(piece, number): (&str, Option<usize>)| {
         number.and_then(|n| values.get(n - 1)).map_or(piece, String::as_str).to_owned()
     };

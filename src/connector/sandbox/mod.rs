@@ -32,6 +32,7 @@ mod setup;
 pub use account::{Card, FilePace, Inbound, Media, MediaFile, Place};
 pub use control::NOTES;
 pub use faults::{Fault, Rate};
+pub use fill::fill_template;
 pub use message::{SandboxMessage, Status, Timing, Way};
 pub use office::{Bot, CustomField, CustomStatus, FieldKind, Funnel, Office, Owner, Plan, Team, User};
 pub use people::{Behaviour, Line, LineKind};

@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
         };
         let whole = self.report.errors() == 0 && self.report.document.broken_at.is_none();
         let zone = self.zone.clone();
-        whole.then(|| TestFile { path: path.to_owned(), workflows, zone, tests })
+        whole.then(|| TestFile { path: path.to_owned(), workflows, zone, people, tests })
     }
 
     fn workflows(&mut self, entry: &'a Entry) -> Vec<String> {

@@ -1,0 +1,249 @@
+//! `relance preview <workflow>`: who would get what and when, played ahead on the engine that serves; nothing leaves.
+//!
+//! `cause` chooses what happens and to whom, `rehearsal` plays it, `lines` and `report` tell it. Invariant: what is told
+//! of a message is what the fake account took, or what the engine said of it.
+
+mod cause;
+mod lines;
+mod report;
+
+use super::exit::Failure;
+use super::progress::Progress;
+use super::{Exit, Global, check, completions, project};
+use crate::clock::Clock;
+use crate::config::{Files, Project};
+use crate::contact::Phone;
+use crate::expr::nearest;
+use crate::rehearsal::{Ahead, Asked, Cause, Stage, preview};
+use crate::workflow::diagnostic::Severity;
+use crate::workflow::test_file::{Person, TestFile};
+use crate::workflow::{self, Duration, Workflow};
+use clap_complete::engine::ArgValueCandidates;
+use std::io::Write as _;
+use std::path::Path;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A workflow, by the name of its file without `.yaml`
+    #[arg(add = ArgValueCandidates::new(completions::workflows))]
+    workflow: String,
+    /// The event that happens, by its sample; of a workflow that a message starts, what the person writes
+    #[arg(long, value_name = "SAMPLE", add = ArgValueCandidates::new(completions::events))]
+    sample: Option<String>,
+    /// Whom it is about: a contact of the test files, or a number
+    #[arg(long, value_name = "NAME|PHONE", add = ArgValueCandidates::new(completions::contacts))]
+    contact: Option<String>,
+    /// Whether the person wrote in the last 24 hours; both are shown when nothing is said
+    #[arg(long, value_enum)]
+    window: Option<Window>,
+    /// When it happens, by default now: `2026-03-02 10:00` in the workflow's zone, or with an offset
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// Show whole numbers
+    #[arg(long)]
+    show_pii: bool,
+}
+
+/// The 24 hours after a person's last message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Window {
+    Open,
+    Closed,
+}
+
+/// Everything that is told: what was played, once for each window.
+struct Told<'a> {
+    project: &'a Project,
+    workflow: &'a Workflow,
+    cause: String,
+    at_ms: i64,
+    people: &'a [(String, Person)],
+    show_pii: bool,
+    played: Vec<(Window, Ahead)>,
+    /// Why only one window was played, when both were asked for.
+    note: Option<String>,
+}
+
+const DAY_MS: i64 = 24 * 3_600_000;
+/// In an open window the person wrote so long ago, unless something else is known.
+const AN_HOUR: Duration = Duration { days: 0, ms: 3_600_000 };
+/// People of a list who are let write before it is played once more.
+const MOST_WRITERS: usize = 300;
+
+pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
+    let files = project::read_files(&global.project)?;
+    let now_ms = Clock::machine(0).now_ms();
+    let loaded = workflow::check(&files, now_ms);
+    let known = loaded.project.as_ref().and_then(|project| project.workflows.get(&args.workflow));
+    let (Some(project), Some(workflow)) = (&loaded.project, known) else {
+        return unusable(&args.workflow, &loaded.diagnostics, &files, loaded.project.as_ref());
+    };
+    let people = contacts(&loaded.tests, &args.workflow);
+    let now_ms = args.at.as_deref().map_or(Ok(now_ms), |at| read_instant(at, workflow))?;
+    let chosen = cause::choose(project, workflow, &people, args, now_ms)?;
+    let progress = Progress::of(global, "playing ahead");
+    let mut told = Told {
+        project,
+        workflow,
+        cause: chosen.words,
+        at_ms: chosen.at_ms,
+        people: &people,
+        show_pii: args.show_pii,
+        played: Vec::new(),
+        note: None,
+    };
+    let asked =
+        Asked { workflow: args.workflow.clone(), cause: chosen.cause, people: chosen.people, at_ms: chosen.at_ms };
+    play(&mut told, &global.project, asked, chosen.person, args.window)?;
+    drop(progress);
+    let text = if global.json { format!("{}\n", report::render_json(&told)) } else { report::render(&told) };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(Exit::Fine)
+}
+
+/// The file has mistakes, which are told; or there is no such workflow.
+fn unusable(
+    name: &str,
+    diagnostics: &[workflow::diagnostic::Diagnostic],
+    files: &Files,
+    project: Option<&Project>,
+) -> anyhow::Result<Exit> {
+    let file = format!("workflows/{name}.yaml");
+    let of_it = |one: &&workflow::diagnostic::Diagnostic| {
+        one.severity == Severity::Error && (one.file == file || one.file == "relance.yaml")
+    };
+    let mistakes: Vec<_> = diagnostics.iter().filter(of_it).cloned().collect();
+    if !mistakes.is_empty() && (files.contains_key(&file) || project.is_none()) {
+        std::io::stdout().write_all(check::render_human(&mistakes, files).as_bytes())?;
+        eprintln!("nothing was played: {}", check::summary(&mistakes, files));
+        return Ok(Exit::Problems);
+    }
+    let ids = || project.into_iter().flat_map(|project| project.workflows.keys()).map(String::as_str);
+    let message = format!("there is no workflow `{name}`");
+    Err(Failure::error(Exit::Usage, message, meant(name, ids(), "the project has")))
+}
+
+/// The nearest name, else all there are.
+fn meant<'n>(written: &str, known: impl Iterator<Item = &'n str> + Clone, all: &str) -> String {
+    match nearest(written, known.clone()) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("{all}: {}", known.collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// The contacts of the test files, by name: those of the workflow's own files first; each number once.
+fn contacts(tests: &[TestFile], workflow: &str) -> Vec<(String, Person)> {
+    let own = |file: &&TestFile| file.workflows.iter().any(|id| id == workflow);
+    let files = tests.iter().filter(own).chain(tests.iter().filter(|file| !own(file)));
+    let mut known: Vec<(String, Person)> = Vec::new();
+    for (name, person) in files.flat_map(|file| &file.people) {
+        if !known.iter().any(|(_, one)| one.phone == person.phone) {
+            known.push((name.clone(), person.clone()));
+        }
+    }
+    known
+}
+
+fn read_instant(written: &str, workflow: &Workflow) -> anyhow::Result<i64> {
+    let zone = &workflow.settings.timezone;
+    let local = || written.parse::<jiff::civil::DateTime>().ok().and_then(|at| zone.to_timestamp(at).ok());
+    let at = written.parse::<jiff::Timestamp>().ok().or_else(local);
+    at.map(jiff::Timestamp::as_millisecond).ok_or_else(|| {
+        let message = format!("cannot read the time of `--at`: `{written}`");
+        Failure::error(Exit::Usage, message, "write it as `2026-03-02T10:00`, or with an offset")
+    })
+}
+
+/// Plays it with each window. `person`: the one whom it is about, if one is known before.
+fn play(
+    told: &mut Told<'_>,
+    root: &Path,
+    asked: Asked,
+    person: Option<Person>,
+    only: Option<Window>,
+) -> anyhow::Result<()> {
+    let (project, root) = (told.project.clone(), root.to_owned());
+    // A stage waits by itself, which a thread of this program's runtime may not.
+    let played = std::thread::spawn(move || play_on_thread(project, root, asked, person, only)).join();
+    (told.played, told.note) = played.map_err(|_| anyhow::anyhow!("the preview ended unexpectedly"))??;
+    Ok(())
+}
+
+type Played = (Vec<(Window, Ahead)>, Option<String>);
+
+fn play_on_thread(
+    project: Project,
+    root: std::path::PathBuf,
+    mut asked: Asked,
+    person: Option<Person>,
+    only: Option<Window>,
+) -> anyhow::Result<Played> {
+    let mut stage = Stage::new(project, root)?;
+    let (mut played, mut note) = (Vec::new(), None);
+    let known = std::mem::take(&mut asked.people);
+    if only != Some(Window::Open) || matches!(asked.cause, Cause::Fires) {
+        asked.people = known.iter().cloned().map(|one| wrote(one, Window::Closed)).collect();
+        played.push((Window::Closed, preview(&mut stage, &asked)?));
+    }
+    if only != Some(Window::Closed) {
+        // Whoever the list names is known after it was read once.
+        let found = played.first().map(|(_, ahead)| ahead.phones.clone()).unwrap_or_default();
+        let fresh = found.into_iter().chain(person.map(|person| person.phone)).map(Person::of);
+        let mut people = known;
+        for one in fresh {
+            if !people.iter().any(|person| person.phone == one.phone) {
+                people.push(one);
+            }
+        }
+        if people.len() > MOST_WRITERS && only.is_none() {
+            note = Some(format!(
+                "{} people are on the list: only the closed window is shown; `--window open` shows the other",
+                people.len()
+            ));
+        } else {
+            asked.people = people.into_iter().map(|one| wrote(one, Window::Open)).collect();
+            played.insert(0, (Window::Open, preview(&mut stage, &asked)?));
+        }
+    }
+    played.retain(|(window, _)| only.is_none_or(|only| only == *window));
+    Ok((played, note))
+}
+
+/// The person as this window has it: what is known of the last message stands where it fits.
+fn wrote(mut person: Person, window: Window) -> Person {
+    let ago_ms = |ago: Duration| i64::from(ago.days) * DAY_MS + ago.ms;
+    let known = person.last_message;
+    person.last_message = match window {
+        Window::Open => known.filter(|ago| ago_ms(*ago) < DAY_MS).or(Some(AN_HOUR)),
+        Window::Closed => known.filter(|ago| ago_ms(*ago) > DAY_MS),
+    };
+    person
+}
+
+impl Window {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+impl Told<'_> {
+    /// A number as it is shown.
+    fn phone(&self, phone: &Phone) -> String {
+        if self.show_pii { phone.e164() } else { phone.masked() }
+    }
+
+    /// The contact of the test files that has this number.
+    fn name(&self, phone: &Phone) -> Option<&str> {
+        let found = self.people.iter().find(|(_, person)| person.phone == *phone);
+        found.map(|(name, _)| name.as_str())
+    }
+}
+
+/// The names of contacts of test files, for shells.
+pub(super) fn contact_names(files: &Files) -> Vec<String> {
+    let loaded = workflow::check(files, 0);
+    contacts(&loaded.tests, "").into_iter().map(|(name, _)| name).collect()
+}
