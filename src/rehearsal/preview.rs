@@ -191,7 +191,10 @@ fn read_list(scene: &mut Scene<'_>, asked: &Asked) -> anyhow::Result<Option<Firi
         let mine = |firing: &FiringRow| firing.workflow == asked.workflow && firing.scheduled_at_ms == asked.at_ms;
         match firings.into_iter().find(mine) {
             Some(firing) if firing.state == "running" => scene.advance(scene.now_ms() + LOOK_MS)?,
-            found => return Ok(found),
+            mut found => {
+                found.iter_mut().for_each(|firing| firing.bad_rows.sort_by_key(|row| row.line));
+                return Ok(found);
+            }
         }
     }
     Err(Restless.into())

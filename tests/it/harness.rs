@@ -177,7 +177,7 @@ impl Plan {
         self
     }
 
-    fn files(&self) -> Files {
+    pub(crate) fn files(&self) -> Files {
         let mut files = self.files.clone();
         if self.whole {
             return files;

@@ -1,0 +1,165 @@
+//! `relance preview`: what it shows of a sample, a person, a list and a message; what it says to what cannot be played.
+
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+
+const PROJECT: &str = "version: 1\nname: Shop\nsettings: { timezone: Europe/Madrid }\nphone_region: ES\nconsent: { tag: opted_in }\n";
+const PAID: &str = "
+name: Order paid
+purpose: utility
+when: { webhook: order.paid }
+contact: { phone: \"{{event.customer.phone}}\" }
+settings: { quiet_hours: 21:00-09:00 }
+do:
+  - send_message:
+      text: \"Order {{event.order_id}} of {{event.customer.name}} is paid\"
+      template: ready
+      values: { order: \"{{event.order_id}}\" }
+";
+const MENU: &str = "
+name: Menu
+purpose: service
+when: { message: { is: [menu, start] } }
+do:
+  - send_message: { text: \"You wrote {{event.text}}\", outside_window: skip }
+";
+const LIST: &str = "
+name: List
+purpose: utility
+when: { schedule: every tuesday at 10:00 }
+audience: { file: audiences/people.csv }
+if: event.left != 'yes'
+do:
+  - send_message: { template: ready, values: { order: \"{{event.order}}\" } }
+";
+const TESTS: &str = "
+workflow: order_paid
+contacts:
+  ana: { phone: \"+34600000001\", tags: [opted_in] }
+  luis: { phone: \"+34600000002\" }
+tests:
+  - { name: nothing yet, start: 2026-03-02 10:00, timeline: [{ at: 0m, expect: nothing }] }
+";
+const READY: &str = "00000000000000000000000000000001";
+
+fn project() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text.trim_start_matches('\n')).unwrap();
+    };
+    let lock = format!(
+        "[{{\"uuid\":\"{READY}\",\"title\":\"ready\",\"text\":\"Your order {{{{1}}}} is ready\",\"type\":\"text\",\
+         \"category\":\"utility\",\"status\":\"approved\",\"placeholders\":1}}]"
+    );
+    write("relance.yaml", PROJECT);
+    write("templates.yaml", &format!("ready: {{ uuid: \"{READY}\", values: [order] }}\n"));
+    write("templates.lock.json", &lock);
+    write("workflows/order_paid.yaml", PAID);
+    write("workflows/menu.yaml", MENU);
+    write("workflows/list.yaml", LIST);
+    write("workflows/order_paid.test.yaml", TESTS);
+    write("workflows/samples/order.paid.json", r#"{ "order_id": "A1", "customer": { "phone": "600 000 001", "name": "Ana" } }"#);
+    write(
+        "workflows/audiences/people.csv",
+        "phone,order,left\n+34600000001,A1,no\n12,A2,no\n+34600000003,A3,yes\n+34600000001,A4,no\nx,y\n",
+    );
+    folder
+}
+
+/// Exit code, stdout, stderr.
+fn preview(folder: &Path, args: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_relance"));
+    let out = command.arg("-C").arg(folder).arg("preview").args(args).env_clear().output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (out.status.code().unwrap(), text(&out.stdout), text(&out.stderr))
+}
+
+#[test]
+fn both_windows_stand_side_by_side_with_what_is_held_and_why_something_is_left_out() {
+    let folder = project();
+    let (exit, shown, told) = preview(folder.path(), &["order_paid", "--at", "2026-03-02 22:30"]);
+    assert_eq!((exit, told.as_str()), (0, ""), "{shown}");
+    assert_eq!(
+        shown,
+        "order_paid: `order.paid` happens at Mon 2026-03-02 22:30 (Europe/Madrid)\n\n\
+         Tue 2026-03-03 09:00  ana +346…01  step 1\n\
+         \x20 window open    held until Tue 2026-03-03 09:00: quiet_hours\n\
+         \x20                text: Order A1 of Ana is paid\n\
+         \x20 window closed  held until Tue 2026-03-03 09:00: quiet_hours\n\
+         \x20                template `ready`: Your order A1 is ready\n\n\
+         window open\n\x20      1  sent as text\n\x20      1  sent late, as it was held\n\
+         window closed\n\x20      1  sent as template\n\x20      1  sent late, as it was held\n"
+    );
+    let closed = ["order_paid", "--contact", "luis", "--window", "closed", "--at", "2026-03-02 10:00"];
+    let (_, shown, _) = preview(folder.path(), &closed);
+    assert!(shown.contains("luis +346…02  step 1\n  skipped: no_consent\n"), "{shown}");
+    assert!(!shown.contains("window"), "{shown}");
+    let (_, shown, _) = preview(folder.path(), &["order_paid", "--contact", "+34600000009", "--show-pii"]);
+    assert!(shown.contains("+34600000009"), "{shown}");
+}
+
+#[test]
+fn a_list_is_read_at_its_next_firing_and_a_row_that_cannot_be_used_is_told_with_its_line() {
+    let folder = project();
+    let args = ["list", "--window", "closed", "--at", "2026-03-02 10:00", "--json"];
+    let (exit, shown, told) = preview(folder.path(), &args);
+    assert_eq!((exit, told.as_str()), (0, ""), "{shown}");
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["version"], 1);
+    assert_eq!(shown["at"], "2026-03-03T09:00:00Z");
+    let only = &shown["previews"][0];
+    assert_eq!((&only["all"], &only["messages"][0]["to"]), (&1.into(), &"+346…01".into()), "{only}");
+    assert_eq!(only["messages"][0]["values"], serde_json::json!(["A1"]));
+    let lines: Vec<u64> = only["bad_rows"].as_array().unwrap().iter().filter_map(|row| row["line"].as_u64()).collect();
+    assert_eq!(lines, [3, 6], "{only}");
+    let counts = only["counts"].to_string();
+    for what in ["sent as template", "rows cannot be used", "rows name a person again", "not started: event.left"] {
+        assert!(counts.contains(what), "{counts}");
+    }
+    let (_, shown, _) = preview(folder.path(), &args[..args.len() - 1]);
+    assert!(shown.contains("workflows/audiences/people.csv:3: the row cannot be used: bad_number\n"), "{shown}");
+}
+
+#[test]
+fn a_long_list_is_shown_in_part_and_counted_whole() {
+    let folder = project();
+    let rows: String = (0..90).map(|n| format!("+346000010{n:02},B{n},no\n")).collect();
+    fs::write(folder.path().join("workflows/audiences/people.csv"), format!("phone,order,left\n{rows}")).unwrap();
+    let (_, shown, _) = preview(folder.path(), &["list", "--window", "closed", "--at", "2026-03-02 10:00"]);
+    assert!(shown.contains("… and 50 more messages, counted below\n"), "{shown}");
+    assert!(shown.contains("    90  skipped: no_consent\n"), "{shown}");
+}
+
+#[test]
+fn a_message_is_what_the_trigger_waits_for_or_what_was_said() {
+    let folder = project();
+    let (exit, shown, told) = preview(folder.path(), &["menu", "--contact", "ana"]);
+    assert_eq!((exit, told.as_str()), (0, ""), "{shown}");
+    assert!(shown.contains("text: You wrote menu\n") && !shown.contains("window open"), "{shown}");
+    let (_, shown, _) = preview(folder.path(), &["menu", "--contact", "ana", "--sample", "Hola"]);
+    assert!(!shown.contains("You wrote") && shown.contains("     0  messages\n"), "{shown}");
+}
+
+#[test]
+fn what_cannot_be_played_is_told_with_the_nearest_name() {
+    let folder = project();
+    for (args, message, hint) in [
+        (vec!["order_payd"], "no workflow `order_payd`", "did you mean `order_paid`?"),
+        (vec!["order_paid", "--sample", "order.payd"], "no sample `order.payd`", "did you mean `order.paid`?"),
+        (vec!["order_paid", "--contact", "anna"], "no contact `anna`", "did you mean `ana`?"),
+        (vec!["order_paid", "--at", "tomorrow"], "cannot read the time", "2026-03-02T10:00"),
+        (vec!["list", "--contact", "ana"], "`--contact` says nothing to it", "leave the option out"),
+    ] {
+        let (exit, shown, told) = preview(folder.path(), &args);
+        assert_eq!((exit, shown.as_str()), (2, ""), "{args:?}");
+        assert!(told.contains(message) && told.contains(hint), "{told}");
+    }
+    fs::write(folder.path().join("workflows/menu.yaml"), "name: Menu\nwen: x\n").unwrap();
+    let (exit, shown, told) = preview(folder.path(), &["menu"]);
+    assert!(exit == 1 && shown.contains("workflows/menu.yaml:2:1: error"), "{shown}{told}");
+}
