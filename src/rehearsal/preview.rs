@@ -248,11 +248,7 @@ fn runs(scene: &Scene<'_>, asked: &Asked, state: Option<RunState>) -> anyhow::Re
 }
 
 /// Messages of these runs, oldest first; no states = in any.
-fn deliveries(
-    scene: &Scene<'_>,
-    mine: &BTreeSet<String>,
-    states: &[DeliveryState],
-) -> anyhow::Result<Vec<Delivery>> {
+fn deliveries(scene: &Scene<'_>, mine: &BTreeSet<String>, states: &[DeliveryState]) -> anyhow::Result<Vec<Delivery>> {
     let mut all: Vec<Delivery> = Vec::new();
     let mut before = None;
     loop {
@@ -308,11 +304,7 @@ fn note(holds: &mut HashMap<String, Vec<Hold>>, delivery: &Delivery, now_ms: i64
     let known = holds.entry(delivery.id.clone()).or_default();
     match known.last_mut().filter(|hold| hold.reason == delivery.reason) {
         Some(hold) => hold.until_ms = delivery.due_at_ms,
-        None => known.push(Hold {
-            reason: delivery.reason.clone(),
-            seen_ms: now_ms,
-            until_ms: delivery.due_at_ms,
-        }),
+        None => known.push(Hold { reason: delivery.reason.clone(), seen_ms: now_ms, until_ms: delivery.due_at_ms }),
     }
 }
 

@@ -336,12 +336,13 @@ impl Scene<'_> {
         office.teams.into_iter().find(|team| team.uuid == uuid).map(|team| team.name)
     }
 
-    /// Asks the store.
+    /// Asks the store, in the life of the engine: a reader is given back by a task of the runtime that used it, and one of
+    /// another runtime would stand still while the engine waits for it.
     ///
     /// # Errors
     /// What the database said.
     pub fn read<T>(&self, question: impl AsyncFnOnce(&Store) -> anyhow::Result<T>) -> anyhow::Result<T> {
-        self.stage.house.block_on(question(self.stage.memory.store()))
+        self.ask(async move |engine| question(engine.store()).await)?
     }
 }
 

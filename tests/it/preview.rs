@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 
-const PROJECT: &str = "version: 1\nname: Shop\nsettings: { timezone: Europe/Madrid }\nphone_region: ES\nconsent: { tag: opted_in }\n";
+const PROJECT: &str =
+    "version: 1\nname: Shop\nsettings: { timezone: Europe/Madrid }\nphone_region: ES\nconsent: { tag: opted_in }\n";
 const PAID: &str = "
 name: Order paid
 purpose: utility
@@ -63,7 +64,10 @@ fn project() -> TempDir {
     write("workflows/menu.yaml", MENU);
     write("workflows/list.yaml", LIST);
     write("workflows/order_paid.test.yaml", TESTS);
-    write("workflows/samples/order.paid.json", r#"{ "order_id": "A1", "customer": { "phone": "600 000 001", "name": "Ana" } }"#);
+    write(
+        "workflows/samples/order.paid.json",
+        r#"{ "order_id": "A1", "customer": { "phone": "600 000 001", "name": "Ana" } }"#,
+    );
     write(
         "workflows/audiences/people.csv",
         "phone,order,left\n+34600000001,A1,no\n12,A2,no\n+34600000003,A3,yes\n+34600000001,A4,no\nx,y\n",

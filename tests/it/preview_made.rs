@@ -79,7 +79,8 @@ impl Made {
                 let (hour, minute) = (6 + maker.dice.below(17), maker.dice.below(60));
                 let clock = format!("{hour:02}:{minute:02}");
                 let phrase = if maker.dice.one_in(2) { "every tuesday" } else { "on 2026-03-03" };
-                let when = format!("when: {{ schedule: {phrase} at {clock} }}\naudience: {{ file: audiences/{id}.csv }}\n");
+                let when =
+                    format!("when: {{ schedule: {phrase} at {clock} }}\naudience: {{ file: audiences/{id}.csv }}\n");
                 (Start::Fires(list), ms(&format!("2026-03-03T{clock}:00+01:00")), when)
             }
             2 => {
@@ -122,8 +123,8 @@ impl Maker<'_> {
     }
 
     fn instant(&mut self) -> i64 {
-        let minute = i64::try_from(self.dice.below(40 * 60)).unwrap();
-        ms("2026-03-02T06:00:00Z") + minute * 60_000
+        let minute = i64::try_from(self.dice.below(24 * 60)).unwrap();
+        ms("2026-03-02T13:00:00Z") + minute * 60_000
     }
 
     /// A list with good rows, some that name somebody again, and some that cannot be used.
@@ -148,11 +149,10 @@ impl Maker<'_> {
     }
 
     fn workflow(&mut self, when: &str) -> String {
-        let purpose = if self.of_message { "service" } else { self.dice.pick(&["utility", "utility", "service", "marketing"]) };
+        let purpose =
+            if self.of_message { "service" } else { self.dice.pick(&["utility", "utility", "service", "marketing"]) };
         let mut settings = vec![format!("quiet_hours: {}", self.dice.pick(&["none", "21:00-09:00", "12:30-14:00"]))];
-        if self.dice.one_in(3) {
-            settings.push(format!("expires: {}", self.dice.pick(&["20m", "3h", "2d"])));
-        }
+        settings.push(format!("expires: {}", self.dice.pick(&["20m", "3h", "9h", "1d"])));
         if self.dice.one_in(6) {
             settings.push("limit: 1 per contact per 1d".into());
         }
@@ -167,13 +167,18 @@ impl Maker<'_> {
         }
         let steps: String = steps.iter().map(|step| format!("  - {step}\n")).collect();
         let n = self.n;
-        format!("name: W{n}\npurpose: {purpose}\n{when}{condition}settings: {{ {} }}\ndo:\n{steps}", settings.join(", "))
+        format!(
+            "name: W{n}\npurpose: {purpose}\n{when}{condition}settings: {{ {} }}\ndo:\n{steps}",
+            settings.join(", ")
+        )
     }
 
     fn any_step(&mut self) -> Value {
         match self.dice.below(8) {
-            0 | 1 => json!({ "wait": self.dice.pick(&["5m", "45m", "3h", "26h", "1d"]) }),
-            2 => json!({ "wait": { "next": format!("wednesday at {}", self.dice.pick(&["07:30", "10:00"])) } }),
+            0 | 1 => json!({ "wait": self.dice.pick(&["5m", "45m", "3h", "3h", "9h", "1d"]) }),
+            2 if self.dice.one_in(3) => {
+                json!({ "wait": { "next": format!("wednesday at {}", self.dice.pick(&["07:30", "10:00"])) } })
+            }
             3 => {
                 let cases = json!([{ "if": self.question(), "do": [self.send()] }]);
                 json!({ "branch": { "cases": cases, "otherwise": [self.send()] } })

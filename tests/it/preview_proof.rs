@@ -26,7 +26,7 @@ use tempfile::TempDir;
 
 /// Workflows of one project: they are served together.
 const OF_A_PROJECT: u64 = 12;
-const BEGIN: &str = "2026-03-02T03:00:00Z";
+const BEGIN: &str = "2026-03-02T11:00:00Z";
 /// Reasons to be kept back that last for moments.
 const MOMENTS: [&str; 5] = ["contact_unknown", "order", "rate_account", "rate_line", "rate_person"];
 
@@ -46,7 +46,7 @@ type Unsent = (String, String, String, String);
 
 #[test]
 fn what_preview_says_is_what_the_account_then_gets() {
-    let wanted = std::env::var("RELANCE_TEST_PREVIEWS").ok().and_then(|text| text.parse().ok()).unwrap_or(300_u64);
+    let wanted = std::env::var("RELANCE_TEST_PREVIEWS").ok().and_then(|text| text.parse().ok()).unwrap_or(240_u64);
     let (next, seen) = (AtomicU64::new(0), Mutex::new(BTreeMap::<String, usize>::new()));
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..2)
@@ -71,8 +71,16 @@ fn what_preview_says_is_what_the_account_then_gets() {
     let seen = seen.into_inner().unwrap();
     // Whatever can become of a message has become of some: else nothing was shown.
     for what in [
-        "text", "template", "skipped: no_consent", "skipped: window_closed", "skipped: expired", "held: quiet_hours",
-        "held: window_closed", "not started", "bad rows", "duplicates",
+        "text",
+        "template",
+        "skipped: no_consent",
+        "skipped: window_closed",
+        "skipped: expired",
+        "held: quiet_hours",
+        "held: window_closed",
+        "not started",
+        "bad rows",
+        "duplicates",
     ] {
         assert!(seen.contains_key(what), "no workflow came to `{what}`: {seen:?}");
     }
@@ -126,7 +134,9 @@ fn write_project(folder: &Path, plan: &Plan, made: &[Made]) {
         let tags = if *agreed { "[opted_in]" } else { "[]" };
         test.push_str(&format!("  p{index}: {{ phone: \"{phone}\", tags: {tags} }}\n"));
     }
-    test.push_str("tests:\n  - name: nothing\n    start: 2026-03-02 10:00\n    timeline: [{ at: 0m, expect: nothing }]\n");
+    test.push_str(
+        "tests:\n  - name: nothing\n    start: 2026-03-02 10:00\n    timeline: [{ at: 0m, expect: nothing }]\n",
+    );
     write(&format!("workflows/{}.test.yaml", one.id), &test);
 }
 
@@ -198,13 +208,21 @@ fn said_by_the_binary(folder: &Path, one: &Made, ahead: &Ahead) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_relance"));
     command.arg("-C").arg(folder).args(["preview", &one.id, "--json", "--show-pii", "--at", &at, "--window", window]);
     let out = command.env_clear().output().unwrap();
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(out.status.success(), "{}{}\n{}", told(&out.stdout), told(&out.stderr), one.text);
     let told: Value = serde_json::from_slice(&out.stdout).unwrap();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let messages = told["previews"][0]["messages"].as_array().unwrap();
     let told = messages.iter().map(|one| {
         let values: Vec<String> = one["values"].as_array().unwrap().iter().map(text).collect();
-        (ms(&text(&one["at"])), text(&one["to"]), text(&one["state"]), text(&one["reason"]), text(&one["reads"]), values)
+        (
+            ms(&text(&one["at"])),
+            text(&one["to"]),
+            text(&one["state"]),
+            text(&one["reason"]),
+            text(&one["reads"]),
+            values,
+        )
     });
     let foretold = ahead.messages.iter().map(|foreseen| {
         let delivery = &foreseen.delivery;
@@ -299,7 +317,9 @@ async fn phones(world: &World) -> BTreeMap<String, String> {
 async fn kept_back(world: &World, one: &Made) -> BTreeSet<(String, String, String)> {
     let phones = phones(world).await;
     let mine = world.deliveries().await.into_iter().map(|row| row.delivery).filter(|row| row.workflow == one.id);
-    mine.filter(|row| row.state == DeliveryState::Held).map(|row| (phones[&row.contact].clone(), row.step, row.reason)).collect()
+    mine.filter(|row| row.state == DeliveryState::Held)
+        .map(|row| (phones[&row.contact].clone(), row.step, row.reason))
+        .collect()
 }
 
 async fn compare(world: &World, made: &[Made], foretold: &[Ahead]) {
@@ -310,7 +330,8 @@ async fn compare(world: &World, made: &[Made], foretold: &[Ahead]) {
         let firing = firings.iter().find(|firing| firing.workflow == one.id && firing.scheduled_at_ms == one.at_ms);
         let of_it = |run: &&Run| run.workflow == one.id && run.firing.as_ref() == firing.map(|firing| &firing.id);
         let mine: BTreeSet<&str> = runs.iter().filter(of_it).map(|run| run.id.as_str()).collect();
-        let states = |runs: &mut dyn Iterator<Item = &Run>| sorted(runs.map(|run| (run.state.as_str(), run.reason.clone())));
+        let states =
+            |runs: &mut dyn Iterator<Item = &Run>| sorted(runs.map(|run| (run.state.as_str(), run.reason.clone())));
         let story = format!("{} at {} (open: {})\n{}", one.id, one.at_ms, one.open, one.text);
         assert_eq!(states(&mut ahead.runs.iter()), states(&mut runs.iter().filter(of_it)), "runs of {story}");
         let sent = messages.iter().filter(|message| mine.contains(message.metadata["relance_run"].as_str()));

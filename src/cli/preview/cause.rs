@@ -237,7 +237,10 @@ impl Choice<'_> {
     fn somebody(&self, asked: Option<Person>) -> anyhow::Result<Person> {
         let first = || self.people.first().map(|(_, person)| person.clone());
         asked.or_else(first).ok_or_else(|| {
-            usage("nothing says whom it is about", "name a person: `--contact +34600000001`, or a contact of a test file")
+            usage(
+                "nothing says whom it is about",
+                "name a person: `--contact +34600000001`, or a contact of a test file",
+            )
         })
     }
 

@@ -167,10 +167,8 @@ pub(super) fn side_by_side(all: &[(Window, Vec<Line>)]) -> Vec<Row<'_>> {
     }
     let mut keys: Vec<_> = first.into_iter().map(|(key, at_ms)| (at_ms, key)).collect();
     keys.sort();
-    let by_key: Vec<(Window, HashMap<_, &Line>)> = all
-        .iter()
-        .map(|(window, lines)| (*window, lines.iter().map(|line| (&line.key, line)).collect()))
-        .collect();
+    let by_key: Vec<(Window, HashMap<_, &Line>)> =
+        all.iter().map(|(window, lines)| (*window, lines.iter().map(|line| (&line.key, line)).collect())).collect();
     let row = |key| Row { sides: by_key.iter().map(|(window, lines)| (*window, lines.get(key).copied())).collect() };
     keys.into_iter().map(|(_, key)| row(key)).collect()
 }

@@ -19,6 +19,7 @@ use crate::workflow::diagnostic::Severity;
 use crate::workflow::test_file::{Person, TestFile};
 use crate::workflow::{self, Duration, Workflow};
 use clap_complete::engine::ArgValueCandidates;
+use jiff::tz::TimeZone;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -73,13 +74,17 @@ const MOST_WRITERS: usize = 300;
 pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let files = project::read_files(&global.project)?;
     let now_ms = Clock::machine(0).now_ms();
+    // What a schedule's day is to be compared with is the instant that was asked for.
+    let now_ms = match &args.at {
+        Some(at) => read_instant(at, &zone_of(&files, &args.workflow))?,
+        None => now_ms,
+    };
     let loaded = workflow::check(&files, now_ms);
     let known = loaded.project.as_ref().and_then(|project| project.workflows.get(&args.workflow));
     let (Some(project), Some(workflow)) = (&loaded.project, known) else {
         return unusable(&args.workflow, &loaded.diagnostics, &files, loaded.project.as_ref());
     };
     let people = contacts(&loaded.tests, &args.workflow);
-    let now_ms = args.at.as_deref().map_or(Ok(now_ms), |at| read_instant(at, workflow))?;
     let chosen = cause::choose(project, workflow, &people, args, now_ms)?;
     let progress = Progress::of(global, "playing ahead");
     let mut told = Told {
@@ -144,8 +149,14 @@ fn contacts(tests: &[TestFile], workflow: &str) -> Vec<(String, Person)> {
     known
 }
 
-fn read_instant(written: &str, workflow: &Workflow) -> anyhow::Result<i64> {
-    let zone = &workflow.settings.timezone;
+/// The workflow's zone, else the project's.
+fn zone_of(files: &Files, workflow: &str) -> TimeZone {
+    let Some(project) = workflow::load(files).project else { return TimeZone::UTC };
+    let own = project.workflows.get(workflow).map(|workflow| workflow.settings.timezone.clone());
+    own.unwrap_or_else(|| project.settings.zone().clone())
+}
+
+fn read_instant(written: &str, zone: &TimeZone) -> anyhow::Result<i64> {
     let local = || written.parse::<jiff::civil::DateTime>().ok().and_then(|at| zone.to_timestamp(at).ok());
     let at = written.parse::<jiff::Timestamp>().ok().or_else(local);
     at.map(jiff::Timestamp::as_millisecond).ok_or_else(|| {

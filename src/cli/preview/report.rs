@@ -195,8 +195,11 @@ fn counts(lines: &[Line], ahead: &Ahead) -> Vec<(String, usize)> {
     all.extend(ahead.refused.iter().map(|(reason, count)| (format!("not started: {reason}"), *count)));
     let counted = |count: i64| usize::try_from(count).unwrap_or_default();
     if let Some(campaign) = &ahead.campaign {
-        let rows = [(campaign.counts.bad, "rows cannot be used"), (campaign.counts.duplicates, "rows name a person again")];
-        all.extend(rows.into_iter().filter(|(count, _)| *count > 0).map(|(count, words)| (words.into(), counted(count))));
+        let rows =
+            [(campaign.counts.bad, "rows cannot be used"), (campaign.counts.duplicates, "rows name a person again")];
+        all.extend(
+            rows.into_iter().filter(|(count, _)| *count > 0).map(|(count, words)| (words.into(), counted(count))),
+        );
     }
     all
 }
