@@ -96,10 +96,18 @@ pub(super) fn went(scene: &Scene<'_>) -> anyhow::Result<BTreeSet<String>> {
     let filter = EventFilter { limit: MOST, ..EventFilter::default() };
     for event in scene.read(async |store| store.list_events(&filter).await)? {
         let evaluations: Vec<Evaluation> = serde_json::from_str(&event.evaluations).unwrap_or_default();
-        let refused = evaluations.iter().filter(|one| one.result == EvaluationResult::NotMatched);
+        let refused = evaluations.iter().filter(|one| one.result == EvaluationResult::Skipped && !is_code(&one.reason));
         went.extend(refused.map(|one| named(&one.workflow, REFUSES)));
     }
+    // Whom a campaign refuses is counted, not listed.
+    let firings = scene.read(async |store| store.firings(true, MOST).await)?;
+    went.extend(firings.iter().filter(|firing| firing.counts.refused > 0).map(|one| named(&one.workflow, REFUSES)));
     Ok(went)
+}
+
+/// A reason that a gate gives (`limit`, `bad_number`), and not the line of a condition.
+fn is_code(reason: &str) -> bool {
+    reason.chars().all(|c| c.is_ascii_lowercase() || c == '_')
 }
 
 const LEFT_OUT: &str = "step left out: ";

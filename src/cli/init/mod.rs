@@ -1,9 +1,10 @@
-//! `relance init`: a project that can be tried at once, and what its editors need.
+//! `relance init`: a project that can be tried at once, and what its editors need; or one more workflow from a blueprint.
 //!
-//! `answers` asks a person, or guesses. Invariant: a file that is there is never written over, but for the schemas, which
-//! follow from the others.
+//! `answers` asks a person, or guesses; `blueprints` are the ready workflows inside the binary. Invariant: a file that is
+//! there is never written over, but for the schemas, which follow from the others; lists of templates only get longer.
 
 mod answers;
+mod blueprints;
 
 use super::exit::Failure;
 use super::{Exit, Global, check, paint, project, schema};
@@ -11,8 +12,9 @@ use crate::clock::Clock;
 use crate::config::Files;
 use crate::workflow::{self, schema::Kind};
 use answers::Answers;
+use blueprints::Blueprint;
 use anyhow::Context as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -22,6 +24,12 @@ pub struct Args {
     /// The folder; made when it is not there
     #[arg(value_hint = clap::ValueHint::DirPath)]
     folder: Option<PathBuf>,
+    /// Begin with a ready workflow, or add it to the project; without a name, list them
+    #[arg(long, value_name = "BLUEPRINT", num_args = 0..=1, default_missing_value = "")]
+    from: Option<String>,
+    /// Language of the blueprint; without it, the project's
+    #[arg(long, value_name = "LANGUAGE", requires = "from", value_parser = blueprints::LANGUAGES)]
+    language: Option<String>,
     /// Ask nothing
     #[arg(short, long)]
     yes: bool,
@@ -40,23 +48,66 @@ struct Outcome {
 
 pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let root = args.folder.clone().unwrap_or_else(|| global.project.clone());
+    let language = args.language.clone().or_else(|| language_of(&root));
+    let language = language.as_deref().map_or(blueprints::LANGUAGES[0], blueprints::spoken);
+    let blueprint = match args.from.as_deref() {
+        Some("") => return list(global, args.language.as_deref(), language),
+        Some(name) => Some(usable(&root, blueprints::find(name, language)?)?),
+        None => None,
+    };
     let fresh = !root.join("relance.yaml").exists();
     let mut plan = Vec::new();
     if fresh {
-        plan.extend(new_project(&answers::of(&root, args.yes)?));
+        plan.extend(new_project(&answers::of(&root, args.yes)?, language));
     }
     plan.extend(around());
-    if fresh {
-        plan.extend(first_workflow());
+    match &blueprint {
+        Some(blueprint) => plan.extend(blueprint.files()),
+        None if fresh => plan.extend(first_workflow()),
+        None => {}
     }
     let mut outcome = write(&root, &plan)?;
+    if let Some(blueprint) = &blueprint {
+        add_templates(&root, blueprint, &mut outcome)?;
+    }
     let files = project::read_files(&root)?;
     outcome.written.extend(schema::write(&root, &files)?);
-    tell(global, &root, &outcome, fresh)?;
+    tell(global, &root, &outcome, fresh, blueprint.as_ref())?;
     Ok(told_mistakes(&files, global))
 }
 
-fn new_project(answers: &Answers) -> Vec<Planned> {
+/// What blueprints there are and what for: all for programs, those of one language for people.
+fn list(global: &Global, only: Option<&str>, language: &str) -> anyhow::Result<Exit> {
+    let mut out = std::io::stdout();
+    if global.json {
+        let list: Vec<Value> = blueprints::all(only).iter().map(Blueprint::shown).collect();
+        writeln!(out, "{}", json!({ "version": 1, "blueprints": list }))?;
+        return Ok(Exit::Fine);
+    }
+    let all = blueprints::all(Some(language));
+    let widest = all.iter().map(|one| one.name.len()).max().unwrap_or(0);
+    for one in &all {
+        writeln!(out, "{:widest$}  {}", one.name, one.about())?;
+    }
+    Ok(Exit::Fine)
+}
+
+/// The language of a project that is there, when it can be read.
+fn language_of(root: &Path) -> Option<String> {
+    let files = project::read_files(root).ok()?;
+    Some(workflow::load(&files).project?.settings.language)
+}
+
+/// A blueprint whose workflow is not there yet: its tests beside another one would only confuse.
+fn usable(root: &Path, blueprint: Blueprint) -> anyhow::Result<Blueprint> {
+    let path = blueprint.workflow();
+    match root.join(&path).exists() {
+        false => Ok(blueprint),
+        true => Err(usage(format!("`{path}` is there already, and nothing was written"), "give that file another name first")),
+    }
+}
+
+fn new_project(answers: &Answers, language: &str) -> Vec<Planned> {
     let region = match &answers.region {
         Some(region) => {
             format!("phone_region: {region}                    # the country of numbers without a country code\n")
@@ -70,7 +121,7 @@ fn new_project(answers: &Answers) -> Vec<Planned> {
          name: {}\n\
          settings:\n  timezone: {}\n\
          {region}\
-         language: en                        # dates and amounts, when the person's language is not known\n\n\
+         language: {language}                        # dates and amounts, when the person's language is not known\n\n\
          # What proves that a person agreed to receive messages, beside `contact.consent` in the workflows:\n\
          # consent: {{ tag: opted_in }}\n\n\
          # Who may post events to a running `relance serve`; the secret is named, never written here:\n\
@@ -129,7 +180,33 @@ fn write(root: &Path, plan: &[Planned]) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-fn tell(global: &Global, root: &Path, outcome: &Outcome, fresh: bool) -> anyhow::Result<()> {
+/// Puts the blueprint's templates below those that are there; a name that is taken stays what it is.
+fn add_templates(root: &Path, blueprint: &Blueprint, outcome: &mut Outcome) -> anyhow::Result<()> {
+    let read = |path: &str| match fs::read_to_string(root.join(path)) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read `{path}`")),
+    };
+    let (catalogue, lock) = (read("templates.yaml")?, read("templates.lock.json")?);
+    let longer = blueprint.with_templates(&catalogue.unwrap_or_default(), lock.as_deref())?;
+    for (path, text) in [("templates.yaml", longer.0), ("templates.lock.json", longer.1)] {
+        let Some(text) = text else { continue };
+        fs::write(root.join(path), text).with_context(|| format!("cannot write `{path}`"))?;
+        outcome.kept.retain(|kept| kept != path);
+        if !outcome.written.iter().any(|written| written == path) {
+            outcome.written.push(path.to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn tell(
+    global: &Global,
+    root: &Path,
+    outcome: &Outcome,
+    fresh: bool,
+    blueprint: Option<&Blueprint>,
+) -> anyhow::Result<()> {
     if global.json {
         let said = json!({ "version": 1, "written": outcome.written, "kept": outcome.kept });
         writeln!(std::io::stdout(), "{said}")?;
@@ -146,6 +223,15 @@ fn tell(global: &Global, root: &Path, outcome: &Outcome, fresh: bool) -> anyhow:
     }
     if outcome.kept.iter().any(|path| path == ".gitignore") {
         eprintln!("hint: `.gitignore` should hold `.relance/` and `.env`");
+    }
+    if let Some(blueprint) = blueprint {
+        eprintln!("{}: `relance test {}` plays its tests", blueprint.title(), blueprint.name);
+    }
+    if outcome.written.iter().any(|path| path == "templates.lock.json") {
+        eprintln!(
+            "hint: have the templates of `templates.yaml` approved in your account, then run `relance templates pull`: \
+             until then `templates.lock.json` holds examples"
+        );
     }
     if fresh {
         let folder = root.display().to_string();
