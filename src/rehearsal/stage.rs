@@ -86,7 +86,7 @@ impl Stage {
     /// # Errors
     /// When the database in memory cannot be made.
     pub fn new(project: Project, root: PathBuf) -> anyhow::Result<Self> {
-        let house = runtime()?;
+        let house = house()?;
         let memory = house.block_on(Memory::new())?;
         Ok(Self { project, root, memory, house })
     }
@@ -350,6 +350,11 @@ impl Drop for Scene<'_> {
     fn drop(&mut self) {
         self.end_life();
     }
+}
+
+/// Works on by itself between two questions: a connection that was read from is given back, whoever waits for it next.
+fn house() -> anyhow::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().context("no runtime")
 }
 
 fn runtime() -> anyhow::Result<Runtime> {

@@ -6,6 +6,8 @@
 
 mod attachments;
 mod bad;
+mod before_merging;
+mod blueprints;
 mod browser;
 mod campaign_nodes;
 mod cli;
@@ -69,6 +71,7 @@ mod http_hooks;
 mod http_stand;
 mod large_lists;
 mod many_stops;
+mod mutations;
 mod nodes;
 mod other_system;
 mod overload;

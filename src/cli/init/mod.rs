@@ -12,8 +12,8 @@ use crate::clock::Clock;
 use crate::config::Files;
 use crate::workflow::{self, schema::Kind};
 use answers::Answers;
-use blueprints::Blueprint;
 use anyhow::Context as _;
+use blueprints::Blueprint;
 use serde_json::{Value, json};
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -103,7 +103,10 @@ fn usable(root: &Path, blueprint: Blueprint) -> anyhow::Result<Blueprint> {
     let path = blueprint.workflow();
     match root.join(&path).exists() {
         false => Ok(blueprint),
-        true => Err(usage(format!("`{path}` is there already, and nothing was written"), "give that file another name first")),
+        true => Err(usage(
+            format!("`{path}` is there already, and nothing was written"),
+            "give that file another name first",
+        )),
     }
 }
 
