@@ -79,7 +79,8 @@ fn the_action_of_github_tells_what_is_wrong_beside_its_line() {
 
     // A warning is one only when nobody is strict.
     let desk = repository();
-    fs::write(desk.path(WORKFLOW), desk.read(WORKFLOW) + "  - stop: enough\n  - wait: 1m\n").unwrap();
+    let warned = "name: Warned\nwhen: { message: { is: [yes] } }\ndo:\n  - send_message: { text: pong }\n";
+    fs::write(desk.path("automations/workflows/warned.yaml"), warned).unwrap();
     let strict = [&inputs[..3], &[("strict", "true")]].concat();
     assert_eq!((action(&desk, &inputs[..3]).0, action(&desk, &strict).0), (0, 1), "{}", action(&desk, &strict).1);
 }

@@ -10,7 +10,7 @@ use relance::config::Files;
 use relance::rehearsal::{Stage, coverage, play};
 use relance::workflow::check;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -48,18 +48,21 @@ fn all(desk: &Desk) -> Vec<Begun> {
     ["en", "fr"].iter().flat_map(|language| NAMES.map(|name| begun(desk, language, name))).collect()
 }
 
-/// What is wrong: mistakes, else the first test that fails, else nothing.
-fn wrong(root: &Path, files: &Files, went: &mut BTreeSet<String>) -> Option<String> {
+/// What is wrong: mistakes, else the first test that fails, with its number, else nothing. `first` is played first.
+fn wrong(root: &Path, files: &Files, first: usize, went: &mut BTreeSet<String>) -> Option<(usize, String)> {
     let loaded = check(files, NOW_MS);
     if !loaded.diagnostics.is_empty() {
-        return Some(render_human(&loaded.diagnostics, files));
+        return Some((first, render_human(&loaded.diagnostics, files)));
     }
     let mut stage = Stage::new(loaded.project.unwrap(), root.to_owned()).unwrap();
-    for (file, test) in loaded.tests.iter().flat_map(|file| file.tests.iter().map(move |test| (file, test))) {
+    let tests = loaded.tests.iter().flat_map(|file| file.tests.iter().map(move |test| (file, test)));
+    let mut tests: Vec<_> = tests.enumerate().collect();
+    tests.sort_by_key(|(index, _)| *index != first);
+    for (index, (file, test)) in tests {
         let outcome = play(&mut stage, file, test).unwrap();
         went.extend(outcome.went);
         if !outcome.failures.is_empty() {
-            return Some(format!("{}: {:#?}", test.name, outcome.failures));
+            return Some((index, format!("{}: {:#?}", test.name, outcome.failures)));
         }
     }
     None
@@ -70,7 +73,7 @@ fn each_is_a_project_without_a_mistake_whose_tests_take_every_branch() {
     let desk = Desk::empty();
     for begun in all(&desk) {
         let mut went = BTreeSet::new();
-        assert_eq!(wrong(&begun.folder, &begun.files, &mut went), None, "{}", begun.folder.display());
+        assert_eq!(wrong(&begun.folder, &begun.files, 0, &mut went), None, "{}", begun.folder.display());
         let project = check(&begun.files, NOW_MS).project.unwrap();
         let branches: Vec<String> =
             project.workflows.values().flat_map(|workflow| coverage::branches(workflow)).collect();
@@ -119,18 +122,23 @@ fn no_change_of_a_condition_a_value_a_duration_or_a_template_stays_green() {
         })
         .collect();
     let (next, stayed_green) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let noticed: Mutex<BTreeMap<(&str, usize), usize>> = Mutex::default();
     let work = || {
         while let Some((one, mutation)) = changed.get(next.fetch_add(1, Ordering::Relaxed)) {
             let mut files = one.files.clone();
             let folder = one.folder.file_name().unwrap().display();
             let Some(mutation) = mutation else {
                 // As it is, with the other templates beside its own.
-                assert_eq!(wrong(&one.folder, &files, &mut BTreeSet::new()), None, "{folder}");
+                assert_eq!(wrong(&one.folder, &files, 0, &mut BTreeSet::new()), None, "{folder}");
                 continue;
             };
             files.insert(one.workflow.clone(), mutation.text.clone());
-            if wrong(&one.folder, &files, &mut BTreeSet::new()).is_none() {
-                stayed_green.lock().unwrap().push(format!("{folder}:{}", mutation.what));
+            // What noticed a change of this line before, in the other language too, is asked first.
+            let place = (one.workflow.as_str(), mutation.line);
+            let first = noticed.lock().unwrap().get(&place).copied().unwrap_or(0);
+            match wrong(&one.folder, &files, first, &mut BTreeSet::new()) {
+                Some((test, _)) => drop(noticed.lock().unwrap().insert(place, test)),
+                None => stayed_green.lock().unwrap().push(format!("{folder}:{}", mutation.what)),
             }
         }
     };

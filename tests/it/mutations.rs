@@ -3,13 +3,15 @@
 //!
 //! Works on lines, as files of this project are written: values of templates stand one on a line below `values:`.
 
-use regex::{Captures, Regex};
+use regex::Regex;
 use std::ops::Range;
 
 /// A workflow that is not what it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mutation {
-    /// Line, what stood there, and what stands there now.
+    /// From one.
+    pub(crate) line: usize,
+    /// The line, what stood there, and what stands there now.
     pub(crate) what: String,
     pub(crate) text: String,
 }
@@ -38,6 +40,7 @@ pub(crate) fn mutations(text: &str) -> Vec<Mutation> {
             let lines: Vec<&str> =
                 text.lines().enumerate().map(|(at, line)| if at == index { changed.as_str() } else { line }).collect();
             Mutation {
+                line: index + 1,
                 what: format!("{}: `{}` instead of `{}`", index + 1, changed.trim(), code.trim()),
                 text: lines.join("\n") + "\n",
             }
@@ -94,16 +97,16 @@ fn in_question(key: &str, source: &str) -> Vec<String> {
         _ => {}
     }
     let mut new = vec![format!("({source}) == false"), "1 == 1".into(), "1 == 2".into()];
-    let mut replace = |pattern: &str, with: &dyn Fn(&Captures<'_>) -> Vec<String>| {
+    // The group of the pattern is replaced, or all of it.
+    let mut replace = |pattern: &str, with: &dyn Fn(&str) -> Vec<String>| {
         for found in Regex::new(pattern).unwrap().captures_iter(source) {
-            let at = found.get(0).unwrap().range();
-            new.extend(
-                with(&found).into_iter().map(|with| format!("{}{with}{}", &source[..at.start], &source[at.end..])),
-            );
+            let part = found.get(1).or(found.get(0)).unwrap();
+            let (before, after) = (&source[..part.start()], &source[part.end()..]);
+            new.extend(with(part.as_str()).into_iter().map(|with| format!("{before}{with}{after}")));
         }
     };
-    replace(r"==|!=|>=|<=|>|<|&&", &|found| {
-        let others: &[&str] = match &found[0] {
+    replace("==|!=|>=|<=|>|<|&&", &|found| {
+        let others: &[&str] = match found {
             "==" => &["!="],
             "!=" => &["=="],
             ">=" => &[">", "<"],
@@ -114,9 +117,9 @@ fn in_question(key: &str, source: &str) -> Vec<String> {
         };
         others.iter().map(|other| (*other).to_owned()).collect()
     });
-    replace(r"\b\d+$|\b\d+\b(?= )", &|found| beside(found[0].parse().unwrap()));
-    replace(r#""(\d\d:\d\d)""#, &|found| clocks(&found[1]).iter().map(|clock| format!("\"{clock}\"")).collect());
-    replace(r#""([a-z]+)""#, &|found| vec![format!("\"{}x\"", &found[1])]);
+    replace(r"[=<>] (\d+)\b", &|number| beside(number.parse().unwrap()));
+    replace(r#""(\d\d:\d\d)""#, &clocks);
+    replace(r#""([a-z]+)""#, &|word| vec![format!("{word}x")]);
     new
 }
 
