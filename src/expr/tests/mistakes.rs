@@ -46,7 +46,7 @@ fn other_notations_in_a_question_are_corrected() {
             ("event.a is null", &["R304@is … write `event.a == null`"]),
             ("event.a is not null", &["R304@is not … write `event.a != null`"]),
             ("event.status == “active”", &["R304@“active” … write `event.status == \"active\"`"]),
-            ("event.a not in ['x']", &["R304@not … write `!(event.status in"]),
+            ("event.a not in ['x']", &["R304@not … write `'!(event.status in"]),
             ("event.a => 5", &["R304@=> … write `event.a >= 5`"]),
             ("event.a = 1 and foo > 2", &["R304@=", "R304@and", "R307@foo `foo` is not known"]),
             ("event.and == 1", &[]),
