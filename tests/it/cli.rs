@@ -35,7 +35,7 @@ fn five_mistakes(site: &Site) -> Vec<(&'static str, &'static str)> {
         ("workflows/braces.yaml:7:13: error[R101]", "\"{{event.customer.first_name}}, thanks\""),
         ("workflows/hash.yaml:7:24: error[R102]", "\"Your order #1042 is paid\""),
         ("workflows/field.yaml:7:18: error[R307]", "did you mean `event.customer.first_name`?"),
-        ("workflows/value.yaml:10:9: error[R403]", "did you mean `first_name`?"),
+        ("workflows/value.yaml:10:9: error[R403]", "rename it to `first_name`"),
         ("workflows/tab.yaml:7:1: error[R105]", "indent with spaces"),
     ]
 }
