@@ -327,8 +327,8 @@ fn messages(
         let contacts = scene.read(async |store| store.contacts_of(&ids).await)?;
         let contacts: HashMap<&str, &Contact> = contacts.iter().map(|one| (one.id.as_str(), one)).collect();
         for delivery in some {
-            let mut taken = attempts.iter().filter(|one| one.delivery == delivery.id && one.outcome.is_some());
-            let taken = taken.next_back().and_then(|attempt| sent.remove(attempt.message_uuid.as_deref()?));
+            let last = attempts.iter().filter(|one| one.delivery == delivery.id).max_by_key(|one| one.n);
+            let taken = last.and_then(|attempt| sent.remove(attempt.message_uuid.as_deref()?));
             let taken = taken.filter(|_| delivery.state == DeliveryState::Accepted);
             foreseen.push(Foreseen {
                 reads: taken.as_ref().map_or_else(|| unsent(scene, delivery), |taken| taken.text.clone()),

@@ -76,12 +76,12 @@ impl Made {
             0 | 1 => {
                 let (list, known) = maker.list();
                 people = known;
-                let (hour, minute) = (6 + maker.dice.below(17), maker.dice.below(60));
+                let (hour, minute) = (14 + maker.dice.below(9), maker.dice.below(60));
                 let clock = format!("{hour:02}:{minute:02}");
-                let phrase = if maker.dice.one_in(2) { "every tuesday" } else { "on 2026-03-03" };
+                let phrase = if maker.dice.one_in(2) { "every monday" } else { "on 2026-03-02" };
                 let when =
                     format!("when: {{ schedule: {phrase} at {clock} }}\naudience: {{ file: audiences/{id}.csv }}\n");
-                (Start::Fires(list), ms(&format!("2026-03-03T{clock}:00+01:00")), when)
+                (Start::Fires(list), ms(&format!("2026-03-02T{clock}:00+01:00")), when)
             }
             2 => {
                 maker.of_message = true;
@@ -123,7 +123,7 @@ impl Maker<'_> {
     }
 
     fn instant(&mut self) -> i64 {
-        let minute = i64::try_from(self.dice.below(24 * 60)).unwrap();
+        let minute = i64::try_from(self.dice.below(9 * 60)).unwrap();
         ms("2026-03-02T13:00:00Z") + minute * 60_000
     }
 
@@ -152,7 +152,7 @@ impl Maker<'_> {
         let purpose =
             if self.of_message { "service" } else { self.dice.pick(&["utility", "utility", "service", "marketing"]) };
         let mut settings = vec![format!("quiet_hours: {}", self.dice.pick(&["none", "21:00-09:00", "12:30-14:00"]))];
-        settings.push(format!("expires: {}", self.dice.pick(&["20m", "3h", "9h", "1d"])));
+        settings.push(format!("expires: {}", self.dice.pick(&["20m", "3h", "9h", "9h"])));
         if self.dice.one_in(6) {
             settings.push("limit: 1 per contact per 1d".into());
         }
@@ -175,9 +175,9 @@ impl Maker<'_> {
 
     fn any_step(&mut self) -> Value {
         match self.dice.below(8) {
-            0 | 1 => json!({ "wait": self.dice.pick(&["5m", "45m", "3h", "3h", "9h", "1d"]) }),
+            0 | 1 => json!({ "wait": self.dice.pick(&["5m", "20m", "45m", "2h", "9h"]) }),
             2 if self.dice.one_in(3) => {
-                json!({ "wait": { "next": format!("wednesday at {}", self.dice.pick(&["07:30", "10:00"])) } })
+                json!({ "wait": { "next": format!("tuesday at {}", self.dice.pick(&["07:30", "10:00"])) } })
             }
             3 => {
                 let cases = json!([{ "if": self.question(), "do": [self.send()] }]);
