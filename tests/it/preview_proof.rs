@@ -46,7 +46,7 @@ type Unsent = (String, String, String, String);
 
 #[test]
 fn what_preview_says_is_what_the_account_then_gets() {
-    let wanted = std::env::var("RELANCE_TEST_PREVIEWS").ok().and_then(|text| text.parse().ok()).unwrap_or(240_u64);
+    let wanted = std::env::var("RELANCE_TEST_PREVIEWS").ok().and_then(|text| text.parse().ok()).unwrap_or(204_u64);
     let (next, seen) = (AtomicU64::new(0), Mutex::new(BTreeMap::<String, usize>::new()));
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..2)
