@@ -278,7 +278,7 @@ async fn a_node_that_cannot_read_what_serves_ends_what_it_began_and_begins_nothi
     world.advance(hours(2)).await;
     assert_eq!((world.sends(), world.runs().await.len()), (1, 2));
     let alerts = world.engine().alerts().await.unwrap();
-    assert_eq!(alerts.iter().map(|alert| alert.name.as_str()).collect::<Vec<_>>(), ["behind"]);
+    assert_eq!(alerts.iter().map(|alert| alert.name.as_str()).collect::<Vec<_>>(), ["behind", "overdue"]);
     world
         .execute(&format!("{deployed} select 10, hash, files, node, at_ms, in_flight from deploy where number = 1"))
         .await;
