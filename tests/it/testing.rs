@@ -177,6 +177,8 @@ fn nothing_is_played_of_a_project_with_mistakes_and_a_filter_that_fits_nothing_i
         out.contains("R701") && out.contains("did you mean `webhook`?") && err.contains("nothing was played"),
         "{out}{err}"
     );
+    let (_, out, err) = test(project(&"  - a: {\n".repeat(60_000)).path(), &[]);
+    assert!(out.contains("the file is too large") && err.contains("1 error in"), "{out}{err}");
     let (code, _, err) = test(project(PASSING).path(), &["no such test"]);
     assert_eq!(code, 2);
     assert!(err.contains("no test holds `no such test`"), "{err}");

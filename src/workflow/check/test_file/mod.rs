@@ -61,12 +61,13 @@ pub(super) fn read_tests<'a>(
     let mut tests = Vec::new();
     for (path, text) in files.filter(|(path, _)| is_test_file(path)) {
         let (document, found) = Document::read(text);
+        let unread = !found.is_empty();
         let report = Report::new(path, &document, found).all_as("R701");
         let zone = world.settings.zone().clone();
         let mut reader = Reader { report, world, zone, phones: BTreeMap::new() };
         match &document.root {
             Some(root) => tests.extend(reader.file(path, root, workflows)),
-            None if document.broken_at.is_none() => {
+            None if document.broken_at.is_none() && !unread => {
                 reader.wrong(
                     &(0..0),
                     "the file is empty",
