@@ -20,6 +20,7 @@ mod stepper;
 mod systems;
 mod why;
 
+pub use office::office;
 pub use passage::{Restless, learn_lines, settle};
 pub use play::{Failure, Outcome, play};
 pub use preview::{Ahead, Asked, Cause, Foreseen, Hold, preview};

@@ -1,4 +1,4 @@
-//! Office of a scene: the fake account has whatever teams, colleagues, tags and fields the project's workflows name, as the
+//! Office: the fake account of a scene, and of `dev`, has whatever teams, colleagues, tags and fields the project's workflows name, as the
 //! real one does. Pure.
 
 use crate::config::Project;
@@ -8,7 +8,8 @@ use crate::workflow::{Action, Step, UpdateContact, Workflow};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-pub(super) fn office(project: &Project) -> Office {
+/// The teams, colleagues, tags and fields that a project's workflows name in plain words, beside the usual ones.
+pub fn office(project: &Project) -> Office {
     let mut office = Office::default();
     for workflow in project.workflows.values() {
         furnish(&mut office, project, workflow, &workflow.steps);

@@ -160,6 +160,7 @@ async fn start(
         token: Some(token.clone()),
         templates: project.catalogue.lock.values().cloned().collect(),
         channels: project.settings.channels.iter().filter(|channel| channel.listed).cloned().collect(),
+        office: rehearsal::office(project),
         webhook_url: Some(format!("http://{address}/callbell/{webhook_secret}")),
         timing: Timing { read_ms: Some(READ_AFTER_MS), ..Timing::default() },
         ..SandboxConfig::new(clock.clone())
