@@ -224,7 +224,8 @@ fn tell(
     for path in &outcome.kept {
         eprintln!("left as it is: {path}");
     }
-    if outcome.kept.iter().any(|path| path == ".gitignore") {
+    let ignored = fs::read_to_string(root.join(".gitignore")).unwrap_or_default();
+    if [".relance/", ".env"].iter().any(|entry| !ignored.lines().any(|line| line.trim() == *entry)) {
         eprintln!("hint: `.gitignore` should hold `.relance/` and `.env`");
     }
     if let Some(blueprint) = blueprint {
