@@ -152,7 +152,11 @@ fn settled(run: &Value) -> bool {
         _ => false,
     };
     let deliveries = run["deliveries"].as_array().map(Vec::as_slice).unwrap_or_default();
-    run["run"]["state"] != "waiting" || !deliveries.iter().any(moving)
+    // The run was read first: one that waits for a message while none is open has gone on since.
+    let open =
+        |delivery: &Value| matches!(delivery["state"].as_str(), Some("queued" | "sending" | "held" | "uncertain"));
+    let behind = run["run"]["waiting_for"] == "delivery" && !deliveries.iter().any(open);
+    run["run"]["state"] != "waiting" || !(behind || deliveries.iter().any(moving))
 }
 
 fn failed(run: &Value) -> bool {
