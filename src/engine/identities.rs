@@ -16,15 +16,16 @@ pub(super) async fn load(
     unit: &mut Unit<'_>,
     keys: &[(&str, &str)],
 ) -> anyhow::Result<Vec<IdentityRow>> {
-    let marks: HashMap<String, &str> = keys.iter().map(|(_, hash)| (mark(unit.key, hash), *hash)).collect();
     let marked: Vec<(&str, String)> = keys.iter().map(|(workflow, hash)| (*workflow, mark(unit.key, hash))).collect();
+    let marks: HashMap<&str, &str> =
+        marked.iter().zip(keys).map(|((_, mark), (_, hash))| (mark.as_str(), *hash)).collect();
     let marked = marked.iter().map(|(workflow, mark)| (*workflow, mark.as_str()));
     let mut rows = tx.identities(&marked.chain(keys.iter().copied()).collect::<Vec<_>>()).await?;
     // What this release wrote is newer than the row beside it that an older one left.
-    rows.sort_by_key(|row| !marks.contains_key(&row.hash));
+    rows.sort_by_key(|row| !marks.contains_key(row.hash.as_str()));
     let mut found: HashMap<(String, String), IdentityRow> = HashMap::new();
     for row in rows {
-        let hash = marks.get(&row.hash).map_or_else(|| row.hash.clone(), |hash| (*hash).to_owned());
+        let hash = marks.get(row.hash.as_str()).map_or_else(|| row.hash.clone(), |hash| (*hash).to_owned());
         found.entry((row.workflow.clone(), hash.clone())).or_insert(IdentityRow { hash, ..row });
     }
     for row in found.values() {
