@@ -7,7 +7,7 @@
 //! checked is the host that answers.
 
 use super::guard::{Guard, REFUSED};
-use super::{describe, install_crypto};
+use super::{client, describe};
 use anyhow::Context as _;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
@@ -34,13 +34,8 @@ impl Fetcher {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(guard: Guard, total: Duration) -> anyhow::Result<Self> {
-        install_crypto();
-        let http = Client::builder()
+        let http = client::builder()?
             .user_agent(concat!("relance/", env!("CARGO_PKG_VERSION")))
-            .http1_only()
-            .retry(reqwest::retry::never())
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
             .no_proxy()
             .dns_resolver(Arc::new(Guarded(guard)))
             .connect_timeout(CONNECT_TIMEOUT)

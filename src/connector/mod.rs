@@ -10,6 +10,7 @@
 //! Invariant: a send is never retried or redirected here; what cannot be known is said to be `uncertain`.
 
 pub mod account;
+mod client;
 pub mod fetch;
 pub mod guard;
 pub mod outgoing;
@@ -21,6 +22,8 @@ pub mod transport;
 pub mod verdicts;
 pub mod webhook;
 pub mod wire;
+
+pub use client::install_crypto;
 
 use crate::config::Secret;
 use crate::delivery::Outcome;
@@ -53,31 +56,20 @@ pub struct Callbell {
     send: Url,
 }
 
-/// Makes TLS use the `ring` provider. Called by [`Callbell::new`]; harmless when called again.
-pub fn install_crypto() {
-    // An error means that a provider is installed already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-}
-
 impl Callbell {
     /// A client for the account behind `token`. The token goes to `base_url`'s host only.
     ///
     /// # Errors
     /// When the address is unreadable, would carry the token in the clear, or the TLS set-up fails.
     pub fn new(base_url: &str, token: Option<Secret>) -> anyhow::Result<Self> {
-        install_crypto();
         let base = read_base(base_url)?;
         let local = is_loopback(&base);
         if base.scheme() != "https" && !local && token.is_some() {
             bail!("`{base_url}` would carry the API token in the clear: only https, or http to this machine, may");
         }
-        let mut builder = Client::builder()
+        let mut builder = client::builder()?
             .default_headers(headers(token.as_ref())?)
             .user_agent(concat!("relance/", env!("CARGO_PKG_VERSION")))
-            .http1_only()
-            .retry(reqwest::retry::never())
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TOTAL_TIMEOUT);

@@ -9,7 +9,7 @@
 use super::fetch::words;
 use super::guard::{REFUSED, is_public};
 use super::transport::Transport;
-use super::{install_crypto, wire};
+use super::{client, wire};
 use crate::call::{Body, HttpCall, Outcome};
 use crate::config::{PLAIN, Secret, allows_scheme, is_listed};
 use anyhow::Context as _;
@@ -44,16 +44,11 @@ impl Outgoing {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(allow_hosts: &[String]) -> anyhow::Result<Self> {
-        install_crypto();
         let bare = |host: &String| host.trim_start_matches(PLAIN).trim_matches(['[', ']']).to_owned();
         let address = |host: &String| bare(host).parse().ok();
         let listed: Arc<[IpAddr]> = allow_hosts.iter().filter_map(address).collect();
-        let http = Client::builder()
+        let http = client::builder()?
             .user_agent(concat!("relance/", env!("CARGO_PKG_VERSION")))
-            .http1_only()
-            .retry(reqwest::retry::never())
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
             .no_proxy()
             .dns_resolver(Arc::new(Listed(listed)))
             .connect_timeout(CONNECT_TIMEOUT)

@@ -6,6 +6,7 @@ use super::Sandbox;
 use super::mailbox::{Answer, Answered, Outgoing};
 use crate::clock::Clock;
 use crate::config::Secret;
+use crate::connector::client;
 use anyhow::Context;
 use hmac::{Hmac, Mac};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
@@ -24,12 +25,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// The client that posts events: to this machine as a rule, hence without proxies.
 pub(super) fn client() -> anyhow::Result<Client> {
-    crate::connector::install_crypto();
-    let client = Client::builder()
+    let client = client::builder()?
         .user_agent("Callbell sandbox")
-        .http1_only()
-        .retry(reqwest::retry::never())
-        .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .pool_idle_timeout(Duration::from_secs(2))
         .timeout(POST_TIMEOUT);
