@@ -197,7 +197,7 @@ impl Loop {
             }
             self.answer_drains().await;
         }
-        self.writer.checkpoint().await;
+        self.writer.close().await;
         for reply in self.ends {
             let _ = reply.send(());
         }

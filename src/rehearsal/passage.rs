@@ -51,10 +51,13 @@ pub async fn settle(engine: &Engine, sandbox: &Sandbox) -> Result<Option<i64>, R
 /// When the engine does not come to rest.
 pub(super) async fn travel(engine: &Engine, sandbox: &Sandbox, target_ms: i64) -> Result<(), Restless> {
     for _ in 0..MOST_STEPS {
-        let due_ms = [settle(engine, sandbox).await?, sandbox.next_due_ms()];
-        let Some(next_ms) = next_step(engine.clock().now_ms(), due_ms, target_ms, 1) else { return Ok(()) };
+        let due_ms = settle(engine, sandbox).await?;
+        let both_ms = [due_ms, sandbox.next_due_ms()];
+        let Some(next_ms) = next_step(engine.clock().now_ms(), both_ms, target_ms, 1) else { return Ok(()) };
         engine.clock().move_to(next_ms);
-        engine.look().await;
+        if due_ms.is_some_and(|due_ms| due_ms <= next_ms) {
+            engine.look().await;
+        }
     }
     Err(Restless)
 }

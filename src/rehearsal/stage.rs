@@ -86,7 +86,7 @@ impl Stage {
     /// # Errors
     /// When the database in memory cannot be made.
     pub fn new(project: Project, root: PathBuf) -> anyhow::Result<Self> {
-        let house = house()?;
+        let (house, project) = (house()?, without_tests(project));
         let memory = house.block_on(Memory::new())?;
         Ok(Self { project, root, memory, house })
     }
@@ -126,15 +126,21 @@ impl Stage {
         };
         let (life, seen, posted) = (None, (0, 0), 0);
         let mut scene = Scene { stage: self, project, clock, sandbox, callbell, door, systems, life, seen, posted };
-        scene.introduce(opening, wrote_ms)?;
+        scene.remember(opening, wrote_ms)?;
         scene.clock.move_to(serves_ms);
-        scene.settle()?;
+        scene.introduce(opening)?;
         let project = scene.project.clone();
         scene.ask(async move |engine| engine.deploy(project).await)??;
         scene.advance(opening.start_ms)?;
         scene.look_away();
         Ok(scene)
     }
+}
+
+/// What serves is written down with each scene: its tests have no part in it.
+fn without_tests(mut project: Project) -> Project {
+    project.files.retain(|path, _| !path.ends_with(".test.yaml"));
+    project
 }
 
 /// The project with these workflows only, in its texts too: what serves is known by them.
@@ -147,26 +153,32 @@ fn serving(project: &Project, ids: &[String]) -> Project {
 }
 
 impl Scene<'_> {
-    /// The people are put into the account, and write as long ago as they did, while no workflow hears it.
-    fn introduce(&mut self, opening: &Opening, wrote_ms: impl Fn(&Person) -> Option<i64>) -> anyhow::Result<()> {
-        // Without workflows nothing starts.
-        self.start_life(&serving(&self.project, &[]))?;
-        let callbell = self.callbell.clone();
-        self.ask(async move |engine| learn_lines(&engine, &callbell).await)??;
+    /// The account knows the people, who wrote as long ago as they did. Nobody is told yet.
+    fn remember(&self, opening: &Opening, wrote_ms: impl Fn(&Person) -> Option<i64>) -> anyhow::Result<()> {
         for person in &opening.people {
             people::introduce(&self.sandbox, person)?;
-        }
-        self.settle()?;
-        if let Some(import) = people::import(&opening.people, self.stage.project.settings.phone_region.as_deref()) {
-            let written = self.ask(async move |engine| engine.import(import).await)?;
-            written.map_err(|_| anyhow::anyhow!("the engine does not take the people"))?;
         }
         let mut writers: Vec<(i64, &Person)> =
             opening.people.iter().filter_map(|person| Some((wrote_ms(person)?, person))).collect();
         writers.sort_by_key(|(at_ms, _)| *at_ms);
         for (at_ms, person) in writers {
             self.clock.move_to(at_ms);
-            self.says(&person.phone, people::SAID, None)?;
+            self.sandbox.reply(&person.phone.e164(), people::SAID, None)?;
+        }
+        Ok(())
+    }
+
+    /// The store comes to know the people, as the account tells of them, while no workflow hears it.
+    fn introduce(&mut self, opening: &Opening) -> anyhow::Result<()> {
+        // Without workflows nothing starts.
+        self.start_life(&serving(&self.project, &[]))?;
+        let callbell = self.callbell.clone();
+        self.ask(async move |engine| learn_lines(&engine, &callbell).await)??;
+        self.settle()?;
+        if let Some(import) = people::import(&opening.people, self.stage.project.settings.phone_region.as_deref()) {
+            let written = self.ask(async move |engine| engine.import(import).await)?;
+            written.map_err(|_| anyhow::anyhow!("the engine does not take the people"))?;
+            self.settle()?;
         }
         Ok(())
     }
@@ -248,10 +260,7 @@ impl Scene<'_> {
 
     fn settle(&mut self) -> anyhow::Result<()> {
         let sandbox = self.sandbox.clone();
-        let settled = self.ask(async move |engine| {
-            engine.look().await;
-            settle(&engine, &sandbox).await
-        })?;
+        let settled = self.ask(async move |engine| settle(&engine, &sandbox).await)?;
         Ok(settled.map(drop)?)
     }
 

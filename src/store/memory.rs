@@ -34,7 +34,7 @@ impl Memory {
         let url = format!("sqlite:///relance-{number}?mode=rwc&vfs=memdb");
         let mut keeper = connect(&url).await?;
         let disk = Arc::new(Disk::of(&url, Dialect::Sqlite));
-        let store = Store::opened(&url, Dialect::Sqlite, None, disk).await?;
+        let store = Store { parked: Some(Arc::default()), ..Store::opened(&url, Dialect::Sqlite, None, disk).await? };
         keeper.execute("pragma foreign_keys = off; pragma busy_timeout = 5000").await?;
         let tables = "select name from sqlite_master where type = 'table' and name not like 'sqlite%' \
                       and name <> '_sqlx_migrations'";
@@ -54,7 +54,7 @@ impl Memory {
     /// What the database said.
     pub async fn empty(&mut self) -> anyhow::Result<()> {
         let mut tx = self.keeper.begin().await?;
-        tx.execute(emptying(&self.tables)).await.context("the rows could not be removed")?;
+        sqlx::query(emptying(&self.tables)).execute(&mut *tx).await.context("the rows could not be removed")?;
         tx.commit().await.context("the rows could not be removed")
     }
 }

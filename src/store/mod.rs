@@ -61,7 +61,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{AnyConnection, AnyPool, Arguments as _, Connection as _, Executor as _, Row as _};
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use unreadable::Unreadable;
 
@@ -75,6 +75,7 @@ pub struct Store {
     dialect: Dialect,
     disk: Arc<Disk>,
     readers: AnyPool,
+    parked: Parked,
     /// Held as long as the store is open: no other process may write this file.
     _lock: Option<Arc<File>>,
 }
@@ -86,8 +87,13 @@ pub struct Writer {
     connection: Option<AnyConnection>,
     dialect: Dialect,
     disk: Arc<Disk>,
+    parked: Parked,
     clock: Clock,
 }
+
+/// Where the writer of a database in memory waits for the next life of the engine: a new one would have to read the schema
+/// and every statement again.
+type Parked = Option<Arc<Mutex<Option<AnyConnection>>>>;
 
 /// One open transaction. Dropped without [`Tx::commit`] it is rolled back.
 pub struct Tx<'w> {
@@ -150,12 +156,13 @@ impl Store {
         let readers = AnyPoolOptions::new()
             .max_connections(4)
             .acquire_timeout(Duration::from_secs(5))
+            .test_before_acquire(dialect.is_shared())
             .after_connect(move |connection, _| {
                 Box::pin(async move { connection.execute(dialect.settings(false)).await.map(drop) })
             })
             .connect(url)
             .await?;
-        Ok(Self { url: url.to_owned(), dialect, disk, readers, _lock: lock })
+        Ok(Self { url: url.to_owned(), dialect, disk, readers, parked: None, _lock: lock })
     }
 
     /// The connection that writes. One per process: on SQLite a second one would wait for the first; on PostgreSQL other
@@ -164,9 +171,22 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn writer(&self, clock: Clock) -> anyhow::Result<Writer> {
+        let connection = match self.take_parked() {
+            Some(parked) => parked,
+            None => self.connect_writer().await?,
+        };
+        let (disk, parked) = (self.disk.clone(), self.parked.clone());
+        Ok(Writer { connection: Some(connection), dialect: self.dialect, disk, parked, clock })
+    }
+
+    async fn connect_writer(&self) -> anyhow::Result<AnyConnection> {
         let mut connection = heeded(&self.disk, connect(&self.url).await)?;
         heeded(&self.disk, answered(self.dialect, connection.execute(self.dialect.settings(true))).await)?;
-        Ok(Writer { connection: Some(connection), dialect: self.dialect, disk: self.disk.clone(), clock })
+        Ok(connection)
+    }
+
+    fn take_parked(&self) -> Option<AnyConnection> {
+        self.parked.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Where the writer writes.
@@ -246,10 +266,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Brings the log of SQLite into the database file, before the process ends.
-    pub async fn checkpoint(&mut self) {
-        if self.dialect == Dialect::Sqlite
-            && let Some(connection) = &mut self.connection
+    /// Brings the log of SQLite into the database file, before the process ends; one in memory waits for the next life.
+    pub async fn close(mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        if let Some(parked) = &self.parked {
+            *parked.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+        } else if self.dialect == Dialect::Sqlite
             && let Err(error) = connection.execute("pragma wal_checkpoint(truncate)").await
         {
             tracing::warn!(%error, "the log could not be brought into the database file");

@@ -126,7 +126,7 @@ async fn two_writers_together_keep_the_rate(database: Database) {
         let mut connection = connect(&url).await.unwrap();
         sqlx::Executor::execute(&mut connection, dialect.settings(true)).await.unwrap();
         let disk = rig.store.disk.clone();
-        let writer = Writer { connection: Some(connection), dialect, disk, clock: Clock::still(NOON) };
+        let writer = Writer { connection: Some(connection), dialect, disk, parked: None, clock: Clock::still(NOON) };
         nodes.push(tokio::spawn(take(writer, limit, 150)));
     }
     let mut all = Vec::new();

@@ -33,7 +33,8 @@ async fn a_file_is_looked_through_after_a_sudden_stop_and_a_damaged_one_is_refus
         tx.insert_events(&events).await.unwrap();
         tx.commit().await.unwrap();
     }
-    rig.writer.checkpoint().await;
+    let writer = rig.store.writer(rig.clock.clone()).await.unwrap();
+    std::mem::replace(&mut rig.writer, writer).close().await;
     let mut tx = rig.begin().await;
     tx.insert_events(&[event("last", "last")]).await.unwrap();
     tx.commit().await.unwrap();
@@ -44,8 +45,7 @@ async fn a_file_is_looked_through_after_a_sudden_stop_and_a_damaged_one_is_refus
 
     let store = Store::open(&url(&whole)).await.unwrap();
     assert!(store.event("last").await.unwrap().is_some(), "the log is part of it");
-    let mut writer = store.writer(Clock::still(NOON)).await.unwrap();
-    writer.checkpoint().await;
+    store.writer(Clock::still(NOON)).await.unwrap().close().await;
     assert!(!store.disk().has_log(), "an orderly stop leaves an empty one");
 
     let mut bytes = fs::read(&damaged).unwrap();
