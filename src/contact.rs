@@ -91,6 +91,11 @@ impl Withdrawal {
         Self { scope, source, at_ms, said_at_ms: None, answered_at_ms: None, over: None }
     }
 
+    /// This one, then the narrower ones that it came over.
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |one| one.over.as_deref())
+    }
+
     /// Whether the person said so by a word of `opt_out`.
     pub fn is_by_word(&self) -> bool {
         crate::consent::source_and_proof(&self.source).0 == crate::consent::WORD
@@ -137,7 +142,7 @@ impl Contact {
 
     /// Every withdrawal that stands, the widest first.
     pub fn withdrawals(&self) -> impl Iterator<Item = &Withdrawal> {
-        std::iter::successors(self.withdrawal.as_ref(), |one| one.over.as_deref())
+        self.withdrawal.iter().flat_map(Withdrawal::all)
     }
 
     /// Whether the person wants no more of what belongs to `scope`.

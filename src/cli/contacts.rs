@@ -5,7 +5,9 @@
 
 use super::ask::{Server, confirmed};
 use super::exit::Failure;
+use super::moment::Moments;
 use super::progress::Progress;
+use super::runs::spoken;
 use super::{Exit, Global, project};
 use crate::engine::audience::Audience;
 use crate::engine::import::ImportRow;
@@ -120,7 +122,9 @@ async fn order(global: &Global, server: &Server, act: &str, body: Value, said: &
     if global.json {
         writeln!(std::io::stdout(), "{answer}")?;
     } else {
-        writeln!(std::io::stdout(), "{}: {said}", answer["contact"].as_str().unwrap_or_default())?;
+        let named = answer["number"].as_str().or(answer["contact"].as_str());
+        let unknown = if answer["contact"].is_null() { " (nobody is known by this number: it counts for whoever comes)" } else { "" };
+        writeln!(std::io::stdout(), "{}: {said}{unknown}", named.unwrap_or_default())?;
     }
     Ok(Exit::Fine)
 }
@@ -148,7 +152,9 @@ async fn show(global: &Global, server: &Server, person: &str, open: bool) -> any
         return Ok(Exit::Fine);
     }
     let fields = answer["contact"].as_object().context("the server named no contact")?;
-    let shown = |(name, value): &(&String, &Value)| name.as_str() != "consent_history" && !is_nothing(value);
+    let (spoken, moments) = (spoken(), Moments::of(&answer));
+    let apart = ["consent_history", "consent", "withdrawal", "lines"];
+    let shown = |(name, value): &(&String, &Value)| !apart.contains(&name.as_str()) && !is_nothing(value);
     for (name, value) in fields.iter().filter(shown) {
         match value.as_str() {
             Some(text) => writeln!(out, "{name:<16}  {text}")?,
@@ -156,8 +162,16 @@ async fn show(global: &Global, server: &Server, person: &str, open: bool) -> any
         }
     }
     let part = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+    for line in fields.get("lines").and_then(Value::as_array).into_iter().flatten() {
+        let (channel, wrote) = (part(line, "channel"), moments.at(&line["last_message_at"]));
+        writeln!(out, "{:<16}  {channel}, last wrote {}", "line", if wrote.is_empty() { "never" } else { &wrote })?;
+    }
+    if let Some(withdrawal) = fields.get("withdrawal").filter(|withdrawal| !withdrawal.is_null()) {
+        let (since, proof) = (moments.at(&withdrawal["at"]), part(withdrawal, "proof"));
+        writeln!(out, "{}", spoken.refusal(withdrawal["scope"] == "all", &since, &proof))?;
+    }
     for entry in fields.get("consent_history").and_then(Value::as_array).into_iter().flatten() {
-        let [at, act, scope] = ["at", "act", "scope"].map(|name| part(entry, name));
+        let (at, [act, scope]) = (moments.at(&entry["at"]), ["act", "scope"].map(|name| part(entry, name)));
         writeln!(out, "{at}  {act} {scope}: {} {}", part(entry, "source"), part(entry, "proof"))?;
     }
     Ok(Exit::Fine)

@@ -4,7 +4,10 @@
 
 use super::ask::Server;
 use super::language::Language;
+use super::moment::Moments;
 use super::{Exit, Global, completions};
+use crate::http::dashboard::Spoken;
+use crate::workflow::place::place;
 use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -71,8 +74,9 @@ pub async fn run(global: &Global, command: &Command) -> anyhow::Result<Exit> {
             print_list(global, &server.get(&path).await?)?;
         }
         Command::Show { run, language } => {
-            let lang = Language::or_of_machine(*language).code();
-            print_run(global, &server.get(&format!("/api/runs/{}?lang={lang}", escaped(run))).await?)?;
+            let spoken = Spoken::of(Language::or_of_machine(*language).code());
+            let path = format!("/api/runs/{}?lang={}", escaped(run), spoken.lang());
+            print_run(global, &server.get(&path).await?, spoken)?;
         }
         Command::Attention => print_causes(global, &server.get("/api/attention").await?)?,
         Command::Retry(which) => return order(global, &server, "retry", which).await,
@@ -96,12 +100,13 @@ async fn replay(global: &Global, server: &Server, run: &str) -> anyhow::Result<E
         format!("{} lines of its trace, {} messages, {} calls", answer["lines"], answer["messages"], answer["calls"]);
     let word = |key: &str| match answer["difference"][key].as_str().unwrap_or_default() {
         "" => "nothing".to_owned(),
+        path if key == "step" => place(path, "en"),
         text => text.to_owned(),
     };
     let line = match same {
         true => format!("identical: {counts}"),
         false => format!(
-            "different after {counts}\n  step {}\n  then: {}\n  now:  {}\nhint: what is known of the person is taken as it is today",
+            "different after {counts}\n  {}\n  then: {}\n  now:  {}\nhint: what is known of the person is taken as it is today",
             word("step"),
             word("was"),
             word("now")
@@ -154,19 +159,26 @@ pub(super) fn escaped(id: &str) -> String {
     percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
+/// What `runs` prints is in the language of this machine.
+pub(super) fn spoken() -> Spoken {
+    Spoken::of(Language::or_of_machine(None).code())
+}
+
 fn print_causes(global: &Global, answer: &Value) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     if global.json {
         return Ok(writeln!(out, "{answer}")?);
     }
+    let spoken = spoken();
     let causes = answer["causes"].as_array().map(Vec::as_slice).unwrap_or_default();
     for cause in causes {
         let word = |key: &str| cause[key].as_str().unwrap_or_default();
-        let step = if word("step").is_empty() { String::new() } else { format!(" step {}", word("step")) };
-        let place = format!("{}{step}", word("workflow"));
+        let step = place(word("step"), spoken.lang());
+        let step = if step.is_empty() { step } else { format!(" {step}") };
+        let (place, reason) = (format!("{}{step}", word("workflow")), spoken.reason(word("reason")));
         let example = cause["examples"][0].as_str().unwrap_or_default();
         let (key, count, kind) = (word("key"), &cause["count"], word("kind"));
-        writeln!(out, "{key}  {count:>5} {kind:<10}  {place}: {}  (for instance {example})", word("reason"))?;
+        writeln!(out, "{key}  {count:>5} {kind:<10}  {place}: {reason}  (for instance {example})")?;
     }
     if causes.is_empty() {
         eprintln!("nothing needs a person");
@@ -179,11 +191,15 @@ fn print_list(global: &Global, answer: &Value) -> anyhow::Result<()> {
     if global.json {
         return Ok(writeln!(out, "{answer}")?);
     }
+    let (spoken, moments) = (spoken(), Moments::of(answer));
     let runs = answer["runs"].as_array().map(Vec::as_slice).unwrap_or_default();
     for run in runs {
         let word = |key: &str| run[key].as_str().unwrap_or_default();
-        let reason = if word("reason").is_empty() { String::new() } else { format!("  {}", word("reason")) };
-        writeln!(out, "{}  {:<20}  {:<15}{reason}", word("id"), word("workflow"), word("state"))?;
+        let (started, state) = (moments.at(&run["started_at"]), spoken.run_state(word("state")));
+        let (id, number, workflow) = (word("id"), word("number"), word("workflow"));
+        let reason = spoken.reason(word("reason"));
+        let line = format!("{id}  {started}  {number:<12}  {workflow:<20}  {state:<15}  {reason}");
+        writeln!(out, "{}", line.trim_end())?;
     }
     if runs.is_empty() {
         eprintln!("no runs");
@@ -192,39 +208,46 @@ fn print_list(global: &Global, answer: &Value) -> anyhow::Result<()> {
 }
 
 /// One run as `GET /api/runs/<id>` gives it.
-pub(super) fn print_run(global: &Global, answer: &Value) -> anyhow::Result<()> {
+pub(super) fn print_run(global: &Global, answer: &Value, spoken: Spoken) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     if global.json {
         return Ok(writeln!(out, "{answer}")?);
     }
-    let run = &answer["run"];
+    let (run, moments) = (&answer["run"], Moments::of(answer));
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let step = |value: &Value| match place(value.as_str().unwrap_or_default(), spoken.lang()) {
+        step if step.is_empty() => step,
+        step => format!("  [{step}]"),
+    };
+    let joined = |parts: Vec<String>| parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
     let reason = word(&answer["because"]);
     let reason = if reason.is_empty() { reason } else { format!(" ({reason})") };
-    writeln!(out, "run {}  {}  {}{reason}", word(&run["id"]), word(&run["workflow"]), word(&run["state"]))?;
+    let (id, state, number) = (word(&run["id"]), word(&run["state"]), word(&run["number"]));
+    let number = if number.is_empty() { number } else { format!("  {number}") };
+    writeln!(out, "run {id}  {}{number}  {}{reason}", word(&run["workflow"]), spoken.run_state(&state))?;
     for entry in list(&answer["trace"]) {
-        let step = word(&entry["step"]);
-        let step = if step.is_empty() { String::new() } else { format!("  [step {step}]") };
-        writeln!(out, "  {}  {}{step}", word(&entry["at"]), word(&entry["text"]))?;
+        writeln!(out, "  {}  {}{}", moments.at(&entry["at"]), word(&entry["text"]), step(&entry["step"]))?;
     }
     for delivery in list(&answer["deliveries"]) {
         let last = list(&delivery["attempts"]).pop().unwrap_or_default();
-        let detail =
-            [word(&delivery["form"]), word(&delivery["status"]), word(&delivery["reason"]), word(&last["error"])];
-        let detail: Vec<_> = detail.into_iter().filter(|part| !part.is_empty()).collect();
-        writeln!(out, "  message {}  {}  {}", word(&delivery["id"]), word(&delivery["state"]), detail.join(", "))?;
+        let (id, state) = (word(&delivery["id"]), word(&delivery["state"]));
+        let detail = joined(vec![
+            spoken.form(&word(&delivery["form"])).to_owned(),
+            spoken.status(&word(&delivery["status"])).to_owned(),
+            spoken.reason(&word(&delivery["reason"])),
+            word(&last["error"]),
+        ]);
+        writeln!(out, "  message {id}  {}  {detail}", spoken.message_state(&state))?;
     }
     for call in list(&answer["calls"]) {
         let asked = format!("{} {}", word(&call["method"]), word(&call["host"]));
         let asked = if call["host"].is_null() { word(&call["kind"]) } else { asked };
         let status = call["http_status"].as_u64().map(|status| format!("HTTP {status}")).unwrap_or_default();
-        let attempts = format!("attempts: {}", call["attempts"]);
-        let detail: Vec<_> =
-            [status, word(&call["reason"]), attempts].into_iter().filter(|part| !part.is_empty()).collect();
-        let when = if call["ended_at"].is_null() { word(&call["planned_at"]) } else { word(&call["ended_at"]) };
-        let (step, state) = (word(&call["step"]), word(&call["state"]));
-        writeln!(out, "  call {asked}  {state}  {when}  {}  [step {step}]", detail.join(", "))?;
+        let detail = joined(vec![status, word(&call["reason"]), format!("attempts: {}", call["attempts"])]);
+        let when = moments.at(if call["ended_at"].is_null() { &call["planned_at"] } else { &call["ended_at"] });
+        let state = word(&call["state"]);
+        writeln!(out, "  call {asked}  {}  {when}  {detail}{}", spoken.call_state(&state), step(&call["step"]))?;
     }
     Ok(())
 }

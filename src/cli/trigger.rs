@@ -3,6 +3,7 @@
 use super::ask::Server;
 use super::exit::{Exit, Failure};
 use super::{Global, completions, runs};
+use crate::expr::nearest;
 use anyhow::Context as _;
 use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Map, Value};
@@ -37,15 +38,21 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let answer = server.post(&format!("/api/events/{}", args.event), &data).await?;
     let started: Vec<String> = started_runs(&answer);
     if args.wait && !started.is_empty() {
-        return wait_for(global, &server, &started).await;
+        return wait_for(global, &server, &started, exit_of(args, &answer)).await;
     }
     let mut out = std::io::stdout();
     match global.json {
         true => writeln!(out, "{answer}")?,
         false => print_answer(&mut out, &answer)?,
     }
-    // With nothing to wait for, the answer says why; who asked to wait wanted a run.
-    Ok(if args.wait { Exit::Problems } else { Exit::Fine })
+    Ok(exit_of(args, &answer))
+}
+
+/// That nothing starts is an answer like any other; who waits is told when a workflow could not judge the event.
+fn exit_of(args: &Args, answer: &Value) -> Exit {
+    let evaluations = answer["evaluations"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let failed = evaluations.iter().any(|evaluation| evaluation["result"] == "failed");
+    if args.wait && failed { Exit::Problems } else { Exit::Fine }
 }
 
 fn read_data(global: &Global, args: &Args) -> anyhow::Result<Value> {
@@ -63,6 +70,9 @@ fn read_data(global: &Global, args: &Args) -> anyhow::Result<Value> {
         let (key, value) = pair.split_once('=').ok_or_else(|| {
             usage(format!("`--with {pair}` has no `=`"), "write it as `--with customer.phone=+34600000001`")
         })?;
+        if let Some(warning) = args.sample.as_ref().and_then(|_| unknown(&data, key)).filter(|_| !global.quiet) {
+            eprintln!("warning: {warning}");
+        }
         set(&mut data, key, value);
     }
     Ok(data)
@@ -103,6 +113,26 @@ fn set(data: &mut Value, path: &str, value: &str) {
     *place = parsed.unwrap_or_else(|| value.into());
 }
 
+/// What is said of a field that the sample does not have: a typing mistake changes nothing that anybody reads.
+fn unknown(data: &Value, path: &str) -> Option<String> {
+    let (mut place, mut before) = (data, String::new());
+    for key in path.split('.') {
+        match place.get(key) {
+            Some(inner) => place = inner,
+            None => {
+                let known = place.as_object().into_iter().flat_map(|fields| fields.keys()).map(String::as_str);
+                let way_out = match nearest(key, known) {
+                    Some(meant) => format!("did you mean `{before}{meant}`?"),
+                    None => "it is added".to_owned(),
+                };
+                return Some(format!("the sample has no `{path}`: {way_out}"));
+            }
+        }
+        before.push_str(&format!("{key}."));
+    }
+    None
+}
+
 fn started_runs(answer: &Value) -> Vec<String> {
     let evaluations = answer["evaluations"].as_array().map(Vec::as_slice).unwrap_or_default();
     evaluations.iter().filter_map(|evaluation| evaluation["run"].as_str().map(str::to_owned)).collect()
@@ -126,14 +156,13 @@ fn print_answer(out: &mut impl std::io::Write, answer: &Value) -> anyhow::Result
     Ok(())
 }
 
-async fn wait_for(global: &Global, server: &Server, started: &[String]) -> anyhow::Result<Exit> {
-    let begun = Instant::now();
-    let mut exit = Exit::Fine;
+async fn wait_for(global: &Global, server: &Server, started: &[String], mut exit: Exit) -> anyhow::Result<Exit> {
+    let (begun, spoken) = (Instant::now(), runs::spoken());
     for id in started {
         loop {
-            let run = server.get(&format!("/api/runs/{id}")).await?;
+            let run = server.get(&format!("/api/runs/{id}?lang={}", spoken.lang())).await?;
             if settled(&run) || begun.elapsed() > PATIENCE {
-                runs::print_run(global, &run)?;
+                runs::print_run(global, &run, spoken)?;
                 exit = if failed(&run) { Exit::Problems } else { exit };
                 break;
             }

@@ -5,8 +5,8 @@
 //! that merely mentions them does not.
 
 use super::Engine;
-use crate::consent::Entry;
-use crate::contact::{Contact, Line, Phone};
+use crate::consent::{self, Entry};
+use crate::contact::{Contact, Line, Phone, Withdrawal};
 use crate::delivery::{Pause, Scope};
 use crate::event::Evaluation;
 use crate::run::Run;
@@ -58,6 +58,8 @@ pub struct Kept {
     pub deliveries: Vec<DeliveryRow>,
     pub attempts: Vec<AttemptRow>,
     pub consents: Vec<Entry>,
+    /// What the person wants no more of today; also of who has no record, by number.
+    pub withdrawal: Option<Withdrawal>,
     /// Campaigns of the period.
     pub campaigns: Vec<FiringRow>,
     pub pauses: Vec<(Scope, Pause)>,
@@ -77,11 +79,20 @@ impl Engine {
     pub async fn why(&self, question: &Question) -> anyhow::Result<Kept> {
         let store = self.store();
         let mut kept = Kept::default();
-        if let Some((contact, lines)) = store.contact(&question.keys).await? {
-            kept.consents = self.consent_history(&contact).await?;
-            kept.consents.retain(|entry| question.holds(entry.at_ms));
-            (kept.contact, kept.lines) = (Some(contact), lines);
+        match store.contact(&question.keys).await? {
+            Some((contact, lines)) => {
+                kept.consents = self.consent_history(&contact).await?;
+                kept.withdrawal.clone_from(&contact.withdrawal);
+                (kept.contact, kept.lines) = (Some(contact), lines);
+            }
+            None => {
+                if let Some(phone) = question.number() {
+                    kept.consents = self.consent_history_of(&phone).await?;
+                    kept.withdrawal = consent::standing(&kept.consents);
+                }
+            }
         }
+        kept.consents.retain(|entry| question.holds(entry.at_ms));
         self.rows_of(question, &mut kept).await?;
         self.events_of(question, &mut kept).await?;
         kept.campaigns = store.firings(true, CAMPAIGNS).await?;
@@ -181,6 +192,14 @@ impl Engine {
 }
 
 impl Question {
+    /// The number asked for.
+    fn number(&self) -> Option<Phone> {
+        self.keys.iter().find_map(|key| match key {
+            ContactKey::Phone(digits) => Phone::from_vendor(digits).ok(),
+            _ => None,
+        })
+    }
+
     fn holds(&self, at_ms: i64) -> bool {
         (self.from_ms..self.to_ms).contains(&at_ms)
     }

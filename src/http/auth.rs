@@ -22,9 +22,10 @@ const LOCKED_MS: i64 = 60_000;
 /// Addresses remembered; beyond, the one that failed longest ago is forgotten.
 const MOST_ADDRESSES: usize = 1024;
 
-/// What the bearer of the admin token, and whoever needs none in `dev`, is called. No token of `relance.yaml` has such
-/// a name.
+/// What the bearer of the admin token is called. No token of `relance.yaml` has such a name.
 pub(super) const ADMIN: &str = "RELANCE_TOKEN";
+/// What whoever needs no token in `dev` is called.
+const LOCAL: &str = "dev";
 
 /// Knows the hash of the admin token, and who guessed wrong.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ struct Failures {
 /// 401 without a token, 403 when it lacks the scope, 429 after too many wrong ones.
 pub fn admit(app: &App, parts: &Parts, scope: Scope) -> Result<String, Refusal> {
     if hooks::is_open(app, parts) {
-        return Ok(ADMIN.to_owned());
+        return Ok(LOCAL.to_owned());
     }
     let bearer = recognise(app, parts, bearer(parts))?;
     if bearer.may(scope) {

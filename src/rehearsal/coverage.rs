@@ -11,6 +11,7 @@ use crate::run::TraceEntry;
 use crate::store::deliveries::DeliveryFilter;
 use crate::store::events::EventFilter;
 use crate::store::runs::RunFilter;
+use crate::workflow::place::place;
 use crate::workflow::{Action, Step, Workflow};
 use std::collections::BTreeSet;
 
@@ -142,9 +143,7 @@ fn named(workflow: &str, words: &str) -> String {
     format!("{workflow}: {words}")
 }
 
-/// Addresses count from one, as people do: `do 2, case 1, do 1`.
+/// `order_paid: step 2, case 1, step 1: done`.
 fn at(workflow: &str, path: &str, words: &str) -> String {
-    let part = |part: &str| part.parse::<usize>().map_or_else(|_| part.to_owned(), |index| (index + 1).to_string());
-    let parts: Vec<String> = path.split('.').map(part).collect();
-    format!("{workflow}: step {}: {words}", parts.join("."))
+    format!("{workflow}: {}: {words}", place(path, "en"))
 }

@@ -10,6 +10,7 @@ use crate::store::contacts::ContactKey;
 use crate::store::deliveries::{DeliveryFilter, DeliveryRow};
 use crate::store::events::{EventFilter, EventRow};
 use crate::store::runs::RunFilter;
+use crate::workflow::place::place;
 use crate::workflow::test_file::TestFile;
 use jiff::Timestamp;
 
@@ -84,7 +85,7 @@ fn delivery(row: &DeliveryRow, file: &TestFile) -> String {
         _ => String::new(),
     };
     let reason = if delivery.reason.is_empty() { String::new() } else { format!(": {}", delivery.reason) };
-    let (workflow, step, state) = (&delivery.workflow, step_words(&delivery.step), delivery.state.as_str());
+    let (workflow, step, state) = (&delivery.workflow, place(&delivery.step, "en"), delivery.state.as_str());
     format!("the message of `{workflow}`, {step}, is {state}{until}{reason}")
 }
 
@@ -102,7 +103,7 @@ pub(super) fn story(run: &Run, file: &TestFile) -> Vec<String> {
     let trace = &run.progress.trace;
     let from = trace.len().saturating_sub(MOST_OF_A_STORY);
     let line = |entry: &crate::run::TraceEntry| {
-        let step = if entry.step.is_empty() { String::new() } else { format!("{}: ", step_words(&entry.step)) };
+        let step = if entry.step.is_empty() { String::new() } else { format!("{}: ", place(&entry.step, "en")) };
         format!("{}  {step}{}", clock_time(entry.at_ms, file), entry.what)
     };
     trace[from..].iter().map(line).collect()
@@ -134,11 +135,6 @@ fn evaluation(one: &Evaluation) -> String {
     };
     let reason = if one.reason.is_empty() { String::new() } else { format!(": {}", one.reason) };
     format!("`{}` {result}{reason}", one.workflow)
-}
-
-/// `step 2`, counted from one as people do; inside a branch the whole address.
-fn step_words(path: &str) -> String {
-    path.parse::<usize>().map_or_else(|_| format!("step {path}"), |index| format!("step {}", index + 1))
 }
 
 /// As the workflow's zone shows it.

@@ -74,13 +74,14 @@ impl Tx<'_> {
 }
 
 impl Store {
-    /// Everything on record of a person, the oldest first. `marks`: of the number they have today.
+    /// Everything on record of a person, the oldest first. `contact`: our id, of who has a record; `marks`: of the number
+    /// they have today.
     ///
     /// # Errors
     /// What the database said.
-    pub async fn consent_history(&self, contact: &str, marks: &[String]) -> anyhow::Result<Vec<Entry>> {
+    pub async fn consent_history(&self, contact: Option<&str>, marks: &[String]) -> anyhow::Result<Vec<Entry>> {
         let mut rows = Rows::default();
-        rows.push(&[contact.into()]);
+        contact.iter().for_each(|id| rows.push(&[(*id).into()]));
         marks.iter().for_each(|mark| rows.push(&[mark.into()]));
         self.read(&HISTORY, rows).await?.iter().map(read_entry).collect()
     }

@@ -27,6 +27,7 @@ pub(super) struct Line {
     pub(super) local: String,
     /// IANA name, when it is not the workflow's.
     pub(super) zone: Option<String>,
+    /// Its address.
     pub(super) step: String,
     /// `sent`, `held`, `skipped`, `rejected`, `cancelled` …
     pub(super) state: &'static str,
@@ -74,7 +75,7 @@ fn line(told: &Told<'_>, foreseen: &Foreseen, key: (String, String, usize)) -> L
         name: contact.phone.as_ref().and_then(|phone| told.name(phone)).map(str::to_owned),
         local: clock_time(at_ms, &zone),
         zone: (zone != told.workflow.settings.timezone).then(|| zone.iana_name().unwrap_or("UTC").to_owned()),
-        step: step_words(&delivery.step),
+        step: delivery.step.clone(),
         state: if foreseen.sent.is_some() { "sent" } else { delivery.state.as_str() },
         reason: delivery.reason.clone(),
         until: waits.then(|| clock_time(delivery.due_at_ms, &zone)),
@@ -117,13 +118,6 @@ pub(super) fn clock_time(at_ms: i64, zone: &TimeZone) -> String {
     let at = zone.to_datetime(at);
     let format = if at.second() == 0 { "%a %Y-%m-%d %H:%M" } else { "%a %Y-%m-%d %H:%M:%S" };
     at.strftime(format).to_string()
-}
-
-/// `step 2`, counted from one as people do; inside a branch the whole address.
-fn step_words(path: &str) -> String {
-    let part = |part: &str| part.parse::<usize>().map_or_else(|_| part.to_owned(), |index| (index + 1).to_string());
-    let parts: Vec<String> = path.split('.').map(part).collect();
-    format!("step {}", parts.join("."))
 }
 
 impl Line {

@@ -5,6 +5,7 @@ use super::{Told, Window};
 use crate::http::masked_text;
 use crate::rehearsal::Ahead;
 use crate::run::RunState;
+use crate::workflow::place::place;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -64,7 +65,7 @@ fn render_row(out: &mut String, row: &Row<'_>) {
     let known = row.sides.iter().find_map(|(_, line)| *line);
     let same_time = row.sides.iter().all(|(_, line)| line.map(|line| &line.local) == known.map(|line| &line.local));
     if let Some(line) = known {
-        let head = if same_time { headline(line) } else { format!("{}  {}", whom(line), line.step) };
+        let head = if same_time { headline(line) } else { format!("{}  {}", whom(line), place(&line.step, "en")) };
         let _ = writeln!(out, "{head}");
     }
     for (window, line) in &row.sides {
@@ -84,7 +85,7 @@ fn render_row(out: &mut String, row: &Row<'_>) {
 
 /// `Mon 2026-03-02 12:00  ana +346…01  step 2`.
 fn headline(line: &Line) -> String {
-    format!("{}  {}  {}", when(line), whom(line), line.step)
+    format!("{}  {}  {}", when(line), whom(line), place(&line.step, "en"))
 }
 
 fn when(line: &Line) -> String {

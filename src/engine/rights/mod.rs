@@ -118,19 +118,43 @@ impl Unit<'_> {
         self.remind(contact);
     }
 
+    /// What the person was reminded of is on record already, since it was said.
     fn note_changes(&mut self, contact: &Contact, changes: Vec<Change>) {
         for (act, scope, said) in changes {
-            self.note_entry(contact, act, scope, &said);
+            if act != Act::Withdrawn || !self.is_told(contact, scope, &said) {
+                self.note_entry(contact, act, scope, &said);
+            }
         }
     }
 
+    /// Whether the ledger tells of this withdrawal under a mark of the person.
+    fn is_told(&self, contact: &Contact, scope: WithdrawalScope, said: &str) -> bool {
+        if self.rights.remembered.is_empty() {
+            return false;
+        }
+        let marks = consent::person_marks(self.key, contact);
+        let mut stood = marks.iter().filter_map(|mark| self.rights.remembered.get(mark)).flat_map(Withdrawal::all);
+        stood.any(|one| one.scope == scope && one.source == said)
+    }
+
     fn note_entry(&mut self, contact: &Contact, act: Act, scope: WithdrawalScope, said: &str) {
+        self.note_mark(contact, consent::person_mark(self.key, contact), act, scope, said);
+    }
+
+    fn note_mark(
+        &mut self,
+        contact: &Contact,
+        mark: Option<String>,
+        act: Act,
+        scope: WithdrawalScope,
+        said: &str,
+    ) {
         let (source, proof) = consent::source_and_proof(said);
         self.rights.entries.push(Entry {
             id: self.clock.new_id(),
             at_ms: self.now_ms,
             contact: contact.id.clone(),
-            person: consent::person_mark(self.key, contact),
+            person: mark,
             act,
             scope,
             source: source.to_owned(),
@@ -147,6 +171,32 @@ impl Unit<'_> {
         }
         self.note_entry(&contact, Act::Back, scope, said);
         self.write_contact(contact);
+    }
+
+    /// Whether anything stands under a mark of somebody without a record.
+    fn remembers(&self, nobody: &Contact) -> bool {
+        consent::person_marks(self.key, nobody).iter().any(|mark| self.rights.remembered.contains_key(mark))
+    }
+
+    /// Enters a withdrawal under every mark of somebody without a record that does not tell it yet.
+    fn withdraw_marks(&mut self, nobody: &Contact, withdrawal: &Withdrawal) {
+        for mark in consent::person_marks(self.key, nobody) {
+            let mut person = Contact { withdrawal: self.rights.remembered.remove(&mark), ..Contact::default() };
+            if !person.opted_out(withdrawal.scope) {
+                self.note_mark(nobody, Some(mark.clone()), Act::Withdrawn, withdrawal.scope, &withdrawal.source);
+                person.withdraw(withdrawal.clone());
+            }
+            self.rights.remembered.extend(person.withdrawal.map(|stands| (mark, stands)));
+        }
+    }
+
+    /// Lifts what stands under the marks of somebody without a record.
+    fn lift_marks(&mut self, nobody: &Contact, said: &str) {
+        for mark in consent::person_marks(self.key, nobody) {
+            if let Some(stood) = self.rights.remembered.remove(&mark) {
+                self.note_mark(nobody, Some(mark), Act::Back, stood.scope, said);
+            }
+        }
     }
 
     /// What waits to be sent to a person.

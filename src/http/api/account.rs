@@ -8,6 +8,7 @@ use super::outbound::read_json;
 use super::query::Query;
 use super::{people, view};
 use crate::config::Secret;
+use crate::consent;
 use crate::engine::import::{Import, ImportRow};
 use crate::store::events::EventFilter;
 use axum::extract::{Request, State};
@@ -60,15 +61,28 @@ async fn events(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal
     Ok(Json(json!({ "version": 1, "events": shown.collect::<Vec<_>>() })))
 }
 
-/// `GET /api/contacts?phone=|uuid=|id=`: one person. With `show_pii=1` the number is not masked.
+/// `GET /api/contacts?phone=|uuid=|id=`: one person. With `show_pii=1` the number is not masked. A number that nobody is
+/// known by, and whose owner wants no more messages, has no `id`: what is kept is under the number's hash.
 async fn contact(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> {
     let query = Query::read(&uri, &["phone", "uuid", "id", "show_pii"])?;
-    let (contact, lines) = people::find(&app, query.text("phone"), query.text("uuid"), query.text("id")).await?;
-    let history = app.engine().consent_history(&contact).await.map_err(|error| Refusal::store(&error))?;
-    let mut shown = view::contact(&contact, &lines);
+    let whom = people::Whom::read(&app, query.text("phone"), query.text("uuid"), query.text("id"))?;
+    let known = whom.known(&app).await?;
+    let history = match (&known, &whom) {
+        (Some((contact, _)), _) => app.engine().consent_history(contact).await,
+        (None, people::Whom::Number(phone)) => app.engine().consent_history_of(phone).await,
+        (None, people::Whom::Other(_)) => Ok(Vec::new()),
+    };
+    let history = history.map_err(|error| Refusal::store(&error))?;
+    let mut shown = match (&known, whom, consent::standing(&history)) {
+        (Some((contact, lines)), _, _) => view::contact(contact, lines),
+        (None, people::Whom::Number(phone), Some(withdrawal)) => {
+            json!({ "phone": phone.e164(), "withdrawal": view::withdrawal(&withdrawal) })
+        }
+        _ => return Err(super::not_found("contact")),
+    };
     shown["consent_history"] = history.iter().map(view::consent).collect();
     let shown = if query.text("show_pii").is_some() { shown } else { super::mask::masked(shown) };
-    Ok(Json(json!({ "version": 1, "contact": shown })))
+    Ok(Json(json!({ "version": 1, "zone": super::zone(&app), "contact": shown })))
 }
 
 #[derive(Deserialize)]

@@ -20,6 +20,7 @@ use super::hooks::{self, NO_SECRETS};
 use super::room::Sender;
 use super::{App, auth, limits, mask};
 use crate::config::Scope;
+use crate::run::Run;
 use crate::store::deliveries::DeliveryFilter;
 use crate::store::runs::RunFilter;
 use crate::trigger::webhook;
@@ -31,6 +32,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use query::Query;
 use serde_json::{Value, json};
+use std::collections::{BTreeSet, HashMap};
 
 /// The source of events posted here.
 const API: &str = "api";
@@ -120,7 +122,26 @@ async fn runs(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> 
         limit: query.limit()?,
     };
     let runs = app.engine().store().list_runs(&filter).await.map_err(|error| Refusal::store(&error))?;
-    Ok(Json(json!({ "version": 1, "runs": runs.iter().map(view::run).collect::<Vec<_>>() })))
+    let numbers = numbers(&app, &runs).await.map_err(|error| Refusal::store(&error))?;
+    let shown = runs.iter().map(|run| with_number(view::run(run), numbers.get(&run.contact)));
+    Ok(Json(json!({ "version": 1, "zone": zone(&app), "runs": shown.collect::<Vec<_>>() })))
+}
+
+/// The masked numbers of the people of runs, by our id of the person.
+async fn numbers(app: &App, runs: &[Run]) -> anyhow::Result<HashMap<String, String>> {
+    let ids: BTreeSet<&str> = runs.iter().map(|run| run.contact.as_str()).collect();
+    let people = app.engine().store().contacts_of(&ids.into_iter().collect::<Vec<_>>()).await?;
+    Ok(people.into_iter().filter_map(|person| Some((person.id, person.phone?.masked()))).collect())
+}
+
+fn with_number(mut run: Value, number: Option<&String>) -> Value {
+    run["number"] = json!(number);
+    run
+}
+
+/// The project's zone, in which people read times.
+fn zone(app: &App) -> String {
+    app.engine().deployed().settings.zone().iana_name().unwrap_or("UTC").to_owned()
 }
 
 /// `GET /api/runs/<id>`: with its event, its story, its messages and its calls. With `lang` in words of that language.
@@ -132,10 +153,12 @@ async fn run(State(app): State<App>, Path(id): Path<String>, uri: Uri) -> Result
     let event = store.event(&run.event).await.map_err(|error| Refusal::store(&error))?;
     let event = event.as_ref().map_or(Value::Null, view::event);
     let calls = store.calls_of_run(&id).await.map_err(|error| Refusal::store(&error))?;
+    let numbers = numbers(&app, std::slice::from_ref(&run)).await.map_err(|error| Refusal::store(&error))?;
     let filter = DeliveryFilter { run: Some(id), limit: query::MOST_LISTED, ..DeliveryFilter::default() };
     Ok(Json(json!({
         "version": 1,
-        "run": view::run(&run),
+        "zone": zone(&app),
+        "run": with_number(view::run(&run), numbers.get(&run.contact)),
         "because": said(&run.reason, &lang),
         "vars": mask::masked(Value::Object(run.progress.vars.clone())),
         "steps": mask::masked(Value::Object(run.progress.steps.clone())),

@@ -50,58 +50,93 @@ fn everything() -> WithdrawalScope {
 
 const HINT: &str = "name the person by one of `phone`, `uuid`, `id`";
 
-/// By what the person is found that a request names.
-pub(super) fn keys(
-    app: &App,
-    phone: Option<String>,
-    uuid: Option<String>,
-    id: Option<String>,
-) -> Result<Vec<ContactKey>, Refusal> {
-    let region = app.engine().deployed().settings.phone_region.clone();
-    match (phone, uuid, id) {
-        (Some(written), None, None) => Phone::parse(&written, region.as_deref())
-            .map(|phone| ContactKey::of_phone(&phone).collect())
-            .map_err(|_| Refusal::unreadable("the number cannot be read", "write it as `+34600000001`")),
-        (None, Some(uuid), None) => Ok(vec![ContactKey::Uuid(uuid)]),
-        (None, None, Some(id)) => Ok(vec![ContactKey::Id(id)]),
-        _ => Err(Refusal::unreadable("nobody is named, or several are", HINT)),
-    }
+/// Whom a request names.
+#[derive(Debug, Clone)]
+pub(super) enum Whom {
+    Number(Phone),
+    Other(ContactKey),
 }
 
-/// The person that a request names.
-pub(super) async fn find(
-    app: &App,
-    phone: Option<String>,
-    uuid: Option<String>,
-    id: Option<String>,
-) -> Result<(Contact, Vec<(String, Line)>), Refusal> {
-    let keys = keys(app, phone, uuid, id)?;
-    let found = app.engine().store().contact(&keys).await.map_err(|error| Refusal::store(&error))?;
-    found.ok_or_else(|| not_found("contact"))
+impl Whom {
+    /// One of the three.
+    pub(super) fn read(
+        app: &App,
+        phone: Option<String>,
+        uuid: Option<String>,
+        id: Option<String>,
+    ) -> Result<Self, Refusal> {
+        let region = app.engine().deployed().settings.phone_region.clone();
+        match (phone, uuid, id) {
+            (Some(written), None, None) => Phone::parse(&written, region.as_deref())
+                .map(Self::Number)
+                .map_err(|_| Refusal::unreadable("the number cannot be read", "write it as `+34600000001`")),
+            (None, Some(uuid), None) => Ok(Self::Other(ContactKey::Uuid(uuid))),
+            (None, None, Some(id)) => Ok(Self::Other(ContactKey::Id(id))),
+            _ => Err(Refusal::unreadable("nobody is named, or several are", HINT)),
+        }
+    }
+
+    /// By what they are found.
+    pub(super) fn keys(&self) -> Vec<ContactKey> {
+        match self {
+            Self::Number(phone) => ContactKey::of_phone(phone).collect(),
+            Self::Other(key) => vec![key.clone()],
+        }
+    }
+
+    /// The person, if anybody is known by this.
+    pub(super) async fn known(&self, app: &App) -> Result<Option<(Contact, Vec<(String, Line)>)>, Refusal> {
+        app.engine().store().contact(&self.keys()).await.map_err(|error| Refusal::store(&error))
+    }
 }
 
 pub(super) async fn named(app: &App, request: Request) -> Result<(Contact, Vec<(String, Line)>), Refusal> {
     let Named { phone, uuid, id } = read_json(app, request, HINT).await?;
-    find(app, phone, uuid, id).await
+    Whom::read(app, phone, uuid, id)?.known(app).await?.ok_or_else(|| not_found("contact"))
 }
 
 fn done(contact: &Contact, there_is: bool) -> Result<Json<Value>, Refusal> {
     match there_is {
-        true => Ok(Json(json!({ "version": 1, "contact": contact.id }))),
+        true => {
+            let number = contact.phone.as_ref().map(Phone::masked);
+            Ok(Json(json!({ "version": 1, "contact": contact.id, "number": number })))
+        }
         false => Err(not_found("contact")),
     }
 }
 
-/// `POST /api/contacts/withdraw`: with `"scope": "marketing"` of marketing only.
+/// The same of a number that nobody is known by.
+fn done_for_stranger(phone: &Phone) -> Json<Value> {
+    Json(json!({ "version": 1, "contact": null, "number": phone.masked() }))
+}
+
+fn busy<T>(_: T) -> Refusal {
+    Refusal::busy(hooks::some_seconds())
+}
+
+/// `POST /api/contacts/withdraw`: with `"scope": "marketing"` of marketing only. Of a number that nobody is known by it is
+/// kept under the number's hash, and `contact` is null.
 async fn withdraw(
     State(app): State<App>,
     Extension(Who(who)): Extension<Who>,
     request: Request,
 ) -> Result<Json<Value>, Refusal> {
     let Withdrawn { phone, uuid, id, scope } = read_json(&app, request, HINT).await?;
-    let (contact, _) = find(&app, phone, uuid, id).await?;
-    let asked = app.engine().withdraw(&contact.id, scope, &who).await;
-    done(&contact, asked.map_err(|_| Refusal::busy(hooks::some_seconds()))?)
+    let whom = Whom::read(&app, phone, uuid, id)?;
+    match (whom.known(&app).await?, &whom) {
+        (Some((contact, _)), _) => {
+            done(&contact, app.engine().withdraw(&contact.id, scope, &who).await.map_err(busy)?)
+        }
+        (None, Whom::Number(phone)) => {
+            app.engine().withdraw_number(phone, scope, &who).await.map_err(busy)?;
+            // Another server may have come to know them in the same instant.
+            if let Some((contact, _)) = whom.known(&app).await?.filter(|(contact, _)| !contact.opted_out(scope)) {
+                app.engine().withdraw(&contact.id, scope, &who).await.map_err(busy)?;
+            }
+            Ok(done_for_stranger(phone))
+        }
+        (None, Whom::Other(_)) => Err(not_found("contact")),
+    }
 }
 
 /// `POST /api/contacts/allow`.
@@ -110,9 +145,15 @@ async fn allow(
     Extension(Who(who)): Extension<Who>,
     request: Request,
 ) -> Result<Json<Value>, Refusal> {
-    let (contact, _) = named(&app, request).await?;
-    let asked = app.engine().allow(&contact.id, &who).await;
-    done(&contact, asked.map_err(|_| Refusal::busy(hooks::some_seconds()))?)
+    let Named { phone, uuid, id } = read_json(&app, request, HINT).await?;
+    let whom = Whom::read(&app, phone, uuid, id)?;
+    match (whom.known(&app).await?, &whom) {
+        (Some((contact, _)), _) => done(&contact, app.engine().allow(&contact.id, &who).await.map_err(busy)?),
+        (None, Whom::Number(phone)) if app.engine().allow_number(phone, &who).await.map_err(busy)? => {
+            Ok(done_for_stranger(phone))
+        }
+        _ => Err(not_found("contact")),
+    }
 }
 
 /// `POST /api/contacts/forget`. What has begun is ended, whether the caller waits or not.

@@ -4,7 +4,7 @@ use super::mask::{masked, masked_text};
 use crate::attachment::{Attachment, AttachmentState};
 use crate::call::{CallState, HttpCall, StepCall};
 use crate::consent::Entry;
-use crate::contact::{Contact, Line};
+use crate::contact::{Contact, Line, Withdrawal};
 use crate::delivery::{Pause, Scope};
 use crate::engine::repair::Cause;
 use crate::event::Evaluation;
@@ -240,13 +240,16 @@ pub(super) fn contact(contact: &Contact, lines: &[(String, Line)]) -> Value {
     shown["blocked"] = contact.blocked.into();
     shown["known_to_account"] = contact.told.into();
     let consent = contact.consent.as_ref();
-    let withdrawal = contact.withdrawal.as_ref();
-    shown["withdrawal"] =
-        json!(withdrawal.map(|one| json!({ "scope": one.scope, "proof": one.source, "at": iso(one.at_ms) })));
+    shown["withdrawal"] = json!(contact.withdrawal.as_ref().map(withdrawal));
     shown["consent"] = json!(consent.map(|consent| json!({ "proof": consent.proof, "at": iso(consent.at_ms) })));
     let line = |(channel, line): &(String, Line)| json!({ "channel": channel, "last_message_at": line.last_inbound_ms.map(iso) });
     shown["lines"] = lines.iter().map(line).collect();
     shown
+}
+
+/// What a person wants no more of.
+pub(super) fn withdrawal(one: &Withdrawal) -> Value {
+    json!({ "scope": one.scope, "proof": one.source, "at": iso(one.at_ms) })
 }
 
 /// An entry of the consent ledger.

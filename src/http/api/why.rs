@@ -32,14 +32,14 @@ pub(super) async fn why(State(app): State<App>, uri: Uri) -> Result<Json<Value>,
     let query = Query::read(&uri, &known)?;
     let engine = app.engine();
     let (deployed, now_ms) = (engine.deployed(), engine.clock().now_ms());
-    let keys = people::keys(&app, query.text("phone"), query.text("uuid"), query.text("id"))?;
+    let whom = people::Whom::read(&app, query.text("phone"), query.text("uuid"), query.text("id"))?;
     let zone = deployed.settings.zone();
     let (from_ms, to_ms) = period(query.text("date"), query.text("since"), zone, now_ms)?;
     let workflow = query.text("workflow");
     if let Some(id) = workflow.as_ref().filter(|id| !deployed.definitions.contains_key(*id)) {
         return Err(no_workflow(id, deployed.definitions.keys().map(String::as_str)));
     }
-    let question = Question { keys, from_ms, to_ms, workflow };
+    let question = Question { keys: whom.keys(), from_ms, to_ms, workflow };
     let kept = engine.why(&question).await.map_err(|error| Refusal::store(&error))?;
     let open = query.text("show_pii").is_some();
     let told = tell(&kept, &question, &deployed, now_ms, &query.text("lang").unwrap_or_default(), open);

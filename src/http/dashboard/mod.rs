@@ -16,9 +16,12 @@ mod moment;
 pub(super) mod operator;
 mod phones;
 mod samples;
+mod spoken;
 mod story;
 pub(super) mod why;
 mod words;
+
+pub use spoken::Spoken;
 
 use crate::config::Files;
 use crate::connector::sandbox::Sandbox;

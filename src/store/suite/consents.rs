@@ -41,7 +41,7 @@ async fn a_withdrawal_is_found_by_its_mark_and_the_history_by_either(database: D
     assert_eq!(found["m1"][0], entries[1]);
     tx.commit().await.unwrap();
     let ids = async |contact: &str, marks: &[String]| {
-        let history = rig.store.consent_history(contact, marks).await.unwrap();
+        let history = rig.store.consent_history(Some(contact), marks).await.unwrap();
         history.into_iter().map(|one| one.id).collect::<String>()
     };
     assert_eq!(ids("c1", &[]).await, "123");

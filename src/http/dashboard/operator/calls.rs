@@ -6,6 +6,7 @@ use crate::call::StepCall;
 use crate::http::dashboard::moment::Moments;
 use crate::http::dashboard::words::{Words, word};
 use crate::http::mask::masked_text;
+use crate::workflow::place::place;
 
 #[derive(Debug)]
 pub(super) struct CallView {
@@ -29,7 +30,7 @@ pub(super) fn call_view(call: &StepCall, moments: &Moments, words: &'static Word
     CallView {
         id: call.id.clone(),
         planned: moments.exact(call.planned_at_ms),
-        step: call.step.clone(),
+        step: place(&call.step, words.lang),
         what: match call.ask.http() {
             Some(http) => format!("{} {}", http.method, http.host()),
             None => said.contact_call.to_owned(),

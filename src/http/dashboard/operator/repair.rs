@@ -19,6 +19,7 @@ use crate::http::mask::masked_text;
 use crate::run::{Run, RunState};
 use crate::store::deliveries::DeliveryRow;
 use crate::store::runs::RunFilter;
+use crate::workflow::place::place;
 use askama::Template;
 use axum::Extension;
 use axum::extract::{Path, Query, State};
@@ -114,7 +115,7 @@ fn cause_view(cause: &Cause, app: &App, moments: &Moments, words: &'static Words
             "" => operator.gateway.to_owned(),
             id => id.to_owned(),
         }),
-        step: cause.step.clone(),
+        step: place(&cause.step, words.lang),
         reason: masked_text(&words.reason(&cause.reason)).into_owned(),
         times: if oldest == newest { oldest } else { format!("{oldest} – {newest}") },
         examples: cause.examples.iter().map(|id| (address(id), id.clone())).collect(),
@@ -340,7 +341,7 @@ async fn read_run(
     let moments = moments(app, words);
     let again: HashSet<&str> = deliveries.iter().filter_map(|row| row.delivery.redrive_of.as_deref()).collect();
     let told = |entry: &crate::run::TraceEntry| {
-        (moments.exact(entry.at_ms), entry.step.clone(), masked_text(&words.told(&entry.what)).into_owned())
+        (moments.exact(entry.at_ms), place(&entry.step, words.lang), masked_text(&words.told(&entry.what)).into_owned())
     };
     Ok(Some(Trace {
         words,
@@ -372,7 +373,7 @@ fn message_view(row: &DeliveryRow, redriven: &HashSet<&str>, moments: &Moments, 
     MessageView {
         id: delivery.id.clone(),
         planned: moments.exact(delivery.planned_at_ms),
-        step: delivery.step.clone(),
+        step: place(&delivery.step, words.lang),
         class: delivery.state.as_str(),
         state: word(&words.delivery_states, delivery.state.as_str()).to_owned(),
         status: row.status.map(|status| words.status(status)),

@@ -8,7 +8,9 @@ mod facts;
 mod rows;
 
 use super::moment::Moments;
-use super::words::{WhyWords, Words};
+use super::words::{WhyWords, Words, word};
+use crate::consent::source_and_proof;
+use crate::contact::{Withdrawal, WithdrawalScope};
 use crate::engine::deployed::Deployed;
 use crate::engine::why::{Kept, Question};
 use crate::http::mask::masked_text;
@@ -112,6 +114,7 @@ impl Teller<'_> {
         if self.kept.contact.is_none() {
             said.push(why.stranger.to_owned());
         }
+        said.extend(self.kept.withdrawal.as_ref().map(|withdrawal| self.refusal(withdrawal)));
         if !self.kept.near.is_empty() {
             let near: Vec<String> = self.kept.near.iter().map(crate::contact::Phone::masked).collect();
             said.push(filled(why.near, &[&near.join(", ")]));
@@ -125,6 +128,22 @@ impl Teller<'_> {
             said.push(why.more.to_owned());
         }
         said
+    }
+
+    /// What stands whatever consent came later.
+    fn refusal(&self, withdrawal: &Withdrawal) -> String {
+        let since = [&*self.moments.exact(withdrawal.at_ms), &*self.said_by(withdrawal)];
+        match withdrawal.scope {
+            WithdrawalScope::All => filled(self.why.refuses_all, &since),
+            WithdrawalScope::Marketing => filled(self.why.refuses_marketing, &since),
+        }
+    }
+
+    /// `a word of the person: stop, event 01…`.
+    fn said_by(&self, withdrawal: &Withdrawal) -> String {
+        let (source, proof) = source_and_proof(&withdrawal.source);
+        let proof = if proof.is_empty() { String::new() } else { format!(" ({proof})") };
+        filled(self.why.said, &[word(&self.words.person_page().sources, source), &proof])
     }
 
     /// Why there is nothing to tell.
@@ -180,7 +199,7 @@ pub(in crate::http) fn said(reason: &str, lang: &str) -> String {
 }
 
 /// A sentence with its gaps filled in order.
-fn filled(sentence: &str, parts: &[&str]) -> String {
+pub(super) fn filled(sentence: &str, parts: &[&str]) -> String {
     let mut pieces = sentence.split("{}");
     let mut out = pieces.next().unwrap_or_default().to_owned();
     for (at, piece) in pieces.enumerate() {

@@ -3,10 +3,11 @@
 use super::{Line, Teller, filled};
 use crate::consent::Entry;
 use crate::contact::WithdrawalScope;
-use crate::delivery::DeliveryState;
+use crate::delivery::{DeliveryState, VendorStatus};
 use crate::http::dashboard::words::word;
 use crate::message::Form;
-use crate::run::{Run, RunState};
+use crate::run::sentence::Sentence;
+use crate::run::{Run, RunState, TraceEntry};
 use crate::store::deliveries::DeliveryRow;
 use crate::store::schedules::FiringRow;
 
@@ -32,9 +33,9 @@ impl Teller<'_> {
         if let Some(at_ms) = run.wake_at_ms.filter(|_| run.state != RunState::Paused) {
             line.text = format!("{}, {}", line.text, words.goes_on.replace("{}", &self.moments.short(at_ms)));
         }
-        let trace = &run.progress.trace;
         let told =
-            |entry: &crate::run::TraceEntry| format!("{} {}", self.moments.exact(entry.at_ms), words.told(&entry.what));
+            |entry: &&TraceEntry| format!("{} {}", self.moments.exact(entry.at_ms), words.told(&entry.what));
+        let trace: Vec<&TraceEntry> = run.progress.trace.iter().filter(|entry| self.is_news(run, entry)).collect();
         let (first, last) = trace.split_at(trace.len().min(TRACE / 2));
         let left_out = last.len().saturating_sub(TRACE / 2);
         line.facts.extend(first.iter().map(told));
@@ -43,6 +44,14 @@ impl Teller<'_> {
         }
         line.facts.extend(last.iter().skip(left_out).map(told));
         line
+    }
+
+    /// How the run ended is said before its trace, and what was sent has a line of its own.
+    fn is_news(&self, run: &Run, entry: &TraceEntry) -> bool {
+        let ended = run.ended_at_ms == Some(entry.at_ms) && entry.what == Sentence::ending(run.state, &run.reason);
+        let sent = matches!(Sentence::read(&entry.what), Some((Sentence::SentAsText | Sentence::SentAsTemplate, _)));
+        let told = || self.kept.deliveries.iter().any(|row| row.delivery.run == run.id);
+        !ended && !(sent && told())
     }
 
     pub(super) fn message(&self, row: &DeliveryRow) -> Line {
@@ -76,8 +85,8 @@ impl Teller<'_> {
         let at_ms = begun.map(|attempt| attempt.started_at_ms).max().unwrap_or(delivery.planned_at_ms);
         let sent = filled(self.why.message_sent, &[form, &self.moments.exact(at_ms)]);
         match row.status {
-            Some(status) => format!("{sent}, {}", filled(self.why.then, &[self.words.status(status)])),
-            None => sent,
+            Some(status) if status != VendorStatus::Enqueued => format!("{sent}, {}", filled(self.why.then, &[self.words.status(status)])),
+            _ => sent,
         }
     }
 

@@ -7,7 +7,6 @@ pub(in crate::http::dashboard) struct RepairWords {
     pub(in crate::http::dashboard) places: [(&'static str, &'static str); 4],
     pub(in crate::http::dashboard) attention: &'static str,
     pub(in crate::http::dashboard) nothing: &'static str,
-    pub(in crate::http::dashboard) step: &'static str,
     pub(in crate::http::dashboard) for_instance: &'static str,
     pub(in crate::http::dashboard) kinds: [(&'static str, &'static str); 4],
     pub(in crate::http::dashboard) acts: [(&'static str, &'static str); 6],
@@ -43,7 +42,6 @@ pub(super) static ENGLISH: RepairWords = RepairWords {
     ],
     attention: "Needs attention",
     nothing: "Nothing needs a person.",
-    step: "step",
     for_instance: "For instance",
     kinds: [
         ("run", "runs"),
@@ -115,7 +113,6 @@ pub(super) static FRENCH: RepairWords = RepairWords {
     ],
     attention: "À traiter",
     nothing: "Rien n’attend personne.",
-    step: "étape",
     for_instance: "Par exemple",
     kinds: [
         ("run", "exécutions"),
