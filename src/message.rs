@@ -120,6 +120,18 @@ pub enum TemplateKind {
     Document,
 }
 
+impl TemplateKind {
+    /// Of a template whose header holds this.
+    pub fn of_header(media: Option<MediaKind>) -> Self {
+        match media {
+            Some(MediaKind::Image) => Self::Image,
+            Some(MediaKind::Video) => Self::Video,
+            Some(MediaKind::Document) => Self::Document,
+            Some(MediaKind::Audio) | None => Self::Text,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Category {

@@ -4,7 +4,7 @@ use super::exit::{Exit, Failure};
 use super::progress::Progress;
 use super::{Global, environment, serve};
 use crate::config::Environment;
-use crate::store::backup::{NotAFile, backup};
+use crate::store::backup::{NotAFile, NotThere, backup};
 use serde_json::json;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -38,6 +38,10 @@ fn refused(error: &anyhow::Error) -> anyhow::Error {
     if error.is::<NotAFile>() {
         let hint = "`pg_dump --format=custom --file=relance.dump \"$RELANCE_DATABASE_URL\"` does";
         return Failure::error(Exit::Usage, message, hint);
+    }
+    if error.is::<NotThere>() {
+        let hint = "`relance serve` makes it; `relance dev` begins afresh at each start, and has nothing to keep";
+        return Failure::error(Exit::Problems, message, hint);
     }
     Failure::error(Exit::Problems, message, "name a new file, in a folder with room for the whole database")
 }

@@ -291,6 +291,17 @@ async fn hand_over(server: &Server, source: &str, rows: Vec<Value>, tally: &mut 
     Ok(())
 }
 
+/// Why a row cannot be used, with the way out.
+fn in_words(reason: &str) -> String {
+    match reason {
+        "bad_number" => "the number cannot be read: write it with its country, `+34…`, or set `phone_region` in \
+                         `relance.yaml`"
+            .to_owned(),
+        "no_contact" => "it names nobody: fill `phone`, `uuid` or `bsuid`".to_owned(),
+        reason => spoken().reason(reason),
+    }
+}
+
 fn tell(global: &Global, tally: &Tally) -> anyhow::Result<Exit> {
     let mut out = std::io::stdout();
     let count = |result: &str| tally.counts.get(result).copied().unwrap_or_default();
@@ -302,7 +313,7 @@ fn tell(global: &Global, tally: &Tally) -> anyhow::Result<Exit> {
         writeln!(out, "{}", json!({ "version": 1, "counts": counts, "bad_rows": bad }))?;
     } else {
         for (line, reason) in tally.bad.iter().take(LISTED) {
-            writeln!(out, "line {line}: {reason}")?;
+            writeln!(out, "line {line}: {}", in_words(reason))?;
         }
         let said: Vec<String> = results.iter().map(|one| format!("{} {one}", count(one))).collect();
         eprintln!("{}", said.join(", "));

@@ -6,6 +6,7 @@ use super::{Exit, Global, project};
 use crate::clock::Clock;
 use crate::config::{Project, Secret};
 use crate::connector::sandbox::{NOTES, Sandbox, SandboxConfig, Timing};
+use crate::rehearsal;
 use anyhow::{Context, bail};
 use jiff::SignedDuration;
 use std::net::SocketAddr;
@@ -39,7 +40,7 @@ pub struct Args {
 /// Plays the account of the project in this folder, if there is one, until interrupted.
 pub(super) async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let files = project::read_files(&global.project)?;
-    let project = crate::workflow::load(&files).project;
+    let project = crate::workflow::load(&files).project.map(rehearsal::furnished);
     if project.is_none() {
         eprintln!("sandbox: no project here: the account has one line and no templates");
         eprintln!("hint: start it in the project's folder, or name that with `-C`, and it has the project's");
@@ -87,6 +88,7 @@ fn config(args: Args, project: Option<&Project>) -> anyhow::Result<SandboxConfig
         own_clock: true,
         token: args.token.as_deref().and_then(bare_token).map(Secret::new),
         templates: project.into_iter().flat_map(|project| project.catalogue.lock.values().cloned()).collect(),
+        office: project.map(rehearsal::office).unwrap_or_default(),
         channels: listed.cloned().collect(),
         webhook_url: args.webhook,
         signing_secret: args.signing_secret.as_deref().and_then(first_secret).map(Secret::new),

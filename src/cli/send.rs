@@ -9,6 +9,7 @@ use super::{Exit, Global, completions, project};
 use crate::config::{CatalogueEntry, LockedTemplate, Project};
 use crate::contact::Phone;
 use crate::message::TemplateKind;
+use crate::rehearsal;
 use crate::workflow;
 use anyhow::Context as _;
 use clap_complete::engine::ArgValueCandidates;
@@ -51,7 +52,8 @@ pub struct Args {
 
 pub async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let files = project::read_files(&global.project)?;
-    let project = workflow::load(&files).project;
+    // Without a lock file a uuid says which template it is.
+    let project = workflow::load(&files).project.map(rehearsal::furnished);
     let mut body = body(args, project.as_ref())?;
     let server = Server::of(global)?;
     if let Some(name) = &args.channel {
@@ -159,7 +161,8 @@ fn find_template<'a>(
         (None, title) => title.as_ref() == Some(&locked.title),
     };
     let locked = catalogue.lock.values().find(fits).ok_or_else(|| {
-        usage(format!("the lock file does not hold the template `{name}`"), "run `relance templates pull`")
+        let message = format!("nothing tells which template of the account `{name}` is");
+        usage(message, "run `relance templates pull`, or name it in `templates.yaml` by its `uuid`")
     })?;
     Ok((entry, locked))
 }

@@ -8,6 +8,7 @@
 //! `play` plays the tests of a project on it, `judge` says what was not as expected, and why; `preview` plays what one cause
 //! comes to. `dev` shares the passage of time. Invariant: what happens here is what would happen there: no rule has a second version.
 
+mod catalogue;
 pub mod coverage;
 mod judge;
 mod office;
@@ -20,6 +21,7 @@ mod stepper;
 mod systems;
 mod why;
 
+pub use catalogue::furnished;
 pub use office::office;
 pub use passage::{Restless, learn_lines, settle};
 pub use play::{Failure, Outcome, play};

@@ -102,8 +102,10 @@ pub struct Foreseen {
     pub sent: Option<SandboxMessage>,
     /// Why it was kept back at first or still is, in order.
     pub holds: Vec<Hold>,
-    /// As the person reads it, or would.
+    /// As the person reads it; as they would read the text of one that was not sent.
     pub reads: String,
+    /// The template filled, of one that was not sent.
+    pub as_template: String,
 }
 
 /// A message was seen kept back.
@@ -331,7 +333,8 @@ fn messages(
             let taken = last.and_then(|attempt| sent.remove(attempt.message_uuid.as_deref()?));
             let taken = taken.filter(|_| delivery.state == DeliveryState::Accepted);
             foreseen.push(Foreseen {
-                reads: taken.as_ref().map_or_else(|| unsent(scene, delivery), |taken| taken.text.clone()),
+                as_template: if taken.is_none() { filled(scene, delivery) } else { String::new() },
+                reads: taken.as_ref().map_or_else(|| plain(delivery), |taken| taken.text.clone()),
                 contact: contacts.get(delivery.contact.as_str()).map(|one| (*one).clone()).unwrap_or_default(),
                 sent: taken,
                 holds: holds.remove(&delivery.id).unwrap_or_default(),
@@ -344,11 +347,12 @@ fn messages(
     Ok((foreseen, calls))
 }
 
-/// What a message would have said: its text, else its template, filled.
-fn unsent(scene: &Scene<'_>, delivery: &Delivery) -> String {
-    if let Some(plain) = &delivery.message.plain {
-        return plain.text.clone().unwrap_or_default();
-    }
+fn plain(delivery: &Delivery) -> String {
+    delivery.message.plain.as_ref().and_then(|plain| plain.text.clone()).unwrap_or_default()
+}
+
+/// The template with its values.
+fn filled(scene: &Scene<'_>, delivery: &Delivery) -> String {
     let Some(template) = &delivery.message.template else { return String::new() };
     let locked = scene.project().catalogue.lock.get(&template.uuid);
     locked.map(|locked| fill_template(&locked.text, &template.values)).unwrap_or_default()

@@ -3,6 +3,7 @@
 //! A stage belongs to one thread, and does the waiting itself: a life of the engine is a runtime of its own, so that it
 //! can be killed at any moment. Invariant: when a scene begins, nothing is left of the one before.
 
+use super::catalogue::furnished;
 use super::office::office;
 use super::passage::{learn_lines, settle, travel};
 use super::people;
@@ -88,7 +89,7 @@ impl Stage {
     pub fn new(project: Project, root: PathBuf) -> anyhow::Result<Self> {
         let (house, project) = (house()?, without_tests(project));
         let memory = house.block_on(Memory::new())?;
-        Ok(Self { project, root, memory, house })
+        Ok(Self { project: furnished(project), root, memory, house })
     }
 
     pub fn project(&self) -> &Project {

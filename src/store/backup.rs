@@ -32,10 +32,22 @@ impl std::fmt::Display for NotAFile {
 
 impl std::error::Error for NotAFile {}
 
+/// There is no database at this path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotThere(PathBuf);
+
+impl std::fmt::Display for NotThere {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "there is no database: {}", self.0.display())
+    }
+}
+
+impl std::error::Error for NotThere {}
+
 /// Copies the database of `url` into a new file.
 ///
 /// # Errors
-/// [`NotAFile`] for PostgreSQL; when the file is there already, there is no database, or the copy is not sound.
+/// [`NotAFile`] for PostgreSQL, [`NotThere`] without a database; when the file is there already, or the copy is not sound.
 pub async fn backup(url: &str, to: &Path) -> anyhow::Result<Backup> {
     sqlx::any::install_default_drivers();
     match Dialect::of(url).context("the database address must start with `sqlite:` or `postgres://`")? {
@@ -44,7 +56,7 @@ pub async fn backup(url: &str, to: &Path) -> anyhow::Result<Backup> {
     }
     ensure!(!to.try_exists()?, "there is a file already: {}", to.display());
     let from = inspect::path_of(url);
-    ensure!(from.is_file(), "there is no database: {}", from.display());
+    ensure!(from.is_file(), NotThere(from));
     let draft = Draft::beside(to)?;
     let mut connection = connect(&existing(url)).await?;
     let copied = sqlx::query("vacuum into $1").bind(draft.text()?).execute(&mut connection).await;

@@ -66,12 +66,18 @@ pub(super) fn tell(fixed: &Fixed, only_shown: bool) {
         let place = format!("{}:{}:{}", one.file, one.line, one.column);
         eprintln!("{place}: {} is left as it is: mended, the line would have another mistake", one.code);
     }
-    let (mistakes, files) = (fixed.mended.len(), fixed.changed.len());
     let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
-    let (mistakes, files) = (count(mistakes, "mistake"), count(files, "file"));
-    match (fixed.mended.is_empty(), only_shown) {
-        (true, _) => eprintln!("nothing to mend"),
-        (false, true) => eprintln!("{mistakes} in {files} would be mended; nothing was written"),
-        (false, false) => eprintln!("{mistakes} mended in {files}"),
-    }
+    let (mistakes, files) = (count(fixed.mended.len(), "mistake"), count(fixed.changed.len(), "file"));
+    let left = match super::counts(&fixed.diagnostics).0 {
+        0 => String::new(),
+        1 => "1 mistake needs you".to_owned(),
+        left => format!("{left} mistakes need you"),
+    };
+    let mended = match (fixed.mended.is_empty(), only_shown) {
+        (true, _) if left.is_empty() => "nothing to mend".to_owned(),
+        (true, _) => "nothing was mended".to_owned(),
+        (false, true) => format!("{mistakes} in {files} would be mended; nothing was written"),
+        (false, false) => format!("{mistakes} mended in {files}"),
+    };
+    eprintln!("{mended}{}{left}", if left.is_empty() { "" } else { "; " });
 }

@@ -72,7 +72,7 @@ pub struct Args {
 /// same project.
 pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let (files, loaded) = read(&global.project)?;
-    let project = usable(&files, &loaded)?;
+    let project = rehearsal::furnished(usable(&files, &loaded)?);
     let start_ms = args.at.as_deref().map(|at| read_start(at, project.settings.zone())).transpose()?;
     let listener = listen(args.port).await?;
     let address = listener.local_addr()?;
@@ -92,6 +92,7 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
 #[derive(Clone)]
 struct Parts {
     engine: Engine,
+    callbell: Callbell,
     sandbox: Sandbox,
     app: App,
 }
@@ -181,7 +182,7 @@ async fn start(
     let secrets = environment::DotEnv::read(&global.project)?;
     let secret = move |name: &str| secrets.lookup(name).map(Secret::new);
     let app = App::new(engine.clone(), environment, admin, Arc::new(secret), Mode::Dev);
-    Ok((Parts { engine, sandbox, app }, tasks))
+    Ok((Parts { engine, callbell, sandbox, app }, tasks))
 }
 
 async fn serve_sandbox(listener: TcpListener, router: Router) {
@@ -219,12 +220,13 @@ fn attend(
     let (mover, moves) = mpsc::channel(MOVES);
     let (files, page_files) = tokio_watch::channel(shown.for_page());
     let token = hex::encode(clock::new_secret());
-    let Parts { engine, sandbox, app } = parts;
+    let Parts { engine, callbell, sandbox, app } = parts;
     let dev = Dev::new(engine.clone(), sandbox.clone(), page_files, changes, mover, token);
     shown.greet(sandbox);
     tasks.spawn(Driver::new(engine.clone(), sandbox.clone(), changed.clone(), args.speed).run(moves));
     let root = global.project.clone();
-    tasks.spawn(watch::Watch { root, engine: engine.clone(), sandbox: sandbox.clone(), files, changed, shown }.run());
+    let (engine, callbell, sandbox) = (engine.clone(), callbell.clone(), sandbox.clone());
+    tasks.spawn(watch::Watch { root, engine, callbell, sandbox, files, changed, shown }.run());
     (http::router(app.clone()).merge(dashboard::router(dev)), tasks)
 }
 

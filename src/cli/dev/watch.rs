@@ -6,10 +6,12 @@
 use super::people;
 use crate::cli::project;
 use crate::config::{Files, Loaded, Project};
+use crate::connector::Callbell;
 use crate::connector::sandbox::Sandbox;
 use crate::contact::Phone;
 use crate::engine::Engine;
 use crate::http::dashboard::ProjectFiles;
+use crate::rehearsal;
 use crate::workflow;
 use crate::workflow::diagnostic::Diagnostic;
 use std::collections::BTreeMap;
@@ -68,6 +70,7 @@ impl Shown {
 pub(super) struct Watch {
     pub(super) root: PathBuf,
     pub(super) engine: Engine,
+    pub(super) callbell: Callbell,
     pub(super) sandbox: Sandbox,
     pub(super) files: watch::Sender<Arc<ProjectFiles>>,
     pub(super) changed: Arc<watch::Sender<u64>>,
@@ -126,7 +129,12 @@ impl Watch {
     }
 
     async fn deploy(&self, project: Project) {
+        let project = rehearsal::furnished(project);
         self.sandbox.set_templates(project.catalogue.lock.values().cloned().collect());
+        self.sandbox.add_to_office(&rehearsal::office(&project));
+        if let Err(error) = rehearsal::learn_lines(&self.engine, &self.callbell).await {
+            tracing::warn!(error = format!("{error:#}"), "new teams are not known yet");
+        }
         let workflows = project.workflows.len();
         match self.engine.deploy(project).await {
             Ok(()) => eprintln!("read again: {workflows} workflows"),

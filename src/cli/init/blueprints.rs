@@ -200,7 +200,7 @@ mod tests {
     fn those_of_a_language_and_the_first_workflow_have_one_sample_per_event() {
         for language in LANGUAGES {
             let mut samples = std::collections::BTreeMap::new();
-            let first = super::super::first_workflow().into_iter();
+            let first = super::super::first_workflow(language).into_iter();
             let files = first.chain(all(Some(language)).into_iter().flat_map(|one| one.files()));
             for (path, text) in files.filter(|(path, _)| path.contains("/samples/")) {
                 assert_eq!(samples.entry(path.clone()).or_insert_with(|| text.clone()), &text, "{language} {path}");

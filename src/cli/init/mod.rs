@@ -7,6 +7,7 @@ mod answers;
 mod blueprints;
 
 use super::exit::Failure;
+use super::language::Language;
 use super::{Exit, Global, check, paint, project, schema};
 use crate::clock::Clock;
 use crate::config::Files;
@@ -27,8 +28,8 @@ pub struct Args {
     /// Begin with a ready workflow, or add it to the project; without a name, list them
     #[arg(long, value_name = "BLUEPRINT", num_args = 0..=1, default_missing_value = "")]
     from: Option<String>,
-    /// Language of the blueprint; without it, the project's
-    #[arg(long, value_name = "LANGUAGE", requires = "from", value_parser = blueprints::LANGUAGES)]
+    /// Language of the workflow and of dates and amounts; without it the project's, else that of this machine
+    #[arg(long, value_name = "LANGUAGE", value_parser = blueprints::LANGUAGES)]
     language: Option<String>,
     /// Ask nothing
     #[arg(short, long)]
@@ -49,7 +50,7 @@ struct Outcome {
 pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let root = args.folder.clone().unwrap_or_else(|| global.project.clone());
     let language = args.language.clone().or_else(|| language_of(&root));
-    let language = language.as_deref().map_or(blueprints::LANGUAGES[0], blueprints::spoken);
+    let language = language.as_deref().map_or_else(|| Language::or_of_machine(None).code(), blueprints::spoken);
     let blueprint = match args.from.as_deref() {
         Some("") => return list(global, args.language.as_deref(), language),
         Some(name) => Some(usable(&root, blueprints::find(name, language)?)?),
@@ -63,7 +64,7 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     plan.extend(around());
     match &blueprint {
         Some(blueprint) => plan.extend(blueprint.files()),
-        None if fresh => plan.extend(first_workflow()),
+        None if fresh => plan.extend(first_workflow(language)),
         None => {}
     }
     let mut outcome = write(&root, &plan)?;
@@ -148,9 +149,14 @@ fn around() -> Vec<Planned> {
     files.into_iter().map(|(path, text)| (path.to_owned(), text)).collect()
 }
 
-fn first_workflow() -> Vec<Planned> {
+/// Names of events and fields are what the shop's system calls them, in whatever language people are written to.
+fn first_workflow(language: &str) -> Vec<Planned> {
+    let (name, text) = match language {
+        "fr" => ("commande_payee", include_str!("start/commande_payee.yaml")),
+        _ => ("order_paid", include_str!("start/order_paid.yaml")),
+    };
     vec![
-        ("workflows/order_paid.yaml".to_owned(), include_str!("start/order_paid.yaml").to_owned()),
+        (format!("workflows/{name}.yaml"), text.to_owned()),
         ("workflows/samples/order.paid.json".to_owned(), include_str!("start/order.paid.json").to_owned()),
     ]
 }

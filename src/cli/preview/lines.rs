@@ -1,6 +1,6 @@
 //! What is told of one message: who, when in their own time, what they read, and why it is kept back or left out. Pure.
 
-use super::{Told, Window};
+use super::{DAY_MS, Told, Window};
 use crate::delivery::DeliveryState;
 use crate::http::masked_text;
 use crate::message::Form;
@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 
+const HOUR_MS: i64 = 3_600_000;
 /// Reasons that last for moments: they only order what is sent.
 const MOMENTS: [&str; 5] = ["contact_unknown", "order", "rate_account", "rate_line", "rate_person"];
 
@@ -34,7 +35,7 @@ pub(super) struct Line {
     pub(super) reason: String,
     /// When it is looked at again, of one that is kept back at the end.
     pub(super) until: Option<String>,
-    /// `text`, `template`; of one that was not sent, the form it has, text before template.
+    /// `text`, `template`; of one that was not sent, the form that the window allows.
     pub(super) form: Form,
     pub(super) template: Option<String>,
     pub(super) values: Vec<String>,
@@ -45,23 +46,28 @@ pub(super) struct Line {
 }
 
 /// All messages of one window, in the order of time.
-pub(super) fn lines(told: &Told<'_>, ahead: &Ahead) -> Vec<Line> {
+pub(super) fn lines(told: &Told<'_>, window: Window, ahead: &Ahead) -> Vec<Line> {
     let mut nth: HashMap<(String, String), usize> = HashMap::new();
     let mut line = |foreseen: &Foreseen| {
         let phone = foreseen.contact.phone.as_ref().map(crate::contact::Phone::e164).unwrap_or_default();
         let count = nth.entry((phone.clone(), foreseen.delivery.step.clone())).or_default();
         *count += 1;
-        line(told, foreseen, (phone, foreseen.delivery.step.clone(), *count))
+        line(told, window, foreseen, (phone, foreseen.delivery.step.clone(), *count))
     };
     ahead.messages.iter().map(&mut line).collect()
 }
 
-fn line(told: &Told<'_>, foreseen: &Foreseen, key: (String, String, usize)) -> Line {
+fn line(told: &Told<'_>, window: Window, foreseen: &Foreseen, key: (String, String, usize)) -> Line {
     let (delivery, contact) = (&foreseen.delivery, &foreseen.contact);
     let at_ms = foreseen.at_ms();
     let zone = zone_of(told, foreseen);
     let shown = |text: &str| if told.show_pii { text.to_owned() } else { masked_text(text).into_owned() };
-    let form = foreseen.sent.as_ref().map_or_else(|| delivery.form.unwrap_or(first_form(foreseen)), |sent| sent.form);
+    let would = || delivery.form.unwrap_or_else(|| form_of_unsent(told, window, foreseen));
+    let form = foreseen.sent.as_ref().map_or_else(would, |sent| sent.form);
+    let reads = match form {
+        Form::Template if foreseen.sent.is_none() => &foreseen.as_template,
+        _ => &foreseen.reads,
+    };
     let template = delivery.message.template.as_ref().filter(|_| form == Form::Template);
     let plain_media = delivery.message.plain.as_ref().and_then(|plain| plain.media.as_ref());
     let media = match form {
@@ -83,15 +89,25 @@ fn line(told: &Told<'_>, foreseen: &Foreseen, key: (String, String, usize)) -> L
         template: template.map(|template| template.name.clone()),
         values: template.map(|template| template.values.iter().map(|value| shown(value)).collect()).unwrap_or_default(),
         media,
-        reads: shown(&foreseen.reads),
+        reads: shown(reads),
         held: lasting.map(|hold| (hold.reason.clone(), clock_time(hold.until_ms, &zone))).collect(),
         key,
         at_ms,
     }
 }
 
-fn first_form(foreseen: &Foreseen) -> Form {
-    if foreseen.delivery.message.plain.is_some() { Form::Text } else { Form::Template }
+/// The form that a message would have had: what the window at its instant allows, as far as it has that one.
+fn form_of_unsent(told: &Told<'_>, window: Window, foreseen: &Foreseen) -> Form {
+    let message = &foreseen.delivery.message;
+    // Only a template asks for consent; in an open window the person wrote an hour before it begins.
+    let closed = window == Window::Closed
+        || foreseen.delivery.reason == "no_consent"
+        || foreseen.at_ms() - told.at_ms >= DAY_MS - HOUR_MS;
+    match (&message.plain, &message.template) {
+        (None, _) => Form::Template,
+        (Some(_), Some(_)) if closed => Form::Template,
+        (Some(_), _) => Form::Text,
+    }
 }
 
 /// Whether it is worth telling that it was kept back.

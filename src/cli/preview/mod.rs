@@ -11,11 +11,11 @@ use super::exit::Failure;
 use super::progress::Progress;
 use super::{Exit, Global, check, completions, project};
 use crate::clock::Clock;
-use crate::config::{Files, Project};
+use crate::config::{Files, Loaded, Project};
 use crate::contact::Phone;
 use crate::expr::nearest;
 use crate::rehearsal::{Ahead, Asked, Cause, Stage, preview};
-use crate::workflow::diagnostic::Severity;
+use crate::workflow::diagnostic::{Diagnostic, Severity};
 use crate::workflow::test_file::{Person, TestFile};
 use crate::workflow::{self, Duration, Workflow};
 use clap_complete::engine::ArgValueCandidates;
@@ -85,7 +85,7 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         return unusable(&args.workflow, &loaded.diagnostics, &files, loaded.project.as_ref());
     };
     let people = contacts(&loaded.tests, &args.workflow);
-    let chosen = cause::choose(project, workflow, &people, args, now_ms)?;
+    let chosen = cause::choose(project, workflow, &people, args, now_ms).map_err(|error| told_why(error, args, &loaded))?;
     let progress = Progress::of(global, "playing ahead");
     let mut told = Told {
         project,
@@ -106,18 +106,35 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     Ok(Exit::Fine)
 }
 
+/// A contact may be in a test file that cannot be read.
+fn told_why(error: anyhow::Error, args: &Args, loaded: &Loaded) -> anyhow::Error {
+    let faulty = |one: &&Diagnostic| one.severity == Severity::Error && one.file.ends_with(".test.yaml");
+    let file = loaded.diagnostics.iter().find(faulty).map(|one| one.file.clone());
+    match (error.downcast::<Failure>(), file, &args.contact) {
+        (Ok(failure), Some(file), Some(_)) if failure.message.starts_with("no contact ") => {
+            let hint = format!("`{file}` has mistakes, and its contacts are not read: `relance check` shows them");
+            Failure { hint, ..failure }.into()
+        }
+        (Ok(failure), ..) => failure.into(),
+        (Err(error), ..) => error,
+    }
+}
+
 /// The file has mistakes, which are told; or there is no such workflow.
 fn unusable(
     name: &str,
-    diagnostics: &[workflow::diagnostic::Diagnostic],
+    diagnostics: &[Diagnostic],
     files: &Files,
     project: Option<&Project>,
 ) -> anyhow::Result<Exit> {
     let file = format!("workflows/{name}.yaml");
-    let of_it = |one: &&workflow::diagnostic::Diagnostic| {
-        one.severity == Severity::Error && (one.file == file || one.file == "relance.yaml")
+    let error = |one: &&Diagnostic| one.severity == Severity::Error;
+    let of = |wanted: &dyn Fn(&str) -> bool| -> Vec<Diagnostic> {
+        diagnostics.iter().filter(error).filter(|one| wanted(&one.file)).cloned().collect()
     };
-    let mistakes: Vec<_> = diagnostics.iter().filter(of_it).cloned().collect();
+    // What the workflow rests on may be at fault, and not the workflow.
+    let own = of(&|path| path == file || path == "relance.yaml");
+    let mistakes = if own.is_empty() { of(&|path| !path.starts_with("workflows/")) } else { own };
     if !mistakes.is_empty() && (files.contains_key(&file) || project.is_none()) {
         std::io::stdout().write_all(check::render_human(&mistakes, files).as_bytes())?;
         eprintln!("nothing was played: {}", check::summary(&mistakes, files));

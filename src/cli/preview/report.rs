@@ -28,7 +28,7 @@ pub(super) fn render(told: &Told<'_>) -> String {
         let _ = writeln!(out, "{note}");
     }
     let all: Vec<(Window, Vec<Line>)> =
-        told.played.iter().map(|(window, ahead)| (*window, lines::lines(told, ahead))).collect();
+        told.played.iter().map(|(window, ahead)| (*window, lines::lines(told, *window, ahead))).collect();
     let rows = lines::side_by_side(&all);
     for row in rows.iter().take(MOST_SHOWN) {
         out.push('\n');
@@ -131,7 +131,7 @@ fn cut(text: &str) -> String {
 fn ending(told: &Told<'_>, lines: &[Line], ahead: &Ahead) -> String {
     let mut out = String::new();
     for (category, count) in counts(lines, ahead) {
-        let _ = writeln!(out, "{count:>6}  {}", shown(told, &category));
+        let _ = writeln!(out, "{count:>6}  {}", shown(told, &in_number(count, &category)));
     }
     for row in ahead.bad_rows().iter().take(MOST_NAMED) {
         let list = ahead.campaign.as_ref().and_then(|campaign| campaign.audience.as_deref()).unwrap_or_default();
@@ -205,10 +205,25 @@ fn counts(lines: &[Line], ahead: &Ahead) -> Vec<(String, usize)> {
     all
 }
 
+/// `1  run needs attention`, `2  runs need attention`.
+fn in_number(count: usize, category: &str) -> String {
+    const PLURALS: [(&str, &str); 6] = [
+        ("runs still wait", "run still waits"),
+        ("runs need attention", "run needs attention"),
+        ("runs ", "run "),
+        ("rows cannot be used", "row cannot be used"),
+        ("rows name a person again", "row names a person again"),
+        ("messages", "message"),
+    ];
+    let found = PLURALS.iter().filter(|_| count == 1);
+    let one = found.filter_map(|(many, one)| Some(format!("{one}{}", category.strip_prefix(many)?))).next();
+    one.unwrap_or_else(|| category.to_owned())
+}
+
 /// For programs: one object; its shape is versioned.
 pub(super) fn render_json(told: &Told<'_>) -> Value {
     let window = |(window, ahead): &(Window, Ahead)| {
-        let lines = lines::lines(told, ahead);
+        let lines = lines::lines(told, *window, ahead);
         let calls = ahead.calls.iter().take(MOST_IN_JSON);
         let counts = counts(&lines, ahead);
         let counts = counts.into_iter().map(|(what, count)| json!({ "what": shown(told, &what), "count": count }));

@@ -263,6 +263,15 @@ impl Sandbox {
         self.with(|account, _| account.set_templates(templates));
     }
 
+    /// What the account's owner sets up besides what is there.
+    pub fn add_to_office(&self, more: &Office) {
+        self.with(|account, now_ms| {
+            let mut office = account.office.clone();
+            office.add(more);
+            account.set_office(office, now_ms);
+        });
+    }
+
     /// Where events go from now on.
     pub fn set_webhook(&self, url: Option<String>) {
         self.with(|account, _| account.mailbox.url = url);

@@ -242,6 +242,19 @@ impl Office {
         self.user(email).is_some() && team.and_then(|uuid| self.team(uuid)).is_none_or(member)
     }
 
+    /// Takes in what another one has besides, each by its name.
+    pub(super) fn add(&mut self, more: &Self) {
+        let team = |team: &&Team| !self.teams.iter().any(|known| known.name == team.name);
+        let teams: Vec<Team> = more.teams.iter().filter(team).cloned().collect();
+        let users: Vec<User> = more.users.iter().filter(|user| self.user(&user.email).is_none()).cloned().collect();
+        let fields = more.custom_fields.iter().filter(|field| self.field(&field.name).is_none());
+        let fields: Vec<CustomField> = fields.cloned().collect();
+        self.teams.extend(teams);
+        self.users.extend(users);
+        self.custom_fields.extend(fields);
+        self.learn(&more.tags, &Map::new());
+    }
+
     /// Makes tags and fields that somebody used in the dashboard.
     pub fn learn(&mut self, tags: &[String], custom: &Map<String, Value>) {
         for tag in tags {

@@ -81,7 +81,7 @@ pub(super) fn read_entry(
 ) -> (CatalogueEntry, Option<Ready>) {
     let mut written = CatalogueEntry::default();
     let Some(fields) = Fields::open(report, node, holder, &ENTRY) else { return (written, None) };
-    let name = template_name(report, &fields);
+    let name = template_name(report, &fields, lock);
     match &name {
         Some((Name::Uuid(uuid), _)) => written.uuid = Some(uuid.clone()),
         Some((Name::Title(title), _)) => written.title = Some(title.clone()),
@@ -108,7 +108,7 @@ pub(super) fn read_entry(
     (written, ready)
 }
 
-fn template_name<'a>(report: &mut Report, fields: &Fields<'a>) -> Option<(Name, &'a Entry)> {
+fn template_name<'a>(report: &mut Report, fields: &Fields<'a>, lock: &Lock) -> Option<(Name, &'a Entry)> {
     match (fields.get("uuid"), fields.get("title")) {
         (Some(entry), None) => plain_text(report, entry).map(|uuid| (Name::Uuid(uuid), entry)),
         (None, Some(entry)) => plain_text(report, entry).map(|title| (Name::Title(title), entry)),
@@ -119,7 +119,10 @@ fn template_name<'a>(report: &mut Report, fields: &Fields<'a>) -> Option<(Name, 
         }
         (None, None) => {
             if !fields.meant.iter().any(|meant| matches!(*meant, "uuid" | "title")) {
-                let hint = "write `title: …` as in the account, or `uuid: …`";
+                let hint = match lock.names() {
+                    "uuid" => "write `uuid: …` as in the account; `title: …` is known after `relance templates pull`",
+                    _ => "write `title: …` as in the account, or `uuid: …`",
+                };
                 report.error("R202", &fields.place, "the template says neither `uuid` nor `title`", hint);
             }
             None
@@ -167,7 +170,7 @@ fn read_languages(
             usable = false;
             continue;
         };
-        let name = template_name(report, &inner);
+        let name = template_name(report, &inner, lock);
         let Some((name, named)) = name else {
             usable = false;
             continue;

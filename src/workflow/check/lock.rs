@@ -6,7 +6,7 @@ use super::samples::without_place;
 use super::wording::{category_name, count, kind_name, media_name, media_of, shortened};
 use super::words::nearest;
 use crate::config::{CatalogueEntry, LockedTemplate};
-use crate::message::{MediaKind, TemplateKind};
+use crate::message::TemplateKind;
 use crate::workflow::TemplateVariant;
 use crate::workflow::yaml::{Entry, Kind};
 use std::collections::{BTreeMap, HashMap};
@@ -53,6 +53,13 @@ pub(super) fn read_lock(report: &mut Report, text: &str) -> Lock {
     lock
 }
 
+impl Lock {
+    /// By what a template is named best: without the lock nobody can tell what has a title.
+    pub(super) fn names(&self) -> &'static str {
+        if self.state == LockState::Missing { "uuid" } else { "title" }
+    }
+}
+
 /// The template of the account, when the lock has it.
 pub(super) fn find(
     report: &mut Report,
@@ -67,7 +74,7 @@ pub(super) fn find(
         (Name::Uuid(uuid), LockState::Missing) => Some(TemplateVariant {
             uuid: uuid.clone(),
             title: String::new(),
-            kind: kind_of(written.media),
+            kind: TemplateKind::of_header(written.media),
             category: written.category,
             text: written.text.clone().unwrap_or_default(),
         }),
@@ -180,14 +187,5 @@ pub(super) fn same_shape(
     if media_of(locked.kind) != written.media {
         let message = format!("`{}` is of the kind `{}`", locked.title, kind_name(locked.kind));
         report.error("R404", &entry.value.span, message, "every language needs the same kind of template");
-    }
-}
-
-fn kind_of(media: Option<MediaKind>) -> TemplateKind {
-    match media {
-        Some(MediaKind::Image) => TemplateKind::Image,
-        Some(MediaKind::Video) => TemplateKind::Video,
-        Some(MediaKind::Document) => TemplateKind::Document,
-        Some(MediaKind::Audio) | None => TemplateKind::Text,
     }
 }

@@ -68,11 +68,25 @@ impl<'a> Lowering<'a> {
         let again = !self.triggers.unknown && self.triggers.no_schedule;
         if long && again && !self.named_once && !self.told_waiting {
             self.told_waiting = true;
-            let hint = "write what makes it the same, below `settings:`, such as `once_per: event.order_id`";
+            let event = self.field_of_identity().unwrap_or_else(|| "order_id".to_owned());
+            let hint = format!("write what makes it the same, below `settings:`, such as `once_per: event.{event}`");
             let message = "the workflow waits here, and the same event could start it once more: \
                            the person would get the messages twice";
             self.report.warn("R501", &key.key_span, message, hint);
         }
+    }
+
+    /// The field that tells one event of the first webhook from another, as far as its sample shows one.
+    fn field_of_identity(&self) -> Option<String> {
+        let sample = self.triggers.webhooks.first().and_then(|event| self.world.samples.events.get(event))?;
+        let names = sample.as_object()?.iter().filter(|(_, value)| value.is_string() || value.is_number());
+        let names: Vec<&String> = names.map(|(name, _)| name).collect();
+        let fits: [fn(&str) -> bool; 3] = [
+            |name| name == "id" || name == "uuid",
+            |name| name.ends_with("_id") || name.ends_with("_uuid"),
+            |name| ["number", "numero", "ref"].iter().any(|part| name.contains(part)),
+        ];
+        fits.iter().find_map(|fits| names.iter().find(|name| fits(name))).map(|name| (*name).clone())
     }
 
     /// Whether `once_per` is written, or was meant.

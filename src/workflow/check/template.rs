@@ -76,7 +76,10 @@ impl<'a> Lowering<'a> {
             None => {
                 let hint = match nearest(name, templates.ready.keys().map(String::as_str)) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("add it to `templates.yaml`: `{name}: {{ title: …, values: […] }}`"),
+                    None => {
+                        let by = templates.lock.names();
+                        format!("add it to `templates.yaml`: `{name}: {{ {by}: …, values: […] }}`")
+                    }
                 };
                 self.report.error("R404", &entry.value.span, format!("unknown template: `{name}`"), hint);
                 Some((name.to_owned(), None))
