@@ -88,7 +88,6 @@ fn config(args: Args, project: Option<&Project>) -> anyhow::Result<SandboxConfig
         own_clock: true,
         token: args.token.as_deref().and_then(bare_token).map(Secret::new),
         templates: project.into_iter().flat_map(|project| project.catalogue.lock.values().cloned()).collect(),
-        office: project.map(rehearsal::office).unwrap_or_default(),
         channels: listed.cloned().collect(),
         webhook_url: args.webhook,
         signing_secret: args.signing_secret.as_deref().and_then(first_secret).map(Secret::new),

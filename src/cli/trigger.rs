@@ -185,7 +185,12 @@ fn settled(run: &Value) -> bool {
     let open =
         |delivery: &Value| matches!(delivery["state"].as_str(), Some("queued" | "sending" | "held" | "uncertain"));
     let behind = run["run"]["waiting_for"] == "delivery" && !deliveries.iter().any(open);
-    run["run"]["state"] != "waiting" || !(behind || deliveries.iter().any(moving))
+    match run["run"]["state"].as_str() {
+        // Between two steps, or while a call is made.
+        Some("running") => false,
+        Some("waiting") => !(behind || deliveries.iter().any(moving)),
+        _ => true,
+    }
 }
 
 fn failed(run: &Value) -> bool {

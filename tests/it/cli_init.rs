@@ -89,6 +89,70 @@ fn an_empty_folder_becomes_a_project_without_a_mistake_that_sends_in_dev() {
 }
 
 #[test]
+fn a_first_workflow_in_french_sends_in_dev_as_well() {
+    let desk = Desk::empty();
+    let said = desk.run(&["init", "--yes", "--language", "fr"]);
+    assert!(said.code == 0 && said.stderr.contains("written: workflows/commande_payee.yaml"), "{said:?}");
+    assert!(desk.read("relance.yaml").contains("\nlanguage: fr "), "{}", desk.read("relance.yaml"));
+    let check = desk.run(&["check", "--strict"]);
+    assert_eq!((check.code, check.stdout.as_str()), (0, ""), "{check:?}");
+    let (_dev, address) = Dev::of(&desk);
+    let url = ["--url", address.trim_end_matches('/')];
+    let typo = ["trigger", "order.paid", "--sample", "--with", "customer.phon=1", "--with", "total=12.5", "--wait"];
+    let said = desk.run(&[&typo[..], &url].concat());
+    assert!(said.code == 0 && said.stdout.contains("  done\n"), "{said:?}");
+    let warned = "warning: the sample has no `customer.phon`: did you mean `customer.phone`?";
+    assert!(said.stderr.contains(warned) && !said.stderr.contains("`total`"), "{said:?}");
+    // The same order once more, and one that is not for it, are answers like any other.
+    for with in ["total=12.5", "total=0"] {
+        let again = desk.run(&[&["trigger", "order.paid", "--sample", "--with", with, "--wait"][..], &url].concat());
+        assert!(again.code == 0 && again.stdout.contains("skipped"), "{again:?}");
+    }
+    let runs: Value = serde_json::from_str(&desk.run(&[&["runs", "list", "--json"][..], &url].concat()).stdout).unwrap();
+    let run = runs["runs"][0]["id"].as_str().unwrap();
+    let shown = desk.run(&[&["runs", "show", run, "--language", "fr"][..], &url].concat());
+    for part in ["  terminée\n", "  envoyé en texte  [étape 1]\n", "  accepté  texte"] {
+        assert!(shown.stdout.contains(part), "`{part}` is missing: {shown:?}");
+    }
+    // Times are the project's, without a fraction of a second.
+    assert_eq!(runs["zone"], "Europe/Paris");
+    let started: jiff::Timestamp = runs["runs"][0]["started_at"].as_str().unwrap().parse().unwrap();
+    let paris = started.in_tz("Europe/Paris").unwrap().strftime("  %Y-%m-%d %H:%M:%S  ").to_string();
+    assert!(shown.stdout.contains(&paris) && !shown.stdout.contains('Z'), "{paris}: {shown:?}");
+}
+
+/// What dev's account has is what the project names: templates by uuid without a lock file, and teams and tags that come
+/// while it runs.
+#[test]
+fn what_a_project_names_is_in_the_account_of_dev_at_once_and_after_each_change() {
+    let desk = Desk::empty();
+    assert_eq!(desk.run(&["init", "--yes"]).code, 0);
+    fs::write(desk.path("templates.yaml"), "hello: { uuid: u-1, category: utility, values: [first_name] }\n").unwrap();
+    let (_dev, address) = Dev::of(&desk);
+    let url = ["--url", address.trim_end_matches('/')];
+    let send = ["send", "+33612340001", "--template", "hello", "--value", "first_name=Ana", "--opted-in", "--wait"];
+    let sent = desk.run(&[&send[..], &url].concat());
+    assert_eq!(sent.code, 0, "{sent:?}");
+
+    let later = "name: Later\npurpose: utility\nwhen: { webhook: later }\n\
+                 contact: { phone: '{{event.phone}}', consent: event.ok == true }\ndo:\n  \
+                 - update_contact: { add_tags: [brand_new], team: Night shift }\n  \
+                 - send_message: { template: bye, values: { first_name: Ana }, team: Night shift }\n";
+    fs::write(desk.path("workflows/later.yaml"), later).unwrap();
+    let both = "hello: { uuid: u-1, category: utility, values: [first_name] }\n\
+                bye: { uuid: u-2, category: utility, values: [first_name], text: 'Bye {{1}}' }\n";
+    fs::write(desk.path("templates.yaml"), both).unwrap();
+    let data = r#"{ "phone": "+33612340001", "ok": true }"#;
+    let ask = || desk.run(&[&["trigger", "later", "--data", data, "--wait"][..], &url].concat());
+    // Until the files are read again nobody listens to it.
+    let end = std::time::Instant::now() + crate::process::PATIENCE;
+    let said = std::iter::repeat_with(ask).find(|said| said.stdout.contains("run ") || end < std::time::Instant::now());
+    let said = said.unwrap();
+    assert!(said.code == 0 && said.stdout.contains("sent as template  [step 2]"), "{said:?}");
+    assert!(said.stdout.contains("update_contact") && said.stdout.contains("  [step 1]"), "{said:?}");
+}
+
+#[test]
 fn nothing_that_is_there_is_written_over() {
     let desk = Desk::empty();
     fs::write(desk.path(".gitignore"), "mine\n").unwrap();

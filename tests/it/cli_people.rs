@@ -47,17 +47,66 @@ async fn what_is_held_of_a_person_is_handed_out_and_erased() {
     assert!(asked.code == 2 && asked.stderr.contains("--yes"), "nobody at the terminal to ask: {asked:?}");
     assert_eq!(site.run(&["contacts", "show", ANA]).await.code, 0);
     let forgotten = site.run(&["contacts", "forget", "--yes", ANA]).await;
-    assert!(forgotten.code == 0 && forgotten.stdout == format!("{id}: everything held is erased\n"), "{forgotten:?}");
-    assert_eq!(site.run(&["contacts", "show", ANA]).await.code, 4);
+    assert!(forgotten.code == 0 && forgotten.stdout == "+346…01: everything held is erased\n", "{forgotten:?}");
+    let left = site.run(&["contacts", "show", ANA]).await;
+    assert!(left.code == 0 && left.stdout.contains("no more marketing since ") && !left.stdout.contains("Ana"), "{left:?}");
     let again = site.run(&["contacts", "forget", &id, "--json", "--yes"]).await;
     assert_eq!((again.code, &shown(&again)["contact"]), (0, &json!(id)));
     let left = shown(&site.run(&["contacts", "export", &id]).await).to_string();
     assert!(!left.contains("600000001") && !left.contains("a question") && left.contains("order_paid"), "{left}");
-    for act in ["withdraw", "allow", "export", "forget"] {
+    for act in ["allow", "export", "forget", "show"] {
         let yes: &[&str] = if act == "forget" { &["--yes"] } else { &[] };
         let nobody = site.run(&[&["contacts", act, "+34600000009"], yes].concat()).await;
         assert!(nobody.code == 4 && nobody.stderr.contains("hint: "), "{act}: {nobody:?}");
     }
+}
+
+/// An order of somebody whom nobody knew before.
+fn order_of(phone: &str, id: &str) -> Value {
+    let mut order = order();
+    (order["order_id"], order["customer"]["phone"]) = (id.into(), phone.into());
+    order
+}
+
+#[tokio::test]
+async fn a_wish_of_somebody_nobody_knows_is_kept_for_when_they_come() {
+    const BEA: &str = "+34600000002";
+    let site = Site::of("shop");
+    let (_sandbox, _serve) = (site.sandbox().await, site.serve().await);
+    let said = site.run(&["contacts", "withdraw", BEA]).await;
+    assert!(said.code == 0 && said.stdout.starts_with("+346…02: no more messages (nobody is known"), "{said:?}");
+    let (shown_now, why) = (site.run(&["contacts", "show", BEA]).await, site.run(&["why", BEA]).await);
+    for told in [&shown_now, &why] {
+        let since = told.code == 0 && told.stdout.contains("no more messages since ");
+        assert!(since && !told.stdout.contains("600000002"), "{told:?}");
+    }
+    let json = shown(&site.run(&["contacts", "show", BEA, "--json"]).await);
+    assert_eq!((&json["contact"]["id"], &json["contact"]["withdrawal"]["scope"]), (&Value::Null, &json!("all")));
+    assert_eq!(json["contact"]["consent_history"].as_array().unwrap().len(), 1, "{json}");
+
+    // It counts for who comes, whatever they agree to later, and is told where it was said and nowhere else.
+    assert_eq!(site.post_order(&order_of(BEA, "B-1")).await.unwrap(), 200);
+    let skipped = eventually("the message is skipped", async || site.deliveries("state=skipped").await.pop()).await;
+    assert_eq!(skipped["reason"], "opted_out");
+    let why = site.run(&["why", BEA]).await;
+    assert!(why.stdout.contains("agreed (all messages)"), "{why:?}");
+    assert_eq!(why.stdout.matches("wants no more").count(), 1, "{why:?}");
+    assert!(why.stdout.contains("no more messages since "), "{why:?}");
+    assert!(why.stdout.find("wants no more").unwrap() < why.stdout.find("agreed").unwrap(), "{why:?}");
+    let list = site.run(&["runs", "list"]).await;
+    assert!(list.stdout.contains("  +346…02 ") && list.stdout.contains(":"), "{list:?}");
+
+    // Erased, it is still kept, and lifted by who kept it.
+    assert_eq!(site.run(&["contacts", "forget", "--yes", BEA]).await.code, 0);
+    assert!(site.run(&["contacts", "show", BEA]).await.stdout.contains("no more messages since "));
+    let back = site.run(&["contacts", "allow", BEA]).await;
+    assert!(back.code == 0 && back.stdout.starts_with("+346…02: messages are allowed"), "{back:?}");
+    assert_eq!(site.run(&["contacts", "show", BEA]).await.code, 4);
+    assert_eq!(site.post_order(&order_of(BEA, "B-2")).await.unwrap(), 200);
+    eventually("a message", async || site.deliveries("state=accepted").await.pop()).await;
+    let acts: Vec<Value> = site.api("audit?limit=9").await["audit"].as_array().unwrap().clone();
+    let acts: Vec<&str> = acts.iter().rev().filter_map(|row| row["act"].as_str()).filter(|act| *act != "deploy").collect();
+    assert_eq!(acts, ["withdraw", "forget", "allow"]);
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ async fn what_a_run_asked_of_others_is_shown_without_what_was_said() {
     assert_eq!((&call["attempts"], &call["reason"]), (&json!(1), &json!("answered 422")));
     let shown = site.run(&["runs", "show", &id]).await;
     assert!(shown.stdout.contains("call POST 127.0.0.1  failed  "), "{shown:?}");
-    assert!(shown.stdout.contains("HTTP 422, answered 422, attempts: 1  [step 0]"), "{shown:?}");
+    assert!(shown.stdout.contains("HTTP 422, answered 422, attempts: 1  [step 1]"), "{shown:?}");
 
     let (browser, address) = (Browser::start().await, format!("http://127.0.0.1:{}", site.port));
     sign_in(&browser, &address).await;

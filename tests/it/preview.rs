@@ -101,7 +101,8 @@ fn both_windows_stand_side_by_side_with_what_is_held_and_why_something_is_left_o
     );
     let closed = ["order_paid", "--contact", "luis", "--window", "closed", "--at", "2026-03-02 10:00"];
     let (_, shown, _) = preview(folder.path(), &closed);
-    assert!(shown.contains("luis +346…02  step 1\n  skipped: no_consent\n"), "{shown}");
+    let skipped = "luis +346…02  step 1\n  skipped: no_consent\n  would read, as template `ready`: Your order A1 is ready\n";
+    assert!(shown.contains(skipped), "{shown}");
     assert!(!shown.contains("window"), "{shown}");
     let (_, shown, _) = preview(folder.path(), &["order_paid", "--contact", "+34600000009", "--show-pii"]);
     assert!(shown.contains("+34600000009"), "{shown}");
@@ -166,4 +167,25 @@ fn what_cannot_be_played_is_told_with_the_nearest_name() {
     fs::write(folder.path().join("workflows/menu.yaml"), "name: Menu\nwen: x\n").unwrap();
     let (exit, shown, told) = preview(folder.path(), &["menu"]);
     assert!(exit == 1 && shown.contains("workflows/menu.yaml:2:1: error"), "{shown}{told}");
+    // What the workflow rests on is at fault, and not its name; the contact is in a file that cannot be read.
+    fs::write(folder.path().join("workflows/order_paid.test.yaml"), TESTS.replace("name: nothing", "nam: nothing")).unwrap();
+    let (exit, _, told) = preview(folder.path(), &["order_paid", "--contact", "luis"]);
+    assert!(exit == 2 && told.contains("`workflows/order_paid.test.yaml` has mistakes"), "{told}");
+    fs::write(folder.path().join("templates.yaml"), "ready: { uid: x, values: [order] }\n").unwrap();
+    let (exit, shown, told) = preview(folder.path(), &["order_paid"]);
+    assert!(exit == 1 && shown.contains("templates.yaml:1:") && !shown.contains("test.yaml"), "{shown}{told}");
+}
+
+#[test]
+fn without_a_lock_file_the_account_has_the_templates_that_are_named_by_uuid() {
+    let folder = project();
+    fs::remove_file(folder.path().join("templates.lock.json")).unwrap();
+    let closed = ["order_paid", "--contact", "ana", "--window", "closed", "--at", "2026-03-02 10:00"];
+    let (exit, shown, told) = preview(folder.path(), &closed);
+    assert_eq!((exit, told.as_str()), (0, ""), "{shown}");
+    assert!(shown.contains("template `ready`: (its text is not known here) order: A1\n"), "{shown}");
+    let with_text = format!("ready: {{ uuid: \"{READY}\", values: [order], text: \"Ready: {{{{1}}}}\" }}\n");
+    fs::write(folder.path().join("templates.yaml"), with_text).unwrap();
+    let (_, shown, _) = preview(folder.path(), &closed);
+    assert!(shown.contains("template `ready`: Ready: A1\n") && shown.contains("     1  sent as template\n"), "{shown}");
 }
