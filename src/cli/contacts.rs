@@ -123,7 +123,11 @@ async fn order(global: &Global, server: &Server, act: &str, body: Value, said: &
         writeln!(std::io::stdout(), "{answer}")?;
     } else {
         let named = answer["number"].as_str().or(answer["contact"].as_str());
-        let unknown = if answer["contact"].is_null() { " (nobody is known by this number: it counts for whoever comes)" } else { "" };
+        let unknown = if answer["contact"].is_null() {
+            " (nobody is known by this number: it counts for whoever comes)"
+        } else {
+            ""
+        };
         writeln!(std::io::stdout(), "{}: {said}{unknown}", named.unwrap_or_default())?;
     }
     Ok(Exit::Fine)

@@ -244,7 +244,8 @@ pub(super) fn print_run(global: &Global, answer: &Value, spoken: Spoken) -> anyh
         let asked = format!("{} {}", word(&call["method"]), word(&call["host"]));
         let asked = if call["host"].is_null() { word(&call["kind"]) } else { asked };
         let status = call["http_status"].as_u64().map(|status| format!("HTTP {status}")).unwrap_or_default();
-        let detail = joined(vec![status, spoken.reason(&word(&call["reason"])), format!("attempts: {}", call["attempts"])]);
+        let detail =
+            joined(vec![status, spoken.reason(&word(&call["reason"])), format!("attempts: {}", call["attempts"])]);
         let when = moments.at(if call["ended_at"].is_null() { &call["planned_at"] } else { &call["ended_at"] });
         let state = word(&call["state"]);
         writeln!(out, "  call {asked}  {}  {when}  {detail}{}", spoken.call_state(&state), step(&call["step"]))?;

@@ -43,7 +43,11 @@ mod tests {
             ("2.cases.1.do.0", "step 3, case 2, step 1", "étape 3, cas 2, étape 1"),
             ("1.replies.2.do.0", "step 2, reply 3, step 1", "étape 2, réponse 3, étape 1"),
             ("3.otherwise.0", "step 4, otherwise, step 1", "étape 4, sinon, étape 1"),
-            ("3.no_reply.0.cases.0.do.11", "step 4, no reply, step 1, case 1, step 12", "étape 4, sans réponse, étape 1, cas 1, étape 12"),
+            (
+                "3.no_reply.0.cases.0.do.11",
+                "step 4, no reply, step 1, case 1, step 12",
+                "étape 4, sans réponse, étape 1, cas 1, étape 12",
+            ),
             ("", "", ""),
             ("what another release wrote", "what another release wrote", "what another release wrote"),
         ] {

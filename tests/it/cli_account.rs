@@ -163,6 +163,8 @@ async fn people_of_a_file_are_taken_in_once_and_bad_rows_are_told_by_line() {
     let bad = json!([{ "line": 3, "reason": "bad_number" }, { "line": 6, "reason": "no_contact" }]);
     assert_eq!(told["bad_rows"], bad);
     assert!(said.stderr.contains("left out: city"), "{said:?}");
+    let told = site.run(&["contacts", "import", path]).await.stdout;
+    assert!(told.contains("line 3: the number cannot be read: write it with its country, `+34…`"), "{told}");
     let again = shown(&site.run(&["contacts", "import", path, "--json"]).await);
     assert_eq!(again["counts"]["unchanged"], 2);
     let ana = shown(&site.run(&["contacts", "show", ANA, "--json"]).await);

@@ -108,7 +108,8 @@ fn a_first_workflow_in_french_sends_in_dev_as_well() {
         let again = desk.run(&[&["trigger", "order.paid", "--sample", "--with", with, "--wait"][..], &url].concat());
         assert!(again.code == 0 && again.stdout.contains("skipped"), "{again:?}");
     }
-    let runs: Value = serde_json::from_str(&desk.run(&[&["runs", "list", "--json"][..], &url].concat()).stdout).unwrap();
+    let runs: Value =
+        serde_json::from_str(&desk.run(&[&["runs", "list", "--json"][..], &url].concat()).stdout).unwrap();
     let run = runs["runs"][0]["id"].as_str().unwrap();
     let shown = desk.run(&[&["runs", "show", run, "--language", "fr"][..], &url].concat());
     for part in ["  terminée\n", "  envoyé en texte  [étape 1]\n", "  accepté  texte"] {
@@ -116,9 +117,11 @@ fn a_first_workflow_in_french_sends_in_dev_as_well() {
     }
     // Times are the project's, without a fraction of a second.
     assert_eq!(runs["zone"], "Europe/Paris");
-    let started: jiff::Timestamp = runs["runs"][0]["started_at"].as_str().unwrap().parse().unwrap();
-    let paris = started.in_tz("Europe/Paris").unwrap().strftime("  %Y-%m-%d %H:%M:%S  ").to_string();
-    assert!(shown.stdout.contains(&paris) && !shown.stdout.contains('Z'), "{paris}: {shown:?}");
+    let json = desk.run(&[&["runs", "show", run, "--json"][..], &url].concat());
+    let sent = &serde_json::from_str::<Value>(&json.stdout).unwrap()["trace"][0];
+    let at: jiff::Timestamp = sent["at"].as_str().unwrap().parse().unwrap();
+    let line = at.in_tz("Europe/Paris").unwrap().strftime("  %Y-%m-%d %H:%M:%S  envoyé en texte  [étape 1]\n");
+    assert!(sent["step"] == "0" && shown.stdout.contains(&line.to_string()), "{line}: {shown:?}");
 }
 
 /// What dev's account has is what the project names: templates by uuid without a lock file, and teams and tags that come
@@ -133,6 +136,9 @@ fn what_a_project_names_is_in_the_account_of_dev_at_once_and_after_each_change()
     let send = ["send", "+33612340001", "--template", "hello", "--value", "first_name=Ana", "--opted-in", "--wait"];
     let sent = desk.run(&[&send[..], &url].concat());
     assert_eq!(sent.code, 0, "{sent:?}");
+    assert_eq!(desk.run(&[&["contacts", "withdraw", "+33612340009"][..], &url].concat()).code, 0);
+    let shown = desk.run(&[&["contacts", "show", "+33612340009"][..], &url].concat());
+    assert!(shown.stdout.contains("said by an operator (dev)"), "{shown:?}");
 
     let later = "name: Later\npurpose: utility\nwhen: { webhook: later }\n\
                  contact: { phone: '{{event.phone}}', consent: event.ok == true }\ndo:\n  \
@@ -150,6 +156,21 @@ fn what_a_project_names_is_in_the_account_of_dev_at_once_and_after_each_change()
     let said = said.unwrap();
     assert!(said.code == 0 && said.stdout.contains("sent as template  [step 2]"), "{said:?}");
     assert!(said.stdout.contains("update_contact") && said.stdout.contains("  [step 1]"), "{said:?}");
+}
+
+#[test]
+fn hints_name_what_the_project_has() {
+    let desk = Desk::empty();
+    assert_eq!(desk.run(&["init", "--yes"]).code, 0);
+    let quote = "name: Quote\npurpose: utility\nwhen: { webhook: quote.sent }\ncontact: { phone: '{{event.phone}}' }\ndo:\n  \
+                 - wait: 3d\n  - send_message: { template: quote_reminder }\n";
+    fs::write(desk.path("workflows/quote.yaml"), quote).unwrap();
+    let sample = r#"{ "phone": "+33612340001", "valid": "2026-06-03", "quote_id": "Q-1", "number": 3 }"#;
+    fs::write(desk.path("workflows/samples/quote.sent.json"), sample).unwrap();
+    let said = desk.run(&["check"]);
+    for hint in ["such as `once_per: event.quote_id`", "`quote_reminder: { uuid: …, values: […] }`"] {
+        assert!(said.stdout.contains(hint), "`{hint}` is missing: {said:?}");
+    }
 }
 
 #[test]

@@ -49,7 +49,10 @@ async fn what_is_held_of_a_person_is_handed_out_and_erased() {
     let forgotten = site.run(&["contacts", "forget", "--yes", ANA]).await;
     assert!(forgotten.code == 0 && forgotten.stdout == "+346…01: everything held is erased\n", "{forgotten:?}");
     let left = site.run(&["contacts", "show", ANA]).await;
-    assert!(left.code == 0 && left.stdout.contains("no more marketing since ") && !left.stdout.contains("Ana"), "{left:?}");
+    assert!(
+        left.code == 0 && left.stdout.contains("no more marketing since ") && !left.stdout.contains("Ana"),
+        "{left:?}"
+    );
     let again = site.run(&["contacts", "forget", &id, "--json", "--yes"]).await;
     assert_eq!((again.code, &shown(&again)["contact"]), (0, &json!(id)));
     let left = shown(&site.run(&["contacts", "export", &id]).await).to_string();
@@ -105,7 +108,8 @@ async fn a_wish_of_somebody_nobody_knows_is_kept_for_when_they_come() {
     assert_eq!(site.post_order(&order_of(BEA, "B-2")).await.unwrap(), 200);
     eventually("a message", async || site.deliveries("state=accepted").await.pop()).await;
     let acts: Vec<Value> = site.api("audit?limit=9").await["audit"].as_array().unwrap().clone();
-    let acts: Vec<&str> = acts.iter().rev().filter_map(|row| row["act"].as_str()).filter(|act| *act != "deploy").collect();
+    let acts: Vec<&str> =
+        acts.iter().rev().filter_map(|row| row["act"].as_str()).filter(|act| *act != "deploy").collect();
     assert_eq!(acts, ["withdraw", "forget", "allow"]);
 }
 

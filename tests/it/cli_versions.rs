@@ -112,7 +112,10 @@ async fn what_cannot_be_backed_up_is_told_with_the_way_out() {
     let mut site = Site::of("shop");
     let none = site.run(&["backup", "x.db"]).await;
     assert_eq!(none.code, 1, "{none:?}");
-    assert!(none.stderr.contains("there is no database") && none.stderr.contains("`relance serve` makes it"), "{none:?}");
+    assert!(
+        none.stderr.contains("there is no database") && none.stderr.contains("`relance serve` makes it"),
+        "{none:?}"
+    );
     let database = Database::postgres();
     site.set("RELANCE_DATABASE_URL", &database.url);
     let server = site.run(&["backup", "x.db"]).await;

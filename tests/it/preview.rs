@@ -101,7 +101,8 @@ fn both_windows_stand_side_by_side_with_what_is_held_and_why_something_is_left_o
     );
     let closed = ["order_paid", "--contact", "luis", "--window", "closed", "--at", "2026-03-02 10:00"];
     let (_, shown, _) = preview(folder.path(), &closed);
-    let skipped = "luis +346…02  step 1\n  skipped: no_consent\n  would read, as template `ready`: Your order A1 is ready\n";
+    let skipped =
+        "luis +346…02  step 1\n  skipped: no_consent\n  would read, as template `ready`: Your order A1 is ready\n";
     assert!(shown.contains(skipped), "{shown}");
     assert!(!shown.contains("window"), "{shown}");
     let (_, shown, _) = preview(folder.path(), &["order_paid", "--contact", "+34600000009", "--show-pii"]);
@@ -168,7 +169,8 @@ fn what_cannot_be_played_is_told_with_the_nearest_name() {
     let (exit, shown, told) = preview(folder.path(), &["menu"]);
     assert!(exit == 1 && shown.contains("workflows/menu.yaml:2:1: error"), "{shown}{told}");
     // What the workflow rests on is at fault, and not its name; the contact is in a file that cannot be read.
-    fs::write(folder.path().join("workflows/order_paid.test.yaml"), TESTS.replace("name: nothing", "nam: nothing")).unwrap();
+    fs::write(folder.path().join("workflows/order_paid.test.yaml"), TESTS.replace("name: nothing", "nam: nothing"))
+        .unwrap();
     let (exit, _, told) = preview(folder.path(), &["order_paid", "--contact", "luis"]);
     assert!(exit == 2 && told.contains("`workflows/order_paid.test.yaml` has mistakes"), "{told}");
     fs::write(folder.path().join("templates.yaml"), "ready: { uid: x, values: [order] }\n").unwrap();

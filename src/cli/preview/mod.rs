@@ -85,7 +85,8 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         return unusable(&args.workflow, &loaded.diagnostics, &files, loaded.project.as_ref());
     };
     let people = contacts(&loaded.tests, &args.workflow);
-    let chosen = cause::choose(project, workflow, &people, args, now_ms).map_err(|error| told_why(error, args, &loaded))?;
+    let chosen =
+        cause::choose(project, workflow, &people, args, now_ms).map_err(|error| told_why(error, args, &loaded))?;
     let progress = Progress::of(global, "playing ahead");
     let mut told = Told {
         project,
@@ -121,12 +122,7 @@ fn told_why(error: anyhow::Error, args: &Args, loaded: &Loaded) -> anyhow::Error
 }
 
 /// The file has mistakes, which are told; or there is no such workflow.
-fn unusable(
-    name: &str,
-    diagnostics: &[Diagnostic],
-    files: &Files,
-    project: Option<&Project>,
-) -> anyhow::Result<Exit> {
+fn unusable(name: &str, diagnostics: &[Diagnostic], files: &Files, project: Option<&Project>) -> anyhow::Result<Exit> {
     let file = format!("workflows/{name}.yaml");
     let error = |one: &&Diagnostic| one.severity == Severity::Error;
     let of = |wanted: &dyn Fn(&str) -> bool| -> Vec<Diagnostic> {

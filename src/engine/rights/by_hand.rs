@@ -44,7 +44,9 @@ impl Ask {
     /// Our id; `None` = nobody is known by the number yet.
     fn contact<'a>(&'a self, unit: &'a Unit<'_>) -> Option<&'a str> {
         match self {
-            Self::Withdraw { contact, .. } | Self::Allow { contact, .. } | Self::Exported { contact, .. } => Some(contact),
+            Self::Withdraw { contact, .. } | Self::Allow { contact, .. } | Self::Exported { contact, .. } => {
+                Some(contact)
+            }
             Self::Number { phone, .. } => {
                 let keys: Vec<ContactKey> = ContactKey::of_phone(phone).collect();
                 unit.contact_by(&keys).map(|contact| contact.id.as_str())

@@ -141,14 +141,7 @@ impl Unit<'_> {
         self.note_mark(contact, consent::person_mark(self.key, contact), act, scope, said);
     }
 
-    fn note_mark(
-        &mut self,
-        contact: &Contact,
-        mark: Option<String>,
-        act: Act,
-        scope: WithdrawalScope,
-        said: &str,
-    ) {
+    fn note_mark(&mut self, contact: &Contact, mark: Option<String>, act: Act, scope: WithdrawalScope, said: &str) {
         let (source, proof) = consent::source_and_proof(said);
         self.rights.entries.push(Entry {
             id: self.clock.new_id(),

@@ -124,9 +124,7 @@ async fn withdraw(
     let Withdrawn { phone, uuid, id, scope } = read_json(&app, request, HINT).await?;
     let whom = Whom::read(&app, phone, uuid, id)?;
     match (whom.known(&app).await?, &whom) {
-        (Some((contact, _)), _) => {
-            done(&contact, app.engine().withdraw(&contact.id, scope, &who).await.map_err(busy)?)
-        }
+        (Some((contact, _)), _) => done(&contact, app.engine().withdraw(&contact.id, scope, &who).await.map_err(busy)?),
         (None, Whom::Number(phone)) => {
             app.engine().withdraw_number(phone, scope, &who).await.map_err(busy)?;
             // Another server may have come to know them in the same instant.

@@ -33,8 +33,7 @@ impl Teller<'_> {
         if let Some(at_ms) = run.wake_at_ms.filter(|_| run.state != RunState::Paused) {
             line.text = format!("{}, {}", line.text, words.goes_on.replace("{}", &self.moments.short(at_ms)));
         }
-        let told =
-            |entry: &&TraceEntry| format!("{} {}", self.moments.exact(entry.at_ms), words.told(&entry.what));
+        let told = |entry: &&TraceEntry| format!("{} {}", self.moments.exact(entry.at_ms), words.told(&entry.what));
         let trace: Vec<&TraceEntry> = run.progress.trace.iter().filter(|entry| self.is_news(run, entry)).collect();
         let (first, last) = trace.split_at(trace.len().min(TRACE / 2));
         let left_out = last.len().saturating_sub(TRACE / 2);
@@ -85,7 +84,9 @@ impl Teller<'_> {
         let at_ms = begun.map(|attempt| attempt.started_at_ms).max().unwrap_or(delivery.planned_at_ms);
         let sent = filled(self.why.message_sent, &[form, &self.moments.exact(at_ms)]);
         match row.status {
-            Some(status) if status != VendorStatus::Enqueued => format!("{sent}, {}", filled(self.why.then, &[self.words.status(status)])),
+            Some(status) if status != VendorStatus::Enqueued => {
+                format!("{sent}, {}", filled(self.why.then, &[self.words.status(status)]))
+            }
             _ => sent,
         }
     }
