@@ -50,7 +50,7 @@ impl Teller<'_> {
         let ended = run.ended_at_ms == Some(entry.at_ms) && entry.what == Sentence::ending(run.state, &run.reason);
         let sent = matches!(Sentence::read(&entry.what), Some((Sentence::SentAsText | Sentence::SentAsTemplate, _)));
         let told = || self.kept.deliveries.iter().any(|row| row.delivery.run == run.id);
-        !ended && !(sent && told())
+        !(ended || (sent && told()))
     }
 
     pub(super) fn message(&self, row: &DeliveryRow) -> Line {
