@@ -30,10 +30,13 @@ use axum::routing::post;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 /// The project serves this long before the story begins, so that what is due at its first instant happens.
 const HEAD_START_MS: i64 = 1_000;
+/// For readers on their way back; in real time.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Events of the sandbox are posted one by one, so that their order is the same each time.
 const POSTS_AT_ONCE: usize = 1;
 
@@ -301,6 +304,9 @@ impl Scene<'_> {
     fn end_life(&mut self) {
         self.door.close();
         let Some(Life { runtime, engine }) = self.life.take() else { return };
+        let store = self.stage.memory.store();
+        // One that is not back in time is opened anew.
+        let _ = runtime.block_on(async { tokio::time::timeout(PATIENCE, store.at_rest()).await });
         // What runs beside the loop holds the engine, and goes with the runtime.
         drop(runtime);
         self.stage.house.block_on(engine.end());

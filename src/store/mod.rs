@@ -219,6 +219,14 @@ impl Store {
         Ok(found)
     }
 
+    /// Waits until every reader is given back, which a task of the runtime that used it does: one that ends before takes them
+    /// with it.
+    pub async fn at_rest(&self) {
+        while self.readers.num_idle() < self.readers.size() as usize {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// A reader that a server did not answer does not go back to the others. One of a file works on: it goes back when it
     /// is done, so that there are never more of them.
     fn given_back<T>(&self, reader: PoolConnection<sqlx::Any>, answer: anyhow::Result<T>) -> anyhow::Result<T> {
