@@ -161,9 +161,13 @@ async fn wait_for(global: &Global, server: &Server, started: &[String], mut exit
     for id in started {
         loop {
             let run = server.get(&format!("/api/runs/{id}?lang={}", spoken.lang())).await?;
-            if settled(&run) || begun.elapsed() > PATIENCE {
+            let settled = settled(&run);
+            if settled || begun.elapsed() > PATIENCE {
                 runs::print_run(global, &run, spoken)?;
-                exit = if failed(&run) { Exit::Problems } else { exit };
+                exit = if failed(&run) || !settled { Exit::Problems } else { exit };
+                if !settled {
+                    eprintln!("the run {id} is still under way: it was waited for no longer than a minute");
+                }
                 break;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -186,8 +190,8 @@ fn settled(run: &Value) -> bool {
         |delivery: &Value| matches!(delivery["state"].as_str(), Some("queued" | "sending" | "held" | "uncertain"));
     let behind = run["run"]["waiting_for"] == "delivery" && !deliveries.iter().any(open);
     match run["run"]["state"].as_str() {
-        // Between two steps, or while a call is made.
-        Some("running") => false,
+        // A step calls out, unless another run has to end first.
+        Some("queued" | "running") => run["run"]["waiting_for"] == "turn",
         Some("waiting") => !(behind || deliveries.iter().any(moving)),
         _ => true,
     }
@@ -197,4 +201,20 @@ fn failed(run: &Value) -> bool {
     let bad = |delivery: &Value| matches!(delivery["state"].as_str(), Some("rejected" | "uncertain"));
     let deliveries = run["deliveries"].as_array().map(Vec::as_slice).unwrap_or_default();
     run["run"]["state"] == "needs_attention" || deliveries.iter().any(bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_run_whose_step_calls_out_is_under_way_and_one_that_stands_in_line_is_not() {
+        let run = |state: &str, waits: &str| json!({ "run": { "state": state, "waiting_for": waits } });
+        for state in ["queued", "running"] {
+            assert!(!settled(&run(state, "call")), "{state}");
+        }
+        assert!(settled(&run("queued", "turn")));
+        assert!(settled(&run("waiting", "timer")) && settled(&run("done", "")));
+    }
 }
