@@ -154,6 +154,16 @@ impl HttpCall {
         }
     }
 
+    /// The address with its query, as written: it may hold marks in the place of secrets.
+    pub fn address(&self) -> String {
+        let mut address = self.url.clone();
+        for (name, value) in &self.query {
+            address.push(if address.contains('?') { '&' } else { '?' });
+            address.push_str(&format!("{name}={value}"));
+        }
+        address
+    }
+
     pub fn expects(&self, status: u16) -> bool {
         if self.expect.is_empty() { (200..300).contains(&status) } else { self.expect.contains(&status) }
     }

@@ -24,6 +24,15 @@ fn fits(listed: &str, host: &str) -> bool {
     }
 }
 
+/// Whether a host is this machine.
+pub fn is_this_machine(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match bare.parse::<core::net::IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
+}
+
 /// Whether a host is this machine, or an address that only its own network reaches: what goes there is seen by nobody else.
 fn is_near(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');

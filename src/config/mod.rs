@@ -9,7 +9,7 @@ mod proxies;
 
 pub(crate) use environment::read_url;
 pub use environment::{Environment, Lookup, Secret};
-pub use hosts::{PLAIN, allows_scheme, is_listed, is_listed_plain};
+pub use hosts::{PLAIN, allows_scheme, is_listed, is_listed_plain, is_this_machine};
 pub use proxies::Proxies;
 
 use crate::message::{Category, MediaKind, TemplateKind};

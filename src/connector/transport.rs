@@ -1,8 +1,9 @@
 //! Transport: how requests get to where they go: over the network, or to a router of this process, for tests and
-//! previews of a project. A closed choice, made once for a client.
+//! previews of a project, and for `dev`. A closed choice, made once for a client.
 //!
 //! Invariant: the router sees what the network would have carried; who asks cannot tell the two apart.
 
+use crate::config::is_this_machine;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::header::HOST;
@@ -22,6 +23,8 @@ pub enum Transport {
     Network,
     /// To a router of this process; no socket is opened.
     Here(Here),
+    /// To what stands on this machine over its network, and for every other host to a router of this process.
+    ThisMachine(Here),
 }
 
 /// A router of this process that answers, and the headers that every request to it has.
@@ -37,6 +40,11 @@ impl Transport {
         Self::with_headers(router, HeaderMap::new())
     }
 
+    /// As [`Transport::here`], but what stands on this machine is really called.
+    pub fn this_machine(router: Router) -> Self {
+        Self::ThisMachine(Here { router, headers: HeaderMap::new() })
+    }
+
     /// As [`Transport::here`], with headers that a client adds by itself.
     pub(super) fn with_headers(router: Router, headers: HeaderMap) -> Self {
         Self::Here(Here { router, headers })
@@ -46,7 +54,7 @@ impl Transport {
     pub(super) async fn carry(&self, http: &Client, request: RequestBuilder) -> reqwest::Result<Response> {
         match self {
             Self::Network => request.send().await,
-            Self::Here(_) => self.carry_built(http, request.build()?).await,
+            Self::Here(_) | Self::ThisMachine(_) => self.carry_built(http, request.build()?).await,
         }
     }
 
@@ -54,7 +62,10 @@ impl Transport {
     pub(super) async fn carry_built(&self, http: &Client, request: reqwest::Request) -> reqwest::Result<Response> {
         match self {
             Self::Network => http.execute(request).await,
-            Self::Here(here) => here.answer(request).await,
+            Self::ThisMachine(_) if request.url().host_str().is_some_and(is_this_machine) => {
+                http.execute(request).await
+            }
+            Self::Here(here) | Self::ThisMachine(here) => here.answer(request).await,
         }
     }
 }

@@ -18,7 +18,7 @@ pub use fold::fold;
 pub use path::{field, plain_name, printed};
 pub use question::{Comparison, Kind, Question, Undecidable};
 pub(crate) use suggest::nearest;
-pub use text::{Hole, MARK_END, MARK_START, Text};
+pub use text::{Hole, MARK_END, MARK_START, Text, readable_marks};
 
 #[cfg(test)]
 mod tests;

@@ -122,6 +122,12 @@ static OF_RUN: Statement = Statement::new(concat!(
      order by c.planned_at_ms, c.id limit (select most from {rows: run text, most bigint} q)"
 ));
 
+static OF_RUNS: Statement = Statement::new(concat!(
+    "select ",
+    call_columns!(),
+    " from {rows: run text} r join call c on c.run = r.run order by c.planned_at_ms, c.id"
+));
+
 impl Tx<'_> {
     /// Writes calls that begin when they are claimed. A step whose call is under way keeps that one.
     pub(crate) async fn plan_calls(&mut self, calls: &[StepCall]) -> anyhow::Result<()> {
@@ -263,6 +269,16 @@ impl Store {
         let mut rows = Rows::default();
         rows.push(&[run.into(), MOST_SHOWN.into()]);
         self.read(&OF_RUN, rows).await?.iter().map(read_call).collect()
+    }
+
+    /// The calls of these runs, in the order in which they were planned.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn calls_of_runs(&self, runs: &[&str]) -> anyhow::Result<Vec<StepCall>> {
+        let mut rows = Rows::default();
+        runs.iter().for_each(|run| rows.push(&[(*run).into()]));
+        self.read(&OF_RUNS, rows).await?.iter().map(read_call).collect()
     }
 }
 

@@ -4,7 +4,8 @@ use crate::editor::Desk;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -187,4 +188,54 @@ fn nothing_that_is_there_is_written_over() {
         assert!(again.stderr.contains(&format!("left as it is: {path}")), "{again:?}");
     }
     assert!(again.stderr.contains("`.gitignore` should hold") && again.code == 1, "its mistakes are told: {again:?}");
+}
+
+const CALLS_OUT: &str = "name: Booked
+purpose: utility
+when: { webhook: booked }
+contact: { phone: '+33600000001' }
+do:
+  - http_request: { method: POST, url: 'http://HERE/seats', json: { seat: 7 } }
+  - http_request:
+      method: PUT
+      url: 'https://crm.example.com/people/{{event.id}}'
+      query: { key: '{{secret.CRM_KEY}}' }
+      headers: { Authorization: 'Bearer {{secret.CRM_KEY}}' }
+  - send_message: { text: 'Booked', outside_window: skip }
+";
+
+#[test]
+fn dev_calls_what_stands_on_this_machine_and_answers_in_the_place_of_every_other_system() {
+    let desk = Desk::empty();
+    assert_eq!(desk.run(&["init"]).code, 0);
+    let here = TcpListener::bind("127.0.0.1:0").unwrap();
+    let hosts = "\nallow_hosts: ['127.0.0.1', crm.example.com]\n";
+    fs::write(desk.path("relance.yaml"), desk.read("relance.yaml") + hosts).unwrap();
+    let workflow = CALLS_OUT.replace("HERE", &here.local_addr().unwrap().to_string());
+    fs::write(desk.path("workflows/booked.yaml"), workflow).unwrap();
+    let taken = std::thread::spawn(move || {
+        let mut caller = here.accept().unwrap().0;
+        let (mut asked, mut part) = (String::new(), [0; 1024]);
+        while !asked.ends_with("{\"seat\":7}") {
+            let read = caller.read(&mut part).unwrap();
+            assert!(read > 0, "{asked}");
+            asked.push_str(std::str::from_utf8(&part[..read]).unwrap());
+        }
+        caller.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+        asked
+    });
+    let (_dev, address) = Dev::of(&desk);
+    let url = address.trim_end_matches('/');
+    let run = desk.run(&["trigger", "booked", "--with", "id=ana", "--wait", "--json", "--url", url]);
+    let told: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((run.code, told["run"]["state"].as_str()), (0, Some("done")), "{told:#}");
+    assert!(taken.join().unwrap().starts_with("POST /seats "));
+    let (_, port) = url.rsplit_once(':').unwrap();
+    let mut page = std::net::TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    write!(page, "GET /live?lang=en HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n").unwrap();
+    let mut shown = String::new();
+    page.read_to_string(&mut shown).unwrap();
+    let called = "PUT https://crm.example.com/people/ana?key=[secret CRM_KEY]: answered 200 here";
+    assert!(shown.contains(called), "{shown}");
+    assert!(shown.contains("/seats: HTTP 201"), "{shown}");
 }

@@ -7,7 +7,8 @@
 //!                     ▼  │
 //!                    sandbox
 //! ```
-//! Both directions between engine and sandbox are real HTTP, as between `serve` and the real service.
+//! Both directions between engine and sandbox are real HTTP, as between `serve` and the real service. Calls of
+//! `http_request` are answered 200 within this process, unless they go to this machine.
 //! Invariant: nothing leaves the machine, and nobody else reaches it: both listeners are on loopback.
 
 mod browser;
@@ -22,7 +23,8 @@ use crate::clock::{self, Clock};
 use crate::config::{Environment, Files, Loaded, Project, Proxies, Secret};
 use crate::connector::Callbell;
 use crate::connector::sandbox::{Sandbox, SandboxConfig, Timing};
-use crate::engine::{Engine, Manner, Outside, Setup};
+use crate::connector::transport::Transport;
+use crate::engine::{Engine, Manner, Outside, SecretLookup, Setup};
 use crate::http::dashboard::{self, Dev};
 use crate::http::{self, App, Mode};
 use crate::rehearsal;
@@ -30,6 +32,7 @@ use crate::store::Store;
 use crate::workflow;
 use anyhow::Context as _;
 use axum::Router;
+use axum::http::StatusCode;
 use driver::Driver;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -171,7 +174,7 @@ async fn start(
     let store = Store::open(&database::make_empty(&global.project)?).await?;
     let callbell = Callbell::new(&format!("http://{sandbox_address}/v1"), Some(token))?;
     let media = Some(state::folder(&global.project)?.join("media"));
-    let outside = Outside { media, ..Outside::default() };
+    let outside = Outside { media, secrets: stand_ins(), http: other_systems(), ..Outside::default() };
     let (root, manner) = (global.project.clone(), Manner::default());
     let setup = Setup { clock, store, callbell: Some(callbell.clone()), root, outside, manner };
     let engine = Engine::start(setup, project).await.context("the engine did not start")?;
@@ -183,6 +186,16 @@ async fn start(
     let secret = move |name: &str| secrets.lookup(name).map(Secret::new);
     let app = App::new(engine.clone(), environment, admin, Arc::new(secret), Mode::Dev);
     Ok((Parts { engine, callbell, sandbox, app }, tasks))
+}
+
+/// Other systems take whatever they are told, and answer nothing that could be read; one of this machine is really called.
+fn other_systems() -> Transport {
+    Transport::this_machine(Router::new().fallback(async || StatusCode::OK))
+}
+
+/// Every secret that a step names has a value, and none is a real one.
+fn stand_ins() -> SecretLookup {
+    Arc::new(|name| Some(Secret::new(format!("secret {name}"))))
 }
 
 async fn serve_sandbox(listener: TcpListener, router: Router) {

@@ -20,7 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 use template::Part;
 
-pub use secret::{MARK_END, MARK_START};
+pub use secret::{MARK_END, MARK_START, readable_marks};
 
 /// A parsed text, ready to be filled. Cheap to clone.
 #[derive(Clone)]

@@ -18,6 +18,11 @@ pub(super) fn mark(name: &str) -> String {
     format!("{MARK_START}{name}{MARK_END}")
 }
 
+/// A rendered text for people: each mark as the name of its secret.
+pub fn readable_marks(text: &str) -> String {
+    text.replace(MARK_START, "[secret ").replace(MARK_END, "]")
+}
+
 /// A value as it may be filled in.
 pub(super) fn without_marks(text: Cow<'_, str>) -> Cow<'_, str> {
     match text.contains(MARKS) {

@@ -216,6 +216,7 @@ async fn read_live(dev: &Dev, words: &'static Words) -> anyhow::Result<Live> {
     let deliveries = store.list_deliveries(&DeliveryFilter { limit: DELIVERIES, ..DeliveryFilter::default() }).await?;
     let events = store.latest_events(EVENTS).await?;
     let firings = store.firings(true, CAMPAIGNS).await?;
+    let calls = store.calls_of_runs(&runs.iter().map(|run| run.id.as_str()).collect::<Vec<_>>()).await?;
 
     let deployed = dev.engine.deployed();
     let files = dev.files.borrow().clone();
@@ -233,7 +234,7 @@ async fn read_live(dev: &Dev, words: &'static Words) -> anyhow::Result<Live> {
         stale: files.stale,
         phones,
         more_phones: (left_out > 0).then(|| words.more_phones.replace("{}", &left_out.to_string())),
-        runs: story::runs(&runs, &deliveries, &known, &moments, words),
+        runs: story::runs(&runs, (&deliveries, &calls), &known, &moments, words),
         refusals: story::refusals(&events, &known, &moments, words),
         campaigns: story::campaigns(&firings, &known, &moments, words),
         schedules: story::schedules(&deployed, now_ms, &moments),

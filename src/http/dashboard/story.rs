@@ -5,10 +5,13 @@
 use super::moment::Moments;
 use super::phones::Names;
 use super::words::{Words, word};
+use crate::call::StepCall;
+use crate::config::is_this_machine;
 use crate::contact::Contact;
 use crate::delivery::DeliveryState;
 use crate::engine::deployed::Deployed;
 use crate::event::{Evaluation, EvaluationResult};
+use crate::expr::readable_marks;
 use crate::run::Run;
 use crate::store::deliveries::DeliveryRow;
 use crate::store::events::EventRow;
@@ -79,6 +82,8 @@ pub(super) struct RunView {
     pub(super) goes_on: Option<String>,
     pub(super) trace: Vec<(String, String)>,
     pub(super) deliveries: Vec<DeliveryView>,
+    /// What its steps asked of other systems, and what came of it.
+    pub(super) calls: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -92,7 +97,7 @@ pub(super) struct DeliveryView {
 
 pub(super) fn runs(
     runs: &[Run],
-    deliveries: &[DeliveryRow],
+    (deliveries, calls): (&[DeliveryRow], &[StepCall]),
     known: &Known,
     moments: &Moments,
     words: &'static Words,
@@ -116,9 +121,22 @@ pub(super) fn runs(
                 .map(|entry| (moments.exact(entry.at_ms), words.told(&entry.what)))
                 .collect(),
             deliveries: own.map(|row| delivery(row, run, words)).collect(),
+            calls: calls.iter().filter(|one| one.run == run.id).filter_map(|one| call(one, words)).collect(),
         }
     };
     runs.iter().map(view).collect()
+}
+
+/// `POST https://…`, and its answer: from a system of this machine, or in the place of any other.
+fn call(call: &StepCall, words: &'static Words) -> Option<String> {
+    let http = call.ask.http()?;
+    let told = match call.http_status() {
+        Some(status) if is_this_machine(http.host()) => format!("HTTP {status}"),
+        Some(status) => words.answered_here.replace("{}", &status.to_string()),
+        None => words.reason(call.reason().unwrap_or_default()),
+    };
+    let asked = readable_marks(&format!("{} {}", http.method, http.address()));
+    Some(if told.is_empty() { asked } else { format!("{asked}{}{told}", words.colon) })
 }
 
 fn delivery(row: &DeliveryRow, run: &Run, words: &'static Words) -> DeliveryView {

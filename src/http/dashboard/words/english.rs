@@ -75,6 +75,7 @@ pub(super) static ENGLISH: Words = Words {
         ("cancelled", "cancelled"),
     ],
     text_form: "text",
+    answered_here: "answered {} here, in the place of that system: nothing left this machine",
     nothing_sent: "Why nothing was sent",
     nothing_refused: "Every event so far started something.",
     campaigns: "Campaigns",

@@ -75,6 +75,7 @@ pub(super) static FRENCH: Words = Words {
         ("cancelled", "annulé"),
     ],
     text_form: "texte",
+    answered_here: "réponse {} donnée ici, à la place de ce système : rien n’est sorti de cette machine",
     nothing_sent: "Pourquoi rien n'est parti",
     nothing_refused: "Chaque événement a démarré quelque chose.",
     campaigns: "Campagnes",

@@ -76,6 +76,7 @@ pub(super) struct Words {
     pub(super) run_states: [(&'static str, &'static str); 8],
     pub(super) delivery_states: [(&'static str, &'static str); 8],
     pub(super) text_form: &'static str,
+    pub(super) answered_here: &'static str,
     pub(super) nothing_sent: &'static str,
     pub(super) nothing_refused: &'static str,
     pub(super) campaigns: &'static str,
