@@ -2,6 +2,7 @@
 //!
 //! Invariant: every message and every call since the last look is expected, or counted, or told as unexpected.
 
+use super::people::mask_strangers;
 use super::play::Failure;
 use super::stage::Scene;
 use super::systems::Called;
@@ -63,7 +64,9 @@ pub(super) fn judge(
         }
     }
     looks.unexpected(place);
-    Ok(looks.failures)
+    let mut failures = looks.failures;
+    mask_strangers(scene, test, &mut failures)?;
+    Ok(failures)
 }
 
 /// What nobody looked at when the test ended.

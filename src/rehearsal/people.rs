@@ -2,11 +2,13 @@
 //!
 //! Each by the way that serves: the account tells of a person, a file is imported, a person writes.
 
+use super::play::Failure;
+use super::stage::Scene;
 use crate::connector::sandbox::Sandbox;
 use crate::contact::Phone;
 use crate::engine::calendar;
 use crate::engine::import::{Import, ImportRow};
-use crate::workflow::test_file::Person;
+use crate::workflow::test_file::{Person, Test};
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
@@ -30,6 +32,28 @@ pub(super) fn tag(sandbox: &Sandbox, of: &Phone, tags: &[String]) -> anyhow::Res
     let mut all = known.map(|person| person.tags).unwrap_or_default();
     all.extend(tags.iter().filter(|tag| !all.contains(tag)).cloned().collect::<Vec<_>>());
     sandbox.put_person(&of.e164(), None, Some(all), Map::new())
+}
+
+/// What is told has the numbers of the test's own people only: those of a list of the project are of real ones.
+pub(super) fn mask_strangers(scene: &Scene<'_>, test: &Test, failures: &mut [Failure]) -> anyhow::Result<()> {
+    if failures.is_empty() {
+        return Ok(());
+    }
+    let contacts = scene.read(async |store| store.contacts(u32::MAX).await)?;
+    let own = |phone: &Phone| test.people.values().any(|person| person.phone == *phone);
+    let strangers: Vec<Phone> =
+        contacts.into_iter().filter_map(|contact| contact.phone).filter(|phone| !own(phone)).collect();
+    let mask = |text: &mut String| {
+        for phone in strangers.iter().filter(|phone| text.contains(phone.digits())).collect::<Vec<_>>() {
+            *text = text.replace(&phone.e164(), &phone.masked()).replace(phone.digits(), &phone.masked());
+        }
+    };
+    for failure in failures {
+        mask(&mut failure.message);
+        mask(&mut failure.hint);
+        failure.why.iter_mut().for_each(mask);
+    }
+    Ok(())
 }
 
 /// What the account does not hold of them, as a file that is imported; `None` = nothing.
