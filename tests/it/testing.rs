@@ -155,6 +155,52 @@ fn a_failure_names_its_line_what_was_expected_and_why_it_did_not_come() {
 }
 
 #[test]
+fn people_of_the_projects_own_lists_are_told_without_their_numbers() {
+    let folder = project("");
+    let list = "name: List\npurpose: utility\nwhen: { schedule: every tuesday at 10:00 }\n\
+        audience: { file: audiences/people.csv }\ndo:\n  \
+        - http_request: { url: \"https://shop.example.com/people/{{event.phone}}\", method: POST, json: { of: \"{{event.phone}}\" } }\n";
+    let played = "workflow: list\ntests:\n  - name: nobody is told of\n    start: 2026-03-02 10:00\n    \
+        timeline: [{ at: 2d, expect: nothing }]\n";
+    fs::create_dir_all(folder.path().join("workflows/audiences")).unwrap();
+    for (path, text) in [
+        ("list.yaml", list),
+        ("list.test.yaml", played),
+        ("audiences/people.csv", "phone\n+34600000077\n"),
+        ("order_paid.test.yaml", &format!("{CONTACTS}{PASSING}")),
+    ] {
+        fs::write(folder.path().join("workflows").join(path), text).unwrap();
+    }
+    for options in [&["nobody"][..], &["nobody", "--json"], &["nobody", "--junit", "/dev/stdout"]] {
+        let (code, out, err) = test(folder.path(), options);
+        assert!(code == 1 && format!("{out}{err}").contains("+346…77"), "{out}{err}");
+        assert!(!out.contains("600000077") && !err.contains("600000077"), "{out}{err}");
+    }
+}
+
+#[test]
+fn an_event_is_heard_by_every_workflow_whichever_source_it_names() {
+    let folder = project("");
+    let sources = "sources:\n  shop: { signature: none, path_token: SHOP }\n  till: { signature: none, path_token: TILL }\n";
+    fs::write(folder.path().join("relance.yaml"), format!("{PROJECT}{sources}")).unwrap();
+    for source in ["shop", "till"] {
+        let workflow = format!(
+            "name: Of {source}\npurpose: utility\nwhen: {{ webhook: order.seen, source: {source} }}\n\
+             contact: {{ phone: \"{{{{event.phone}}}}\" }}\ndo:\n  - send_message: {{ text: of {source}, outside_window: skip }}\n"
+        );
+        fs::write(folder.path().join(format!("workflows/of_{source}.yaml")), workflow).unwrap();
+    }
+    let played = "workflow: [of_shop, of_till]\ncontacts:\n  \
+        ana: { phone: \"+34600000001\", last_message: 1h ago }\ntests:\n  - name: seen by both\n    \
+        start: 2026-03-02 10:00\n    timeline:\n      \
+        - { at: 0m, webhook: order.seen, sample: order.paid }\n      \
+        - { at: 1m, expect: [{ message: { to: ana, text: of shop } }, { message: { to: ana, text: of till } }] }\n";
+    fs::write(folder.path().join("workflows/of_both.test.yaml"), played).unwrap();
+    let (code, out, err) = test(folder.path(), &["seen by both"]);
+    assert!(code == 0 && err.contains("1 test passed"), "{out}{err}");
+}
+
+#[test]
 fn what_came_of_it_is_written_for_programs_the_same_each_time() {
     let folder = project(PASSING);
     let junit = folder.path().join("out.xml");
