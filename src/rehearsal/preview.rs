@@ -5,7 +5,7 @@
 
 use super::passage::Restless;
 use super::stage::{Opening, Scene, Stage};
-use super::systems::Called;
+use crate::call::HttpCall;
 use crate::connector::sandbox::{SandboxMessage, fill_template};
 use crate::contact::{Contact, Phone};
 use crate::delivery::{Delivery, DeliveryState};
@@ -85,8 +85,8 @@ pub struct Ahead {
     pub refused: BTreeMap<String, usize>,
     /// The campaign, when the workflow goes through a list of people.
     pub campaign: Option<FiringRow>,
-    /// Calls to other systems, each answered 200 with nothing.
-    pub calls: Vec<Called>,
+    /// Calls of these runs to other systems, each answered 200 with nothing; oldest first.
+    pub calls: Vec<HttpCall>,
     /// Whom the runs are about.
     pub phones: Vec<Phone>,
     /// Until when it was played. Unix milliseconds.
@@ -153,7 +153,8 @@ pub fn preview(stage: &mut Stage, asked: &Asked) -> anyhow::Result<Ahead> {
     let mine: BTreeSet<String> = runs(&scene, asked, None)?.into_iter().map(|run| run.id).collect();
     let horizon_ms = asked.at_ms + if fires { AHEAD_OF_SCHEDULE_MS } else { AHEAD_MS };
     let holds = follow(&mut scene, asked, &mine, horizon_ms)?;
-    let (messages, calls) = messages(&mut scene, &mine, holds)?;
+    let messages = messages(&mut scene, &mine, holds)?;
+    let calls = calls(&scene, &mine)?;
     let mut runs = runs(&scene, asked, None)?;
     runs.retain(|run| mine.contains(&run.id));
     let phones = phones(&scene, &runs)?;
@@ -310,13 +311,25 @@ fn note(holds: &mut HashMap<String, Vec<Hold>>, delivery: &Delivery, now_ms: i64
     }
 }
 
-/// Every message of these runs with what the account took, and the calls to other systems.
+/// What these runs asked of other systems.
+fn calls(scene: &Scene<'_>, mine: &BTreeSet<String>) -> anyhow::Result<Vec<HttpCall>> {
+    let ids: Vec<&str> = mine.iter().map(String::as_str).collect();
+    let mut calls = Vec::new();
+    for some in ids.chunks(PAGE as usize) {
+        calls.extend(scene.read(async |store| store.calls_of_runs(some).await)?);
+    }
+    calls.retain(|call| call.http_status().is_some());
+    calls.sort_by_key(|call| call.planned_at_ms);
+    Ok(calls.into_iter().filter_map(|call| call.ask.http().cloned()).collect())
+}
+
+/// Every message of these runs with what the account took.
 fn messages(
     scene: &mut Scene<'_>,
     mine: &BTreeSet<String>,
     mut holds: HashMap<String, Vec<Hold>>,
-) -> anyhow::Result<(Vec<Foreseen>, Vec<Called>)> {
-    let (sent, calls) = scene.look();
+) -> anyhow::Result<Vec<Foreseen>> {
+    let (sent, _) = scene.look();
     let mut sent: HashMap<String, SandboxMessage> =
         sent.into_iter().map(|message| (message.uuid.clone(), message)).collect();
     let deliveries = deliveries(scene, mine, &[])?;
@@ -344,7 +357,7 @@ fn messages(
     }
     let order = |one: &Foreseen| (one.at_ms(), one.sent.as_ref().map(|sent| sent.n));
     foreseen.sort_by_key(order);
-    Ok((foreseen, calls))
+    Ok(foreseen)
 }
 
 fn plain(delivery: &Delivery) -> String {

@@ -2,6 +2,7 @@
 
 use super::lines::{self, Line, Row};
 use super::{Told, Window};
+use crate::expr::readable_marks;
 use crate::http::masked_text;
 use crate::rehearsal::Ahead;
 use crate::run::RunState;
@@ -147,7 +148,8 @@ fn ending(told: &Told<'_>, lines: &[Line], ahead: &Ahead) -> String {
             let _ = writeln!(out, "{}  {}", lines::clock_time(entry.at_ms, zone), shown(told, &entry.what));
         }
     }
-    let mut calls: Vec<String> = ahead.calls.iter().map(|call| format!("{} {}", call.method, call.url)).collect();
+    let mut calls: Vec<String> =
+        ahead.calls.iter().map(|call| format!("{} {}", call.method, readable_marks(&call.address()))).collect();
     calls.dedup();
     for call in calls.iter().take(MOST_NAMED) {
         let _ = writeln!(out, "calls {}; here it is answered 200, with nothing in it", shown(told, call));
@@ -234,7 +236,7 @@ pub(super) fn render_json(told: &Told<'_>) -> Value {
             "counts": counts.collect::<Vec<_>>(),
             "bad_rows": ahead.bad_rows(),
             "list": ahead.campaign.as_ref().map(|list| json!({ "file": list.audience, "state": list.state, "reason": list.reason })),
-            "calls": calls.map(|call| json!({ "method": call.method, "url": shown(told, &call.url) })).collect::<Vec<_>>(),
+            "calls": calls.map(|call| json!({ "method": call.method, "url": shown(told, &readable_marks(&call.address())) })).collect::<Vec<_>>(),
             "until": lines::instant(ahead.until_ms),
         })
     };
