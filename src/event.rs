@@ -17,6 +17,11 @@ pub struct NewEvent {
     pub dedupe: Dedupe,
 }
 
+/// Whether it only tells what we sent ourselves, or noted: workflows see what customers write.
+pub fn is_own_message(source: &str, data: &Value) -> bool {
+    source == "callbell" && data["direction"] == "sent"
+}
+
 /// How a second delivery of the same event is recognised (`semantics.md` §4.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dedupe {

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::{Environment, Secret, read_url};
 use crate::connector::account::{EVENTS, Posted, Posts};
 use crate::connector::webhook::TEST_EVENT;
+use crate::event::is_own_message;
 use crate::trigger::webhook::sign_callbell;
 use anyhow::Context as _;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -323,8 +324,8 @@ async fn record(
     for key in ["id", "name"] {
         let answer = server.get(&format!("/api/events?{key}={wanted}&limit=50{open}")).await?;
         let events = answer["events"].as_array().map(Vec::as_slice).unwrap_or_default();
-        // Workflows see what customers write, never our own messages.
-        let received = events.iter().find(|event| event["data"]["direction"].is_null());
+        let own = |event: &Value| is_own_message(event["source"].as_str().unwrap_or_default(), &event["data"]);
+        let received = events.iter().find(|event| !own(event));
         found = received.cloned().unwrap_or_default();
         if !found.is_null() {
             break;

@@ -143,6 +143,10 @@ async fn a_received_event_becomes_a_sample_with_its_numbers_masked() {
     assert!(there.code == 2 && there.stderr.contains("--force") && sample("order.paid") == json!({}), "{there:?}");
     assert_eq!(site.run(&[&open[..], &["--force"]].concat()).await.code, 0);
     assert_eq!(sample("order.paid"), order);
+    let turned = json!({ "order_id": "R-2", "direction": "north", "customer": { "phone": ANA } });
+    assert_eq!(site.post_order(&turned).await.unwrap(), 200);
+    assert_eq!(site.run(&["webhooks", "record", "order.paid", "--as", "turned"]).await.code, 0);
+    assert_eq!(sample("turned")["order_id"], "R-2", "only our own messages are left out");
     assert_eq!(site.run(&["webhooks", "record", "nobody"]).await.code, 4);
     assert_eq!(site.run(&["webhooks", "record", "order.paid", "--as", "../x"]).await.code, 2);
 }

@@ -1,7 +1,7 @@
 //! What came, and what each workflow made of it.
 
 use super::{Line, Teller, filled};
-use crate::event::{Evaluation, EvaluationResult};
+use crate::event::{Evaluation, EvaluationResult, is_own_message};
 use crate::http::dashboard::story::nobody;
 use crate::store::events::EventRow;
 use serde_json::Value;
@@ -56,7 +56,7 @@ impl Teller<'_> {
     /// are told as such.
     fn unheard(&self, event: &EventRow, data: &Value) -> Option<Line> {
         let callbell = event.source == "callbell";
-        let own = data["direction"] == "sent";
+        let own = is_own_message(&event.source, data);
         // A word that stops everything, or brings it back, is told by the ledger.
         let word = self.kept.consents.iter().any(|entry| entry.proof.contains(&event.id));
         if own || word || event.source == "gateway" || (callbell && event.name != "message_created") {
