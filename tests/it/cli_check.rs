@@ -37,6 +37,8 @@ async fn what_can_be_mended_is_written_and_the_rest_is_told() {
         "{shown:?}"
     );
     assert_eq!(fs::read_to_string(&path).unwrap(), MIXED, "only shown");
+    let judged = site.run(&["check", "--offline", "--fix", "--diff", "--json"]).await;
+    assert_eq!(codes(&judged), ["R308", "R307"], "what lies there is judged");
     let said = site.run(&["check", "--offline", "--fix"]).await;
     assert!(said.code == 1 && said.stderr.contains("1 mistake mended in 1 file; 1 mistake needs you"), "{said:?}");
     assert!(said.stdout.contains("mixed.yaml:5:") && !said.stdout.contains("R308"), "{said:?}");
@@ -110,6 +112,13 @@ async fn what_the_files_name_of_the_account_is_looked_up_there() {
         line.stdout.contains("error[R405]: the account has no live WhatsApp line for the channel `shop`"),
         "{line:?}"
     );
+    let token = site.env["CALLBELL_TOKEN"].clone();
+    site.set("CALLBELL_TOKEN", "another-token");
+    let refused = site.run(&["check"]).await;
+    assert!(refused.code == 4 && refused.stderr.contains("not checked against the account (R405): "), "{refused:?}");
+    site.set("CALLBELL_TOKEN", &token);
+    site.set("CALLBELL_BASE_URL", "ftp://nowhere");
+    assert_eq!(site.run(&["check"]).await.code, 2);
     site.env.remove("CALLBELL_TOKEN");
     let without = site.run(&["check"]).await;
     assert!(without.code == 0 && without.stderr.contains("CALLBELL_TOKEN is not set"), "{without:?}");

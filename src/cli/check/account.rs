@@ -3,8 +3,9 @@
 //! Asked only with a token, never with `--offline`. Invariant: what was not asked, or got no answer, is said, and
 //! nothing is told as missing because of it.
 
-use crate::cli::Global;
-use crate::cli::account::{Account, read_environment};
+use crate::cli::account::{Account, read_environment, told};
+use crate::cli::exit::Failure;
+use crate::cli::{Exit, Global};
 use crate::config::{Files, Project};
 use crate::connector::Callbell;
 use crate::connector::account::Next;
@@ -16,10 +17,10 @@ const MOST_TAGS: usize = 50;
 
 pub(super) struct Asked {
     pub(super) names: AccountNames,
-    /// Why nothing of the account was checked.
+    /// What of the account was not checked, and why.
     pub(super) left_out: Option<String>,
-    /// It was to be asked, and did not answer.
-    pub(super) unreached: bool,
+    /// How it ends when it was to be asked, and did not answer or refused.
+    pub(super) failed: Option<Exit>,
 }
 
 pub(super) async fn ask(global: &Global, offline: bool, files: &Files) -> Asked {
@@ -27,26 +28,36 @@ pub(super) async fn ask(global: &Global, offline: bool, files: &Files) -> Asked 
     let left_out = |why: &str| Asked {
         names: AccountNames::default(),
         left_out: Some(format!("not checked against the account (R405): {why}")),
-        unreached: false,
+        failed: None,
     };
     let names_any = project.as_ref().is_some_and(names_any);
     match (offline, names_any) {
         (true, true) => return left_out("`--offline`"),
         // Nothing to look up, so nothing is left out.
-        (_, false) => return Asked { names: AccountNames::default(), left_out: None, unreached: false },
+        (_, false) => return Asked { names: AccountNames::default(), left_out: None, failed: None },
         (false, true) => {}
     }
     if read_environment().is_ok_and(|environment| environment.callbell_token.is_none()) {
         return left_out("CALLBELL_TOKEN is not set");
     }
+    let tags = tags(project.as_ref());
     let asked = match Account::of(global) {
-        Ok(account) => names(&account.callbell, &tags(project.as_ref())).await,
+        Ok(account) => told(names(&account.callbell, &tags).await),
         Err(error) => Err(error),
     };
     match asked {
-        Ok(names) => Asked { names, left_out: None, unreached: false },
-        Err(error) => Asked { unreached: true, ..left_out(&format!("{error:#}; `--offline` leaves it out")) },
+        Ok(names) => Asked { names, left_out: beyond(tags.len()), failed: None },
+        Err(error) => {
+            let exit = error.downcast_ref::<Failure>().map_or(Exit::NoConnection, |failure| failure.exit);
+            Asked { failed: Some(exit), ..left_out(&format!("{error:#}; `--offline` leaves it out")) }
+        }
     }
+}
+
+/// Tags that are not asked for, since there are so many.
+fn beyond(tags: usize) -> Option<String> {
+    let left = tags.checked_sub(MOST_TAGS).filter(|left| *left > 0)?;
+    Some(format!("not checked against the account (R405): {left} of {tags} tags: {MOST_TAGS} are asked for at most"))
 }
 
 async fn names(callbell: &Callbell, tags: &BTreeSet<String>) -> anyhow::Result<AccountNames> {
@@ -107,5 +118,16 @@ fn each_step<'a>(steps: &'a [Step], see: &mut impl FnMut(&'a Step)) {
     for step in steps {
         see(step);
         step.inner().into_iter().for_each(|steps| each_step(steps, see));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_that_are_too_many_to_be_asked_are_counted() {
+        assert_eq!(beyond(MOST_TAGS), None);
+        assert!(beyond(MOST_TAGS + 3).unwrap().contains("3 of 53 tags"));
     }
 }

@@ -70,9 +70,10 @@ pub(super) async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     if let Some(fixed) = fixed.as_ref().filter(|_| !args.diff) {
         mending::write(&global.project, &read, fixed)?;
     }
+    // What was only shown is not mended: what is judged is what lies there now.
     let (files, diagnostics) = match &fixed {
-        Some(fixed) => (&fixed.files, fixed.diagnostics.clone()),
-        None => (&read, check(&read)),
+        Some(fixed) if !args.diff => (&fixed.files, fixed.diagnostics.clone()),
+        _ => (&read, check(&read)),
     };
     let text = match (format, &fixed) {
         (Format::Json, fixed) => {
@@ -94,7 +95,7 @@ pub(super) async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         asked.left_out.iter().for_each(|left_out| eprintln!("{left_out}"));
     }
     let serious = |one: &Diagnostic| one.severity == Severity::Error || args.strict;
-    let usual = if asked.unreached { Exit::NoConnection } else { Exit::Fine };
+    let usual = asked.failed.unwrap_or(Exit::Fine);
     Ok(if diagnostics.iter().any(serious) { Exit::Problems } else { usual })
 }
 
