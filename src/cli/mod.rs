@@ -19,6 +19,7 @@ pub mod exit;
 pub mod explain;
 pub mod init;
 pub mod language;
+mod marks;
 mod moment;
 pub mod paint;
 pub mod preview;

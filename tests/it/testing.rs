@@ -1,8 +1,11 @@
 //! `relance test`: the tests of a project, played on the engine that serves; what is told of those that fail.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 use tempfile::TempDir;
 
 const PROJECT: &str = "version: 1\nname: Shop\nsettings: { timezone: Europe/Madrid }\nconsent: { tag: opted_in }\n\
@@ -181,7 +184,8 @@ fn people_of_the_projects_own_lists_are_told_without_their_numbers() {
 #[test]
 fn an_event_is_heard_by_every_workflow_whichever_source_it_names() {
     let folder = project("");
-    let sources = "sources:\n  shop: { signature: none, path_token: SHOP }\n  till: { signature: none, path_token: TILL }\n";
+    let sources =
+        "sources:\n  shop: { signature: none, path_token: SHOP }\n  till: { signature: none, path_token: TILL }\n";
     fs::write(folder.path().join("relance.yaml"), format!("{PROJECT}{sources}")).unwrap();
     for source in ["shop", "till"] {
         let workflow = format!(
@@ -234,4 +238,42 @@ fn nothing_is_played_of_a_project_with_mistakes_and_a_filter_that_fits_nothing_i
 fn the_tests_of_the_example_project_pass() {
     let (code, out, err) = test(Path::new(env!("CARGO_MANIFEST_DIR")), &[]);
     assert_eq!(code, 0, "{out}{err}");
+}
+
+/// A command that goes on, ended by its id.
+struct Watching(Child);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn watching_goes_on_when_files_cannot_be_read_and_sees_a_row_of_a_list_change() {
+    let folder = project(PASSING);
+    let path = |name: &str| folder.path().join("workflows").join(name);
+    fs::create_dir(path("audiences")).unwrap();
+    fs::write(path("audiences/people.csv"), "phone\n+34600000001\n").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_relance"));
+    command.arg("-C").arg(folder.path()).args(["test", "--watch", "silence"]).env_clear().stderr(Stdio::piped());
+    let mut watching = Watching(command.spawn().unwrap());
+    let stderr = BufReader::new(watching.0.stderr.take().unwrap());
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
+    let until = |wanted: &str| loop {
+        let line = told.recv_timeout(Duration::from_secs(90)).unwrap_or_else(|_| panic!("never told: {wanted}"));
+        if line.contains(wanted) {
+            return;
+        }
+    };
+    until("1 test passed");
+    fs::write(path("audiences/people.csv"), "phone\n+34600000001\n+34600000002\n").unwrap();
+    until("1 test passed");
+    let elsewhere = tempfile::NamedTempFile::new().unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), path("away.yaml")).unwrap();
+    until("leads out of the project");
+    fs::remove_file(path("away.yaml")).unwrap();
+    until("1 test passed");
 }

@@ -4,6 +4,7 @@
 //! Invariant: reading again never ends `dev`.
 
 use super::people;
+use crate::cli::marks::{LOOK_EVERY, Marks, marks};
 use crate::cli::project;
 use crate::config::{Files, Loaded, Project};
 use crate::connector::Callbell;
@@ -15,15 +16,10 @@ use crate::rehearsal;
 use crate::workflow;
 use crate::workflow::diagnostic::Diagnostic;
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Folders below `workflows/` that are looked into, as deep as the project is read.
-const DEPTH: usize = 4;
 /// What a person of the samples says at the start, so that the window is open.
 const GREETING: &str = "👋";
 
@@ -141,57 +137,5 @@ impl Watch {
             Err(error) => eprintln!("error: the new version does not serve: {error:#}"),
         }
         self.shown.greet(&self.sandbox);
-    }
-}
-
-/// When each file was written, and how long it is.
-type Marks = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
-
-fn marks(root: &Path) -> Marks {
-    let mut marks = Marks::new();
-    for name in ["relance.yaml", "templates.yaml", "templates.lock.json"] {
-        mark(&root.join(name), &mut marks);
-    }
-    mark_folder(&root.join("workflows"), DEPTH, &mut marks);
-    marks
-}
-
-fn mark(path: &Path, marks: &mut Marks) {
-    if let Ok(found) = fs::metadata(path) {
-        marks.insert(path.to_owned(), (found.modified().ok(), found.len()));
-    }
-}
-
-fn mark_folder(folder: &Path, depth: usize, marks: &mut Marks) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for path in entries.flatten().map(|entry| entry.path()) {
-        match path.is_dir() {
-            true if depth > 0 => mark_folder(&path, depth - 1, marks),
-            true => {}
-            false => mark(&path, marks),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_was_saved_made_or_deleted_is_noticed() {
-        let root = tempfile::tempdir().unwrap();
-        let path = |name: &str| root.path().join(name);
-        fs::create_dir_all(path("workflows/samples")).unwrap();
-        fs::write(path("relance.yaml"), "a").unwrap();
-        let first = marks(root.path());
-        assert_eq!(first, marks(root.path()));
-        fs::write(path("workflows/samples/x.json"), "{}").unwrap();
-        let second = marks(root.path());
-        assert_ne!(first, second);
-        fs::write(path("relance.yaml"), "ab").unwrap();
-        assert_ne!(second, marks(root.path()));
-        fs::remove_file(path("workflows/samples/x.json")).unwrap();
-        fs::remove_file(path("relance.yaml")).unwrap();
-        assert!(marks(root.path()).is_empty());
     }
 }

@@ -7,6 +7,7 @@ mod junit;
 mod report;
 
 use super::exit::Failure;
+use super::marks::{LOOK_EVERY, marks};
 use super::{Exit, Global, check, project};
 use crate::clock::Clock;
 use crate::config::{Files, Loaded, Project};
@@ -20,7 +21,6 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
-use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -33,9 +33,6 @@ pub struct Args {
     #[arg(long)]
     watch: bool,
 }
-
-/// How often the files are looked at.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// One test, played.
 struct Played<'a> {
@@ -62,17 +59,20 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     if !args.watch {
         return go(global, args, &project::read_files(&global.project)?);
     }
-    let mut before = Files::new();
+    let mut seen = None;
     loop {
-        let files = project::read_files(&global.project)?;
-        if files != before {
-            // A mistake in a file is part of the work: it is told, and the next change is awaited.
-            if let Err(error) = go(global, args, &files) {
+        // Before the files are read: what is saved meanwhile is read again.
+        let now = Some(marks(&global.project));
+        if now != seen {
+            seen = now;
+            // A mistake is part of the work, and so is a file that is not there for an instant: it is told, and the next
+            // change is awaited.
+            let played = project::read_files(&global.project).and_then(|files| go(global, args, &files));
+            if let Err(error) = played {
                 super::exit::report(&error);
             }
-            before = files;
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(LOOK_EVERY);
     }
 }
 
