@@ -244,7 +244,7 @@ async fn import(global: &Global, server: &Server, file: &Path) -> anyhow::Result
             };
             match ImportRow::read(line, &columns, region.as_deref()) {
                 Err(reason) => tally.bad(line, reason.to_owned()),
-                Ok(read) if !read.keys().iter().all(|key| seen.insert(fingerprint(key))) => tally.count("duplicate"),
+                Ok(read) if !is_first(&read.keys(), &mut seen) => tally.count("duplicate"),
                 Ok(_) => good.push(written(line, columns)),
             }
         }
@@ -252,6 +252,17 @@ async fn import(global: &Global, server: &Server, file: &Path) -> anyhow::Result
     }
     drop(progress);
     tell(global, &tally)
+}
+
+/// Whether no row before names the person. Only what is handed over is remembered: what a row is rejected with may be
+/// all that another one has.
+fn is_first(keys: &[ContactKey], seen: &mut HashSet<[u8; 16]>) -> bool {
+    let keys: Vec<_> = keys.iter().map(fingerprint).collect();
+    let first = !keys.iter().any(|key| seen.contains(key));
+    if first {
+        seen.extend(keys);
+    }
+    first
 }
 
 /// What is remembered of a key: the lists are long, and two people have never the same.
@@ -323,4 +334,18 @@ fn tell(global: &Global, tally: &Tally) -> anyhow::Result<Exit> {
         eprintln!("{}", said.join(", "));
     }
     Ok(if tally.bad.is_empty() { Exit::Fine } else { Exit::Problems })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_rejected_row_names_besides_is_not_remembered() {
+        let (uuid, phone) = (ContactKey::Uuid("u".into()), |digits: &str| ContactKey::Phone(digits.into()));
+        let mut seen = HashSet::new();
+        assert!(is_first(&[uuid.clone(), phone("1")], &mut seen));
+        assert!(!is_first(&[phone("2"), uuid], &mut seen));
+        assert!(is_first(&[phone("2")], &mut seen), "nobody was handed over under it");
+    }
 }
