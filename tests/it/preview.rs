@@ -152,6 +152,30 @@ fn a_message_is_what_the_trigger_waits_for_or_what_was_said() {
 }
 
 #[test]
+fn only_its_own_calls_are_told_and_no_number_in_the_address_of_a_file() {
+    let folder = project();
+    let write = |path: &str, text: &str| fs::write(folder.path().join(path), text).unwrap();
+    write("relance.yaml", &format!("{PROJECT}allow_hosts: [own.example.com, other.example.com]\n"));
+    let head =
+        "purpose: utility\nwhen: { webhook: order.paid }\ncontact: { phone: \"{{event.customer.phone}}\" }\ndo:\n";
+    let call = "  - http_request: { method: POST, url: \"https://HOST/orders/{{event.order_id}}\", \
+        query: { key: \"{{secret.KEY}}\" } }\n";
+    let file = "  - send_message: { text: Here, media: { image: \"https://own.example.com/{{contact.phone}}.png\" }, outside_window: skip }\n";
+    let own = format!("name: Own\n{head}{}{file}", call.replace("HOST", "own.example.com"));
+    write("workflows/own.yaml", &own);
+    write("workflows/other.yaml", &format!("name: Other\n{head}{}", call.replace("HOST", "other.example.com")));
+    for options in [&["own", "--window", "open"][..], &["own", "--window", "open", "--json"]] {
+        let (exit, shown, told) = preview(folder.path(), options);
+        assert_eq!((exit, told.as_str()), (0, ""), "{shown}");
+        assert!(shown.contains("https://own.example.com/orders/A1?key=[secret KEY]"), "{shown}");
+        assert!(!shown.contains("other.example.com"), "{shown}");
+        assert!(shown.contains("https://own.example.com/+346…01.png") && !shown.contains("600000001"), "{shown}");
+    }
+    let (_, open, _) = preview(folder.path(), &["own", "--window", "open", "--show-pii"]);
+    assert!(open.contains("https://own.example.com/+34600000001.png"), "{open}");
+}
+
+#[test]
 fn what_cannot_be_played_is_told_with_the_nearest_name() {
     let folder = project();
     for (args, message, hint) in [

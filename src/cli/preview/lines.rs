@@ -88,7 +88,7 @@ fn line(told: &Told<'_>, window: Window, foreseen: &Foreseen, key: (String, Stri
         form,
         template: template.map(|template| template.name.clone()),
         values: template.map(|template| template.values.iter().map(|value| shown(value)).collect()).unwrap_or_default(),
-        media,
+        media: media.as_deref().map(shown),
         reads: shown(reads),
         held: lasting.map(|hold| (hold.reason.clone(), clock_time(hold.until_ms, &zone))).collect(),
         key,
