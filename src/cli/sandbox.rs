@@ -2,12 +2,13 @@
 //!
 //! Invariant: it listens on this machine only; whoever reaches it may do everything.
 
+use super::exit::Failure;
 use super::{Exit, Global, project};
 use crate::clock::Clock;
 use crate::config::{Project, Secret};
 use crate::connector::sandbox::{NOTES, Sandbox, SandboxConfig, Timing};
 use crate::rehearsal;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use jiff::SignedDuration;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
@@ -55,7 +56,8 @@ pub(super) async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
 /// When the address is public or taken, or the clock's offset is out of reach.
 pub async fn serve(args: Args, project: Option<&Project>) -> anyhow::Result<()> {
     if !args.listen.ip().is_loopback() {
-        bail!("the sandbox listens on this machine only, not on `{}`\nhint: use 127.0.0.1", args.listen);
+        let message = format!("the sandbox listens on this machine only, not on `{}`", args.listen);
+        return Err(Failure::error(Exit::Usage, message, "use 127.0.0.1"));
     }
     let listener = TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr()?;
@@ -89,6 +91,7 @@ fn config(args: Args, project: Option<&Project>) -> anyhow::Result<SandboxConfig
         token: args.token.as_deref().and_then(bare_token).map(Secret::new),
         templates: project.into_iter().flat_map(|project| project.catalogue.lock.values().cloned()).collect(),
         channels: listed.cloned().collect(),
+        office: project.map(rehearsal::office).unwrap_or_default(),
         webhook_url: args.webhook,
         signing_secret: args.signing_secret.as_deref().and_then(first_secret).map(Secret::new),
         timing: Timing { read_ms, ..Timing::default() },
@@ -136,8 +139,20 @@ mod tests {
     async fn a_public_address_is_refused() {
         for public in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
             let error = serve(args(&["--listen", public]), None).await.unwrap_err();
-            assert!(error.to_string().contains("this machine only"), "{error}");
+            let failure = error.downcast::<Failure>().unwrap();
+            assert!(failure.message.contains("this machine only") && failure.exit == Exit::Usage, "{failure:?}");
         }
+    }
+
+    #[test]
+    fn the_account_has_what_the_projects_workflows_name() {
+        let relance = "version: 1\nname: S\nsettings: { timezone: Europe/Madrid }\n";
+        let workflow = "name: Ping\nwhen: { message: { is: ping } }\ndo:\n  - update_contact: { team: Ventas, add_tags: [pinged] }\n";
+        let files = [("relance.yaml", relance), ("workflows/ping.yaml", workflow)];
+        let files = files.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
+        let project = crate::workflow::load(&files).project.unwrap();
+        let office = config(args(&[]), Some(&project)).unwrap().office;
+        assert!(office.teams.iter().any(|team| team.name == "Ventas"), "{:?}", office.teams);
     }
 
     #[test]

@@ -88,7 +88,11 @@ async fn what_the_files_name_of_the_account_is_looked_up_there() {
     assert!(offline.code == 0 && codes(&offline).is_empty(), "{offline:?}");
     let shown: Value = serde_json::from_str(&offline.stdout).unwrap();
     assert_eq!(shown["not_checked"], json!("not checked against the account (R405): `--offline`"));
+    // The account has what the project named when it began.
+    let named = fs::read_to_string(site.path().join("workflows/mixed.yaml")).unwrap();
+    site.write("workflows/mixed.yaml", FINE);
     let _sandbox = site.sandbox().await;
+    site.write("workflows/mixed.yaml", &named);
     let said = site.run(&["check"]).await;
     assert_eq!(said.code, 1, "{said:?}");
     for told in [
