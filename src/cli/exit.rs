@@ -1,6 +1,6 @@
 //! Exit codes, and how an error ends the program.
 
-use std::fmt;
+use std::{fmt, io};
 
 /// How a command ended (`language.md` §15). Where nothing can be put in order any more `serve` ends in the middle, with
 /// codes of its own: 74 when its disk failed (`store::disk`), 70 when its loop did (`engine::thread`).
@@ -56,8 +56,11 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Says an error on stderr and gives its exit code: its own, else 1.
+/// Says an error on stderr and gives its exit code: its own, else 1. Who reads no further (`| head`) has what they wanted.
 pub fn report(error: &anyhow::Error) -> Exit {
+    if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        return Exit::Fine;
+    }
     let failure = error.downcast_ref::<Failure>();
     eprintln!("error: {error:#}");
     if let Some(hint) = failure.map(|failure| &failure.hint).filter(|hint| !hint.is_empty()) {

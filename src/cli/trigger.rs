@@ -2,9 +2,9 @@
 
 use super::ask::Server;
 use super::exit::{Exit, Failure};
-use super::{Global, completions, runs};
+use super::runs::escaped;
+use super::{Global, completions, project, runs};
 use crate::expr::nearest;
-use anyhow::Context as _;
 use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Map, Value};
 use std::io::Write as _;
@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let data = read_data(global, args)?;
     let server = Server::of(global)?;
-    let answer = server.post(&format!("/api/events/{}", args.event), &data).await?;
+    let answer = server.post(&format!("/api/events/{}", escaped(&args.event)), &data).await?;
     let started: Vec<String> = started_runs(&answer);
     if args.wait && !started.is_empty() {
         return wait_for(global, &server, &started, exit_of(args, &answer)).await;
@@ -82,11 +82,15 @@ fn usage(message: String, hint: &str) -> anyhow::Error {
     Failure::error(Exit::Usage, message, hint)
 }
 
+/// As the project has it: inside its folder, within the bounds of its files.
 fn read_sample(global: &Global, sample: &str) -> anyhow::Result<Value> {
-    let path = global.project.join("workflows/samples").join(format!("{sample}.json"));
-    let text = std::fs::read_to_string(&path)
-        .map_err(|_| usage(format!("no sample `{sample}`"), "samples lie in `workflows/samples/<event>.json`"))?;
-    serde_json::from_str(&text).with_context(|| format!("the sample `{sample}` is no JSON"))
+    let read = project::read_files(&global.project)
+        .map_err(|error| usage(format!("{error:#}"), "name the project with `-C`"))?;
+    let samples = crate::workflow::load(&read).project.map(|project| project.samples).unwrap_or_default();
+    samples.get(sample).cloned().ok_or_else(|| match read.contains_key(&format!("workflows/samples/{sample}.json")) {
+        true => usage(format!("the sample `{sample}` cannot be used"), "`relance check` says why"),
+        false => usage(format!("no sample `{sample}`"), "samples lie in `workflows/samples/<event>.json`"),
+    })
 }
 
 fn merge(into: &mut Value, more: Value) {

@@ -2,7 +2,7 @@
 
 use crate::editor::Desk;
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// What bash offers for the last of the words, by the script that `relance completions bash` prints.
 const OFFER: &str = r#"
@@ -52,4 +52,29 @@ fn zsh_and_fish_get_a_script_and_every_command_a_page_of_the_manual() {
         assert!(desk.read(&format!("pages/{page}")).contains(".SH NAME"), "{page}");
     }
     assert!(desk.read("pages/relance-init.1").contains("Begin a project"));
+}
+
+#[test]
+fn who_reads_no_further_than_the_first_lines_is_told_of_no_error() {
+    let (reads, writes) = std::io::pipe().unwrap();
+    drop(reads);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_relance"));
+    let said = command.args(["explain", "R401"]).stdout(writes).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!((said.status.code(), String::from_utf8(said.stderr).unwrap().as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_sample_is_read_as_the_project_has_it_and_from_nowhere_else() {
+    let desk = Desk::empty();
+    assert_eq!(desk.run(&["init"]).code, 0);
+    let trigger =
+        |sample: &str| desk.run(&["trigger", "order.paid", "--sample", sample, "--url", "http://127.0.0.1:9"]);
+    fs::write(desk.path("workflows/samples/marked.json"), "\u{feff}{}").unwrap();
+    assert_eq!(trigger("marked").code, 3, "it was read, and nobody answers");
+    fs::write(desk.path("workflows/aside.json"), "{}").unwrap();
+    let aside = trigger("../aside");
+    assert!(aside.code == 2 && aside.stderr.contains("no sample `../aside`"), "{aside:?}");
+    fs::write(desk.path("workflows/samples/broken.json"), "{").unwrap();
+    let broken = trigger("broken");
+    assert!(broken.code == 2 && broken.stderr.contains("relance check"), "{broken:?}");
 }
