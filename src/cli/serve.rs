@@ -72,9 +72,9 @@ pub(super) async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let (project, files) = read_project(global)?;
     let environment = read_environment(&project)?;
     let listen = listen_address(&environment)?;
-    let database = database_url(&environment, &global.project)?;
+    let database = database_url(&environment, &global.project).map_err(|error| no_state(&error))?;
     let store = Store::open(&database).await.map_err(|error| no_database(&error))?;
-    let admin = token::read_or_make(&global.project, environment.token.clone())?;
+    let admin = token::read_or_make(&global.project, environment.token.clone()).map_err(|error| no_state(&error))?;
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         Failure::error(
             Exit::Configuration,
@@ -88,7 +88,7 @@ pub(super) async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         store,
         callbell: Some(callbell.clone()),
         root: global.project.clone(),
-        outside: outside(&global.project)?,
+        outside: outside(&global.project).map_err(|error| no_state(&error))?,
         manner: args.manner(),
     };
     let engine = Engine::start(setup, &project).await.map_err(|error| no_database(&error))?;
@@ -197,6 +197,12 @@ fn outside(project: &Path) -> anyhow::Result<Outside> {
         hints: true,
         ..Outside::default()
     })
+}
+
+/// What serves cannot be kept where it should be.
+fn no_state(error: &anyhow::Error) -> anyhow::Error {
+    let hint = "set RELANCE_STATE to a folder that this user may write";
+    Failure::error(Exit::Configuration, format!("{error:#}"), hint)
 }
 
 fn no_database(error: &anyhow::Error) -> anyhow::Error {

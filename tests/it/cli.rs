@@ -124,6 +124,9 @@ async fn serve_refuses_an_environment_that_is_not_safe() {
     assert_refused(&site.run(&["serve"]).await, 78, &["RELANCE_CLOCK_OFFSET"]);
     site.env.remove("RELANCE_CLOCK_OFFSET");
     site.set("CALLBELL_TOKEN", CALLBELL_TOKEN);
+    site.set("RELANCE_STATE", "/dev/null/state");
+    assert_refused(&site.run(&["serve"]).await, 78, &["/dev/null/state", "RELANCE_STATE"]);
+    site.env.remove("RELANCE_STATE");
     site.set("RELANCE_LISTEN", "somewhere");
     assert_refused(&site.run(&["serve"]).await, 78, &["RELANCE_LISTEN"]);
     fs::remove_file(site.path().join("relance.yaml")).unwrap();
