@@ -26,6 +26,7 @@ pub mod preview;
 mod process;
 mod progress;
 pub mod project;
+mod replace;
 pub mod runs;
 pub mod sandbox;
 pub mod schedule;

@@ -3,6 +3,7 @@
 //! Invariant: what it writes depends on nothing but the project's files, so that it can be kept in version control.
 
 use super::exit::Failure;
+use super::replace::replace_file;
 use super::{Exit, Global, project};
 use crate::config::Files;
 use crate::workflow::schema::{Kind, Names, schema};
@@ -70,7 +71,8 @@ pub(super) fn write(root: &Path, files: &Files) -> anyhow::Result<Vec<String>> {
         .into_iter()
         .map(|kind| {
             let path = path_of(kind);
-            fs::write(root.join(&path), rendered(kind, &names)).with_context(|| format!("cannot write `{path}`"))?;
+            replace_file(&root.join(&path), &rendered(kind, &names))
+                .with_context(|| format!("cannot write `{path}`"))?;
             Ok(path)
         })
         .collect()

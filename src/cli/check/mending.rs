@@ -3,11 +3,11 @@
 //! Invariant: a file that changed since it was read is not written, and none is ever half written.
 
 use crate::cli::diff::lines;
+use crate::cli::replace::replace_file;
 use crate::config::Files;
 use crate::workflow::fix::Fixed;
 use anyhow::{Context as _, bail};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 
 /// Writes what was mended.
@@ -23,30 +23,11 @@ pub(super) fn write(root: &Path, read: &Files, fixed: &Fixed) -> anyhow::Result<
     Ok(())
 }
 
-/// Through a file of another name in the same folder, which takes the place of the old one. A crash before that leaves
-/// the old one as it was.
 fn write_one(path: &Path, before: &str, after: &str) -> anyhow::Result<()> {
-    // A link stays a link: what it leads to is written.
-    let path = path.canonicalize()?;
-    if std::fs::read(&path)? != before.as_bytes() {
+    if std::fs::read(path)? != before.as_bytes() {
         bail!("the file was changed in the meantime: nothing was written to it");
     }
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let beside = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-    let written = replace(&path, &beside, after);
-    if written.is_err() {
-        // The temporary file is ours; that it could not be written is what is told.
-        let _ = std::fs::remove_file(&beside);
-    }
-    Ok(written?)
-}
-
-fn replace(path: &Path, beside: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = std::fs::File::create_new(beside)?;
-    file.write_all(text.as_bytes())?;
-    file.set_permissions(std::fs::metadata(path)?.permissions())?;
-    file.sync_all()?;
-    std::fs::rename(beside, path)
+    Ok(replace_file(path, after)?)
 }
 
 /// What would change, file by file.

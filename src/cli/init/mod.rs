@@ -8,6 +8,7 @@ mod blueprints;
 
 use super::exit::Failure;
 use super::language::Language;
+use super::replace::replace_file;
 use super::{Exit, Global, check, paint, project, schema};
 use crate::clock::Clock;
 use crate::config::Files;
@@ -200,7 +201,7 @@ fn add_templates(root: &Path, blueprint: &Blueprint, outcome: &mut Outcome) -> a
     let longer = blueprint.with_templates(&catalogue.unwrap_or_default(), lock.as_deref())?;
     for (path, text) in [("templates.yaml", longer.0), ("templates.lock.json", longer.1)] {
         let Some(text) = text else { continue };
-        fs::write(root.join(path), text).with_context(|| format!("cannot write `{path}`"))?;
+        replace_file(&root.join(path), &text).with_context(|| format!("cannot write `{path}`"))?;
         outcome.kept.retain(|kept| kept != path);
         if !outcome.written.iter().any(|written| written == path) {
             outcome.written.push(path.to_owned());

@@ -2,15 +2,14 @@
 
 use super::super::account::Account;
 use super::super::exit::Failure;
+use super::super::replace::replace_file;
 use super::super::{Exit, Global};
 use crate::config::LockedTemplate;
 use crate::engine::drift::differences;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
 use std::io::Write as _;
-use std::path::Path;
 
 const FILE: &str = "templates.lock.json";
 
@@ -31,7 +30,7 @@ pub(super) fn pull(global: &Global, account: &Account, now: &[LockedTemplate], c
     let changes = changes(before.as_deref().unwrap_or_default(), now);
     let stale = account.files.get(FILE).is_none_or(|old| *old != text);
     if !check && stale {
-        write(&global.project.join(FILE), &text)?;
+        replace_file(&global.project.join(FILE), &text).with_context(|| format!("cannot write `{FILE}`"))?;
     }
     tell(global, &changes, now.len(), check)?;
     Ok(if check && (before.is_none() || !changes.is_empty()) { Exit::Problems } else { Exit::Fine })
@@ -67,16 +66,6 @@ fn refuse_garbage(before: &[LockedTemplate], now: &[LockedTemplate]) -> anyhow::
 /// Sorted by title, as they come.
 fn compose(templates: &[LockedTemplate]) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(templates)? + "\n")
-}
-
-/// Written beside and moved into place: a reader sees the old file or the new one.
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    let draft = path.with_extension(format!("json.{}", std::process::id()));
-    let written = fs::write(&draft, text).and_then(|()| fs::rename(&draft, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&draft);
-    }
-    written.with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// What differs between two lists, by title.
