@@ -7,7 +7,7 @@ use super::stage::Scene;
 use crate::condition::Condition;
 use crate::event::{Evaluation, EvaluationResult};
 use crate::message::Form;
-use crate::run::TraceEntry;
+use crate::run::{Sentence, TraceEntry};
 use crate::store::deliveries::DeliveryFilter;
 use crate::store::events::EventFilter;
 use crate::store::runs::RunFilter;
@@ -83,8 +83,7 @@ pub(super) fn went(scene: &Scene<'_>) -> anyhow::Result<BTreeSet<String>> {
         let told = run.progress.trace.iter().filter_map(|entry| taken(&run.workflow, entry));
         went.extend(told);
         // Whatever stands in the trace of a step and is no leaving out says that the step was done.
-        let done =
-            run.progress.trace.iter().filter(|entry| !entry.what.starts_with(LEFT_OUT) && !entry.step.is_empty());
+        let done = run.progress.trace.iter().filter(|entry| !entry.step.is_empty() && !is_left_out(entry));
         went.extend(done.map(|entry| at(&run.workflow, &entry.step, "done")));
     }
     let filter = DeliveryFilter { limit: MOST, ..DeliveryFilter::default() };
@@ -111,28 +110,25 @@ fn is_code(reason: &str) -> bool {
     reason.chars().all(|c| c.is_ascii_lowercase() || c == '_')
 }
 
-const LEFT_OUT: &str = "step left out: ";
-
 /// The branch that a line of a trace tells of.
 fn taken(workflow: &str, entry: &TraceEntry) -> Option<String> {
-    let what = entry.what.as_str();
+    let (told, parts) = Sentence::read(&entry.what)?;
+    let first = parts.first().copied().unwrap_or_default();
     let step = |words: &str| Some(at(workflow, &entry.step, words));
-    if let Some(rest) = what.strip_prefix("`stop_when` entry ") {
-        return Some(named(workflow, &stop_words(rest.split(' ').next()?.parse().ok()?)));
+    match told {
+        Sentence::StopWhen => Some(named(workflow, &stop_words(first.parse().ok()?))),
+        Sentence::CaseTaken => step(&format!("case {first}")),
+        Sentence::NoCase => step("no case"),
+        Sentence::Reply => step(&format!("reply {first}")),
+        Sentence::NoReply => step("no reply"),
+        Sentence::OtherAnswer => step("another reply"),
+        Sentence::LeftOut => step("left out"),
+        _ => None,
     }
-    match what {
-        "no case taken: otherwise" => step("no case"),
-        "no reply came" => step("no reply"),
-        "another answer came: otherwise" => step("another reply"),
-        _ if what.starts_with(LEFT_OUT) => step("left out"),
-        _ => {
-            let numbered =
-                |before: &str, after: &str| what.strip_prefix(before)?.strip_suffix(after)?.parse::<usize>().ok();
-            let case = numbered("case ", " taken").map(|case| format!("case {case}"));
-            case.or_else(|| numbered("reply ", " came").map(|reply| format!("reply {reply}")))
-                .and_then(|words| step(&words))
-        }
-    }
+}
+
+fn is_left_out(entry: &TraceEntry) -> bool {
+    matches!(Sentence::read(&entry.what), Some((Sentence::LeftOut, _)))
 }
 
 fn stop_words(entry: usize) -> String {
