@@ -6,6 +6,7 @@
 use super::ask::Server;
 use super::exit::Failure;
 use super::{Exit, Global, completions, project};
+use crate::clock::Clock;
 use crate::config::{CatalogueEntry, LockedTemplate, Project};
 use crate::contact::Phone;
 use crate::message::TemplateKind;
@@ -59,7 +60,7 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     if let Some(name) = &args.channel {
         body["channel_uuid"] = channel_uuid(name, project.as_ref(), &server).await?.into();
     }
-    let key = args.idempotency_key.clone().unwrap_or_else(|| ulid::Ulid::new().to_string());
+    let key = args.idempotency_key.clone().unwrap_or_else(|| Clock::machine(0).new_id());
     let answer = server.post_once("/v1/messages/send", &body, &key).await.map_err(in_our_words)?;
     let uuid = answer["message"]["uuid"].as_str().context("the server named no message")?.to_owned();
     if args.wait {

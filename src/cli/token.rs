@@ -24,6 +24,8 @@ pub fn read_or_make(project: &Path, from_environment: Option<Secret>) -> anyhow:
     }
     let path = file(project);
     if !path.exists() {
+        // Made with it: nobody else may look into it.
+        state::folder(project)?;
         make(&path).with_context(|| format!("cannot write the admin token: {}", path.display()))?;
     }
     // A copy or an unpacked archive may have opened it to others.
@@ -48,7 +50,6 @@ fn file(project: &Path) -> PathBuf {
 /// Written beside and linked into place: of two processes that start at once, one wins and both read its token.
 fn make(path: &Path) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
     let draft = folder.join(format!("token.{}", std::process::id()));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(OWNER_ONLY).open(&draft)?;
     writeln!(file, "{}", hex::encode(clock::new_secret()))?;
@@ -74,6 +75,7 @@ mod tests {
         let path = file(project.path());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no draft is left");
+        assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         assert_eq!(read_or_make(project.path(), None).unwrap(), made);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
