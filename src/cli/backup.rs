@@ -1,9 +1,9 @@
 //! `relance backup`: the SQLite database as one file, while `relance serve` runs.
 
+use super::account::read_environment;
 use super::exit::{Exit, Failure};
 use super::progress::Progress;
-use super::{Global, environment, serve};
-use crate::config::Environment;
+use super::{Global, serve};
 use crate::store::backup::{NotAFile, NotThere, backup};
 use serde_json::json;
 use std::io::Write as _;
@@ -16,8 +16,7 @@ pub struct Args {
 }
 
 pub(super) async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
-    let environment = Environment::read(&environment::lookup)
-        .map_err(|mistakes| Failure::error(Exit::Usage, mistakes.join("; "), "mend the environment variables"))?;
+    let environment = read_environment()?;
     let url = serve::database_url(&environment, &global.project)?;
     let progress = Progress::of(global, "copying the database");
     let made = backup(&url, &args.file).await.map_err(|error| refused(&error))?;

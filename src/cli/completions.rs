@@ -1,7 +1,8 @@
 //! `relance completions` and `relance man`: what shells and manuals know of the commands.
 //!
 //! The shell asks this binary while somebody types, so that the names of the project are offered as well: events,
-//! workflows, templates, contacts of the tests. Invariant: whatever is wrong with the project's files, nothing is said and nothing fails.
+//! workflows, templates, contacts of the tests. Invariant: whatever is wrong with the project's files, nothing is said
+//! and nothing fails.
 
 use super::exit::Failure;
 use super::{Exit, project};

@@ -44,6 +44,14 @@ pub struct Scope<'a> {
     pub language: &'a str,
 }
 
+impl<'a> Scope<'a> {
+    /// Where nothing is known but the event.
+    pub fn of_event(event: &'a Value, now_ms: i64, zone: &'a TimeZone, language: &'a str) -> Self {
+        const NOTHING: &Value = &Value::Null;
+        Self { event, contact: NOTHING, steps: NOTHING, vars: NOTHING, workflow: NOTHING, now_ms, zone, language }
+    }
+}
+
 /// A mistake found while parsing or checking, with its place inside the expression or text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {

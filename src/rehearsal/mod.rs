@@ -23,9 +23,8 @@ mod why;
 
 pub use catalogue::furnished;
 pub use office::office;
-pub use passage::{Restless, learn_lines, settle};
+pub use passage::{learn_lines, travel};
 pub use play::{Failure, Outcome, play};
 pub use preview::{Ahead, Asked, Cause, Foreseen, Hold, preview};
 pub use stage::{Opening, Scene, Stage};
-pub use stepper::next_step;
 pub use systems::Called;

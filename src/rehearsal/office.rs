@@ -1,5 +1,5 @@
-//! Office: the fake account of a scene, and of `dev`, has whatever teams, colleagues, tags and fields the project's workflows name, as the
-//! real one does. Pure.
+//! Office: the fake account of a scene, of `dev` and of `sandbox` has whatever teams, colleagues, tags and fields the
+//! project's workflows name, as the real one does. Pure.
 
 use crate::config::Project;
 use crate::connector::sandbox::{Office, Team, User};
@@ -51,18 +51,8 @@ fn tag(office: &mut Office, change: &UpdateContact) {
 
 /// A text that says the same whatever happens; a name that depends on the event cannot be prepared for.
 fn fixed(text: &Text, project: &Project, workflow: &Workflow) -> Option<String> {
-    let empty = json!({});
-    let scope = Scope {
-        event: &empty,
-        contact: &empty,
-        steps: &empty,
-        vars: &empty,
-        workflow: &empty,
-        now_ms: 0,
-        zone: &workflow.settings.timezone,
-        language: &project.settings.language,
-    };
-    text.render_optional(&scope)
+    let (zone, language) = (&workflow.settings.timezone, &project.settings.language);
+    text.render_optional(&Scope::of_event(&Value::Null, 0, zone, language))
 }
 
 fn uuid(of: &str) -> String {

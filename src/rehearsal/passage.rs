@@ -32,7 +32,7 @@ impl std::error::Error for Restless {}
 ///
 /// # Errors
 /// When the engine does not come to rest.
-pub async fn settle(engine: &Engine, sandbox: &Sandbox) -> Result<Option<i64>, Restless> {
+pub(super) async fn settle(engine: &Engine, sandbox: &Sandbox) -> Result<Option<i64>, Restless> {
     let mut due_ms = None;
     for _ in 0..MOST_ROUNDS {
         sandbox.settle().await;
@@ -45,19 +45,27 @@ pub async fn settle(engine: &Engine, sandbox: &Sandbox) -> Result<Option<i64>, R
     Ok(due_ms)
 }
 
-/// Moves the clock to `target_ms`, through every due instant, in order.
+/// Moves the clock to `target_ms`, through every due instant, in order; instants nearer than `least_ms` are dealt with
+/// together. `passed` is told of each step.
 ///
 /// # Errors
 /// When the engine does not come to rest.
-pub(super) async fn travel(engine: &Engine, sandbox: &Sandbox, target_ms: i64) -> Result<(), Restless> {
+pub async fn travel(
+    engine: &Engine,
+    sandbox: &Sandbox,
+    target_ms: i64,
+    least_ms: i64,
+    mut passed: impl FnMut(),
+) -> Result<(), Restless> {
     for _ in 0..MOST_STEPS {
         let due_ms = settle(engine, sandbox).await?;
         let both_ms = [due_ms, sandbox.next_due_ms()];
-        let Some(next_ms) = next_step(engine.clock().now_ms(), both_ms, target_ms, 1) else { return Ok(()) };
+        let Some(next_ms) = next_step(engine.clock().now_ms(), both_ms, target_ms, least_ms) else { return Ok(()) };
         engine.clock().move_to(next_ms);
         if due_ms.is_some_and(|due_ms| due_ms <= next_ms) {
             engine.look().await;
         }
+        passed();
     }
     Err(Restless)
 }

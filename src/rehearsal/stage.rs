@@ -247,7 +247,7 @@ impl Scene<'_> {
     /// When the engine does not come to rest.
     pub fn advance(&mut self, at_ms: i64) -> anyhow::Result<()> {
         let sandbox = self.sandbox.clone();
-        Ok(self.ask(async move |engine| travel(&engine, &sandbox, at_ms).await)??)
+        Ok(self.ask(async move |engine| travel(&engine, &sandbox, at_ms, 1, || {}).await)??)
     }
 
     fn settle(&mut self) -> anyhow::Result<()> {

@@ -6,7 +6,7 @@
 
 /// The instant to move to: the first that is due, else the target; `None` when it is reached and nothing is due there.
 /// Instants nearer than `least_ms` are dealt with together.
-pub fn next_step(now_ms: i64, due_ms: [Option<i64>; 2], target_ms: i64, least_ms: i64) -> Option<i64> {
+pub(super) fn next_step(now_ms: i64, due_ms: [Option<i64>; 2], target_ms: i64, least_ms: i64) -> Option<i64> {
     if now_ms >= target_ms {
         return None;
     }

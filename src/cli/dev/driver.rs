@@ -9,15 +9,13 @@
 use crate::connector::sandbox::Sandbox;
 use crate::engine::Engine;
 use crate::http::dashboard::Move;
-use crate::rehearsal::{Restless, next_step, settle};
+use crate::rehearsal::travel;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
 const TICK: Duration = Duration::from_millis(200);
-/// Steps of one wish at most: two minutes of a campaign at full pace, or years of a schedule.
-const MOST_STEPS: usize = 200_000;
 /// Instants nearer than this are dealt with together, as a loop that naps between two looks does.
 const SMALLEST_STEP_MS: i64 = 50;
 
@@ -66,27 +64,19 @@ impl Driver {
     async fn pass(&mut self, by_ms: i64, rest: bool) {
         if by_ms == 0 && !rest {
             self.sandbox.settle().await;
-        } else if self.travel(self.engine.clock().now_ms().saturating_add(by_ms)).await.is_err() {
-            tracing::warn!("the engine is still busy: the clock stands before its target");
-        }
-        self.tell();
-    }
-
-    async fn travel(&mut self, target_ms: i64) -> Result<(), Restless> {
-        for _ in 0..MOST_STEPS {
-            let due_ms = settle(&self.engine, &self.sandbox).await?;
-            let now_ms = self.engine.clock().now_ms();
-            let due_ms = [due_ms, self.sandbox.next_due_ms()];
-            let Some(next_ms) = next_step(now_ms, due_ms, target_ms, SMALLEST_STEP_MS) else {
-                return Ok(());
+        } else {
+            let (engine, sandbox) = (self.engine.clone(), self.sandbox.clone());
+            let target_ms = engine.clock().now_ms().saturating_add(by_ms);
+            let passed = || {
+                if self.told_at.elapsed() >= TICK {
+                    self.tell();
+                }
             };
-            self.engine.clock().move_to(next_ms);
-            self.engine.look().await;
-            if self.told_at.elapsed() >= TICK {
-                self.tell();
+            if travel(&engine, &sandbox, target_ms, SMALLEST_STEP_MS, passed).await.is_err() {
+                tracing::warn!("the engine is still busy: the clock stands before its target");
             }
         }
-        Err(Restless)
+        self.tell();
     }
 
     /// Tells the page when something changed since it was last told.

@@ -18,6 +18,7 @@ mod people;
 mod watch;
 
 use super::exit::Failure;
+use super::preview::read_instant;
 use super::{Exit, Global, check, environment, project, state};
 use crate::clock::{self, Clock};
 use crate::config::{Environment, Files, Loaded, Project, Proxies, Secret};
@@ -34,8 +35,6 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::http::StatusCode;
 use driver::Driver;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -76,7 +75,7 @@ pub struct Args {
 pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let (files, loaded) = read(&global.project)?;
     let project = rehearsal::furnished(usable(&files, &loaded)?);
-    let start_ms = args.at.as_deref().map(|at| read_start(at, project.settings.zone())).transpose()?;
+    let start_ms = args.at.as_deref().map(|at| read_instant(at, project.settings.zone())).transpose()?;
     let listener = listen(args.port).await?;
     let address = listener.local_addr()?;
     let _lock = database::lock(&global.project)?;
@@ -127,19 +126,6 @@ fn tell(files: &Files, loaded: &Loaded) {
     if !loaded.diagnostics.is_empty() {
         eprintln!("{}{}", check::render_human(&loaded.diagnostics, files), check::summary(&loaded.diagnostics, files));
     }
-}
-
-/// A time with an offset, or a clock time of the project's zone.
-fn read_start(written: &str, zone: &TimeZone) -> anyhow::Result<i64> {
-    let local = || written.parse::<jiff::civil::DateTime>().ok().and_then(|at| zone.to_timestamp(at).ok());
-    let at = written.parse::<Timestamp>().ok().or_else(local);
-    at.map(Timestamp::as_millisecond).ok_or_else(|| {
-        Failure::error(
-            Exit::Usage,
-            format!("cannot read the time of `--at`: `{written}`"),
-            "write it as `2026-03-02T10:00`",
-        )
-    })
 }
 
 async fn listen(port: u16) -> anyhow::Result<TcpListener> {
@@ -264,6 +250,7 @@ async fn serve(listener: TcpListener, page: Router, parts: Parts, mut tasks: Joi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::tz::TimeZone;
 
     #[tokio::test]
     async fn only_this_machine_reaches_it() {
@@ -273,7 +260,7 @@ mod tests {
     #[test]
     fn the_start_is_a_clock_time_of_the_projects_zone_or_has_an_offset() {
         let madrid = TimeZone::get("Europe/Madrid").unwrap();
-        let at = |written: &str| read_start(written, &madrid).ok();
+        let at = |written: &str| read_instant(written, &madrid).ok();
         assert_eq!(at("2026-03-02T10:00"), Some(1_772_442_000_000));
         assert_eq!(at("2026-03-02 10:00"), at("2026-03-02T09:00Z"));
         assert_eq!(at("tomorrow"), None);

@@ -26,17 +26,7 @@ pub(super) fn of_project(project: &Project, now_ms: i64) -> BTreeMap<Phone, Opti
 }
 
 fn person(workflow: &Workflow, project: &Project, event: &Value, now_ms: i64) -> Option<(Phone, Option<String>)> {
-    let empty = json!({});
-    let scope = Scope {
-        event,
-        contact: &empty,
-        steps: &empty,
-        vars: &empty,
-        workflow: &empty,
-        now_ms,
-        zone: &workflow.settings.timezone,
-        language: &project.settings.language,
-    };
+    let scope = Scope::of_event(event, now_ms, &workflow.settings.timezone, &project.settings.language);
     let read = |text: &Option<Text>| text.as_ref().and_then(|text| text.render_optional(&scope));
     let contact = &workflow.contact;
     let phone = Phone::parse(&read(&contact.phone)?, project.settings.phone_region.as_deref()).ok()?;

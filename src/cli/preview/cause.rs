@@ -13,7 +13,7 @@ use crate::trigger::{Trigger, TriggerKind};
 use crate::workflow::Workflow;
 use crate::workflow::test_file::Person;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// What happens, and to whom.
 pub(super) struct Chosen {
@@ -140,17 +140,8 @@ impl Choice<'_> {
 
     /// Whom the sample is about.
     fn person_of(&self, data: &Value) -> Option<Person> {
-        let empty = json!({});
-        let scope = Scope {
-            event: data,
-            contact: &empty,
-            steps: &empty,
-            vars: &empty,
-            workflow: &empty,
-            now_ms: self.now_ms,
-            zone: &self.workflow.settings.timezone,
-            language: &self.project.settings.language,
-        };
+        let (zone, language) = (&self.workflow.settings.timezone, &self.project.settings.language);
+        let scope = Scope::of_event(data, self.now_ms, zone, language);
         let written = self.workflow.contact.phone.as_ref().and_then(|text: &Text| text.render_optional(&scope))?;
         Phone::parse(&written, self.project.settings.phone_region.as_deref()).ok().map(Person::of)
     }
@@ -287,6 +278,7 @@ fn replace_phone(value: &mut Value, from: &Phone, to: &Phone, region: Option<&st
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn the_number_of_a_sample_is_replaced_wherever_it_stands_however_it_is_written() {

@@ -169,7 +169,8 @@ fn zone_of(files: &Files, workflow: &str) -> TimeZone {
     own.unwrap_or_else(|| project.settings.zone().clone())
 }
 
-fn read_instant(written: &str, zone: &TimeZone) -> anyhow::Result<i64> {
+/// A time of `--at`: with an offset, or a clock time of the zone.
+pub(super) fn read_instant(written: &str, zone: &TimeZone) -> anyhow::Result<i64> {
     let local = || written.parse::<jiff::civil::DateTime>().ok().and_then(|at| zone.to_timestamp(at).ok());
     let at = written.parse::<jiff::Timestamp>().ok().or_else(local);
     at.map(jiff::Timestamp::as_millisecond).ok_or_else(|| {
