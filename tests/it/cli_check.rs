@@ -121,8 +121,10 @@ async fn what_the_files_name_of_the_account_is_looked_up_there() {
     let refused = site.run(&["check"]).await;
     assert!(refused.code == 4 && refused.stderr.contains("not checked against the account (R405): "), "{refused:?}");
     site.set("CALLBELL_TOKEN", &token);
+    let address = site.env["CALLBELL_BASE_URL"].clone();
     site.set("CALLBELL_BASE_URL", "ftp://nowhere");
     assert_eq!(site.run(&["check"]).await.code, 2);
+    site.set("CALLBELL_BASE_URL", address);
     site.env.remove("CALLBELL_TOKEN");
     let without = site.run(&["check"]).await;
     assert!(without.code == 0 && without.stderr.contains("CALLBELL_TOKEN is not set"), "{without:?}");

@@ -183,7 +183,7 @@ fn people_of_the_projects_own_lists_are_told_without_their_numbers() {
 
 #[test]
 fn an_event_is_heard_by_every_workflow_whichever_source_it_names() {
-    let folder = project("");
+    let folder = project(PASSING);
     let sources =
         "sources:\n  shop: { signature: none, path_token: SHOP }\n  till: { signature: none, path_token: TILL }\n";
     fs::write(folder.path().join("relance.yaml"), format!("{PROJECT}{sources}")).unwrap();
