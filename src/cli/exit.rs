@@ -1,5 +1,6 @@
 //! Exit codes, and how an error ends the program.
 
+use serde_json::json;
 use std::{fmt, io};
 
 /// How a command ended (`language.md` §15). Where nothing can be put in order any more `serve` ends in the middle, with
@@ -57,14 +58,48 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// Says an error on stderr and gives its exit code: its own, else 1. Who reads no further (`| head`) has what they wanted.
-pub fn report(error: &anyhow::Error) -> Exit {
+pub fn report(error: &anyhow::Error, json: bool) -> Exit {
     if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
         return Exit::Fine;
     }
     let failure = error.downcast_ref::<Failure>();
-    eprintln!("error: {error:#}");
-    if let Some(hint) = failure.map(|failure| &failure.hint).filter(|hint| !hint.is_empty()) {
+    let exit = failure.map_or(Exit::Problems, |failure| failure.exit);
+    say(&format!("{error:#}"), failure.map_or("", |failure| &failure.hint), exit, json);
+    exit
+}
+
+/// As [`report`], of words on the command line that mean nothing; or what was asked for with `--help`.
+pub fn misread(error: &clap::Error) -> Exit {
+    // What could not be read does not say whether JSON is wanted.
+    let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
+    match (error.use_stderr(), json) {
+        (true, true) => {
+            let (message, hint) = in_our_words(&error.to_string());
+            say(&message, &hint, Exit::Usage, true);
+        }
+        _ => drop(error.print()),
+    }
+    if error.use_stderr() { Exit::Usage } else { Exit::Fine }
+}
+
+/// The last line of stderr is the error, for programs as one object.
+fn say(message: &str, hint: &str, exit: Exit, json: bool) {
+    if json {
+        eprintln!("{}", json!({ "version": 1, "error": message, "hint": hint, "exit": exit.code() }));
+        return;
+    }
+    eprintln!("error: {message}");
+    if !hint.is_empty() {
         eprintln!("hint: {hint}");
     }
-    failure.map_or(Exit::Problems, |failure| failure.exit)
+}
+
+/// The message and the tip of what the reader of the command line says in paragraphs.
+fn in_our_words(said: &str) -> (String, String) {
+    let joined = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut paragraphs = said.split("\n\n").map(joined);
+    let message = paragraphs.next().unwrap_or_default();
+    let hint = paragraphs.find_map(|text| text.strip_prefix("tip: ").map(str::to_owned));
+    let hint = hint.unwrap_or_else(|| "`--help` tells how it is used".to_owned());
+    (message.trim_start_matches("error: ").to_owned(), hint)
 }

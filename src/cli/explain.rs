@@ -56,7 +56,10 @@ fn workflow(global: &Global, name: &str, language: &str) -> anyhow::Result<Exit>
             let workflows = loaded.project.map(|project| project.workflows).unwrap_or_default();
             return Err(unknown(name, &workflows, &files));
         }
-        eprint!("{}", check::render_human(&mistakes, &files));
+        match global.json {
+            true => check::print_json(&mistakes)?,
+            false => eprint!("{}", check::render_human(&mistakes, &files)),
+        }
         return Ok(Exit::Problems);
     };
     tell(global, "workflow", name, language, &workflow::explain(known, language))

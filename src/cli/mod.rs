@@ -34,6 +34,7 @@ pub mod schedules;
 pub mod schema;
 pub mod send;
 pub mod serve;
+mod shapes;
 pub mod state;
 pub mod templates;
 pub mod test;
@@ -44,7 +45,7 @@ pub mod why;
 
 pub use exit::Exit;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Messaging automations written as YAML: when something happens, if conditions hold, do send the right message.
@@ -63,7 +64,7 @@ pub struct Global {
     /// The project folder
     #[arg(short = 'C', long, global = true, default_value = ".", value_name = "FOLDER")]
     pub project: PathBuf,
-    /// Print JSON instead of text
+    /// Print JSON instead of text; `relance schema --output` tells its shape
     #[arg(long, global = true)]
     pub json: bool,
     /// Address of the relance server that is asked
@@ -140,28 +141,54 @@ enum Command {
 
 /// Runs the command of the arguments; the exit code comes back.
 pub fn main() -> u8 {
-    completions::answer(Cli::command);
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.code() } else { Exit::Fine.code() };
-        }
+    completions::answer(command);
+    let (cli, words) = match read() {
+        Ok(read) => read,
+        Err(error) => return exit::misread(&error).code(),
     };
     // What the engine says while it is played with is not what was asked for.
     let calm = matches!(cli.command, Command::Test(_) | Command::Preview(_));
     start_log(&cli.global, calm);
+    let json = cli.global.json;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return exit::report(&anyhow::Error::new(error)).code(),
+        Err(error) => return exit::report(&anyhow::Error::new(error), json).code(),
     };
-    let exit = runtime.block_on(run(cli)).unwrap_or_else(|error| exit::report(&error));
+    let exit = runtime.block_on(run(cli, &words)).unwrap_or_else(|error| exit::report(&error, json));
     runtime.shutdown_background();
     exit.code()
 }
 
-async fn run(cli: Cli) -> anyhow::Result<Exit> {
+/// All commands, with their options.
+fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// What this program was started with, and the words of its command: `runs list`.
+fn read() -> Result<(Cli, String), clap::Error> {
+    let matches = command().try_get_matches()?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))?;
+    let (mut words, mut at) = (Vec::new(), matches.subcommand());
+    while let Some((word, below)) = at {
+        words.push(word.to_owned());
+        at = below.subcommand();
+    }
+    Ok((cli, words.join(" ")))
+}
+
+/// Who asks for JSON gets JSON, or is told that there is none.
+fn refuse_json(words: &str) -> anyhow::Result<()> {
+    let silent = shapes::SILENT.iter().find(|(command, _)| *command == words);
+    silent.map_or(Ok(()), |(_, hint)| {
+        Err(exit::Failure::error(Exit::Usage, format!("`relance {words}` prints no JSON"), *hint))
+    })
+}
+
+async fn run(cli: Cli, words: &str) -> anyhow::Result<Exit> {
     let global = &cli.global;
+    if global.json {
+        refuse_json(words)?;
+    }
     match cli.command {
         Command::Init(args) => init::run(global, &args),
         Command::Dev(args) => dev::run(global, args).await,
@@ -186,7 +213,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Doctor(args) => doctor::run(global, &args).await,
         Command::Sandbox(args) => sandbox::run(global, args).await,
         Command::Completions(args) => completions::run(&args),
-        Command::Man(args) => completions::man(Cli::command(), &args),
+        Command::Man(args) => completions::man(command(), &args),
     }
 }
 

@@ -16,7 +16,10 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let files = project::read_files(&global.project)?;
     let loaded = workflow::load(&files);
     let Some(project) = loaded.project else {
-        eprint!("{}", super::check::render_human(&loaded.diagnostics, &files));
+        match global.json {
+            true => super::check::print_json(&loaded.diagnostics)?,
+            false => eprint!("{}", super::check::render_human(&loaded.diagnostics, &files)),
+        }
         return Ok(Exit::Problems);
     };
     let now_ms = Clock::machine(0).now_ms();

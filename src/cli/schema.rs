@@ -1,14 +1,16 @@
-//! `relance schema`: what editors know of a project's files. Decides nothing: `workflow::schema` knows the keys.
+//! `relance schema`: what editors know of a project's files, and what programs read from `--json`. Decides nothing:
+//! `workflow::schema` knows the keys, `shapes` what is printed.
 //!
 //! Invariant: what it writes depends on nothing but the project's files, so that it can be kept in version control.
 
 use super::exit::Failure;
 use super::replace::replace_file;
-use super::{Exit, Global, project};
+use super::{Exit, Global, project, shapes};
 use crate::config::Files;
 use crate::workflow::schema::{Kind, Names, schema};
 use anyhow::Context as _;
 use clap::ValueEnum;
+use serde_json::json;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -24,6 +26,9 @@ pub struct Args {
     /// Write all of them into the project's folder `.schema`, where its editors look
     #[arg(long)]
     write: bool,
+    /// What a command prints with `--json`: `--output runs list`; without a command, list them
+    #[arg(long, value_name = "COMMAND", num_args = 0..=2, conflicts_with_all = ["of", "write"])]
+    output: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -46,6 +51,9 @@ impl Of {
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
+    if let Some(words) = &args.output {
+        return output(global, &words.join(" "));
+    }
     let files = project::read_files(&global.project).map_err(|error| {
         Failure::error(
             Exit::Usage,
@@ -54,12 +62,35 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         )
     })?;
     if args.write {
-        for path in write(&global.project, &files)? {
-            eprintln!("written: {path}");
+        let written = write(&global.project, &files)?;
+        match global.json {
+            true => writeln!(std::io::stdout(), "{}", json!({ "version": 1, "written": written }))?,
+            false => written.iter().for_each(|path| eprintln!("written: {path}")),
         }
         return Ok(Exit::Fine);
     }
     std::io::stdout().write_all(rendered(args.of.kind(), &Names::of(&files)).as_bytes())?;
+    Ok(Exit::Fine)
+}
+
+/// The schema of what a command prints; without one, the commands.
+fn output(global: &Global, command: &str) -> anyhow::Result<Exit> {
+    let mut out = std::io::stdout();
+    if !command.is_empty() {
+        let printed = shapes::of(command).ok_or_else(|| {
+            let hint = "`relance schema --output` lists the commands that do";
+            Failure::error(Exit::Usage, format!("`relance {command}` prints no JSON"), hint)
+        })?;
+        writeln!(out, "{:#}", printed.schema())?;
+        return Ok(Exit::Fine);
+    }
+    if global.json {
+        let row = |one: &shapes::Printed| json!({ "command": one.command, "about": one.about });
+        let rows: Vec<_> = shapes::all().map(row).collect();
+        writeln!(out, "{}", json!({ "version": 1, "outputs": rows }))?;
+        return Ok(Exit::Fine);
+    }
+    shapes::all().try_for_each(|one| writeln!(out, "{:<18}  {}", one.command, one.about))?;
     Ok(Exit::Fine)
 }
 

@@ -86,6 +86,7 @@ mod relay_serve;
 mod schema;
 mod security;
 mod serve;
+mod shapes;
 mod six_workflows;
 mod targets;
 mod testing;

@@ -99,6 +99,11 @@ pub(super) async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     Ok(if diagnostics.iter().any(serious) { Exit::Problems } else { usual })
 }
 
+/// The mistakes that keep a command from its work, for programs: what `check` prints of them.
+pub(super) fn print_json(diagnostics: &[Diagnostic]) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "{}", render_json(diagnostics, None))?)
+}
+
 /// Columns of a source line that are shown; longer ones are cut around the caret.
 const SHOWN: usize = 100;
 

@@ -82,7 +82,7 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let loaded = workflow::check(&files, now_ms);
     let known = loaded.project.as_ref().and_then(|project| project.workflows.get(&args.workflow));
     let (Some(project), Some(workflow)) = (&loaded.project, known) else {
-        return unusable(&args.workflow, &loaded.diagnostics, &files, loaded.project.as_ref());
+        return unusable(global, &args.workflow, &loaded.diagnostics, &files, loaded.project.as_ref());
     };
     let people = contacts(&loaded.tests, &args.workflow);
     let chosen =
@@ -122,7 +122,13 @@ fn told_why(error: anyhow::Error, args: &Args, loaded: &Loaded) -> anyhow::Error
 }
 
 /// The file has mistakes, which are told; or there is no such workflow.
-fn unusable(name: &str, diagnostics: &[Diagnostic], files: &Files, project: Option<&Project>) -> anyhow::Result<Exit> {
+fn unusable(
+    global: &Global,
+    name: &str,
+    diagnostics: &[Diagnostic],
+    files: &Files,
+    project: Option<&Project>,
+) -> anyhow::Result<Exit> {
     let file = format!("workflows/{name}.yaml");
     let error = |one: &&Diagnostic| one.severity == Severity::Error;
     let of = |wanted: &dyn Fn(&str) -> bool| -> Vec<Diagnostic> {
@@ -132,7 +138,10 @@ fn unusable(name: &str, diagnostics: &[Diagnostic], files: &Files, project: Opti
     let own = of(&|path| path == file || path == "relance.yaml");
     let mistakes = if own.is_empty() { of(&|path| !path.starts_with("workflows/")) } else { own };
     if !mistakes.is_empty() && (files.contains_key(&file) || project.is_none()) {
-        std::io::stdout().write_all(check::render_human(&mistakes, files).as_bytes())?;
+        match global.json {
+            true => check::print_json(&mistakes)?,
+            false => std::io::stdout().write_all(check::render_human(&mistakes, files).as_bytes())?,
+        }
         eprintln!("nothing was played: {}", check::summary(&mistakes, files));
         return Ok(Exit::Problems);
     }

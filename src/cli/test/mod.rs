@@ -69,7 +69,7 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
             // change is awaited.
             let played = project::read_files(&global.project).and_then(|files| go(global, args, &files));
             if let Err(error) = played {
-                super::exit::report(&error);
+                super::exit::report(&error, global.json);
             }
         }
         std::thread::sleep(LOOK_EVERY);
