@@ -118,7 +118,9 @@ pub(super) fn kind_of(person: &str) -> &'static str {
 }
 
 async fn order(global: &Global, server: &Server, act: &str, body: Value, said: &str) -> anyhow::Result<Exit> {
+    let progress = Progress::of(global, "asking the server");
     let answer = server.post_and_wait(&format!("/api/contacts/{act}"), &body).await?;
+    drop(progress);
     if global.json {
         writeln!(std::io::stdout(), "{answer}")?;
     } else {

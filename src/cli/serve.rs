@@ -5,6 +5,7 @@
 //! a start that fails must not cut its first calls off.
 
 use super::exit::{Exit, Failure};
+use super::progress::Progress;
 use super::{Global, check, environment, process, project, state, token};
 use crate::clock::Clock;
 use crate::config::{Environment, Files, Project, Secret};
@@ -73,7 +74,10 @@ pub(super) async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let environment = read_environment(&project)?;
     let listen = listen_address(&environment)?;
     let database = database_url(&environment, &global.project).map_err(|error| no_state(&error))?;
+    // Steps of the schema that a new version brings may rewrite every row.
+    let progress = Progress::of(global, "opening the database");
     let store = Store::open(&database).await.map_err(|error| no_database(&error))?;
+    drop(progress);
     let admin = token::read_or_make(&global.project, environment.token.clone()).map_err(|error| no_state(&error))?;
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         Failure::error(

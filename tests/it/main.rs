@@ -89,6 +89,7 @@ mod serve;
 mod shapes;
 mod six_workflows;
 mod targets;
+mod terminal;
 mod testing;
 mod tidy;
 mod why;

@@ -5,6 +5,7 @@
 
 mod checks;
 
+use super::progress::Progress;
 use super::{Exit, Global};
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -59,7 +60,9 @@ impl Line {
 }
 
 pub(super) async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
+    let progress = Progress::of(global, "looking");
     let lines = checks::all(global).await;
+    drop(progress);
     let count = |verdict| lines.iter().filter(|line| line.verdict == verdict).count();
     let (errors, warnings) = (count(Verdict::Error), count(Verdict::Warning));
     let mut out = std::io::stdout();

@@ -103,5 +103,8 @@ fn doctor() -> Shape {
 }
 
 fn backup() -> Shape {
-    document(1, [("file", text()), ("bytes", whole()), ("schema", whole().about("number of its newest migration").or_null())])
+    document(
+        1,
+        [("file", text()), ("bytes", whole()), ("schema", whole().about("number of its newest migration").or_null())],
+    )
 }

@@ -8,6 +8,7 @@ mod report;
 
 use super::exit::Failure;
 use super::marks::{LOOK_EVERY, marks};
+use super::progress::Progress;
 use super::{Exit, Global, check, project};
 use crate::clock::Clock;
 use crate::config::{Files, Loaded, Project};
@@ -83,7 +84,9 @@ fn go(global: &Global, args: &Args, files: &Files) -> anyhow::Result<Exit> {
     if chosen.is_empty() {
         return Err(nothing(args));
     }
-    let played = play_all(project, &global.project, &chosen)?;
+    let progress = Progress::of_so_many(global, "tests played", chosen.len());
+    let played = play_all(project, &global.project, &chosen, &progress)?;
+    drop(progress);
     let (untaken, branches) = untaken(project, &played);
     let results = Results { files, played, untaken, branches };
     if let Some(path) = &args.junit {
@@ -144,6 +147,7 @@ fn play_all<'a>(
     project: &Project,
     root: &Path,
     chosen: &[(&'a TestFile, &'a Test)],
+    progress: &Progress,
 ) -> anyhow::Result<Vec<Played<'a>>> {
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(chosen.len());
     let next = AtomicUsize::new(0);
@@ -172,6 +176,7 @@ fn play_all<'a>(
         drop(told);
         for (index, outcome) in results {
             outcomes[index] = Some(outcome?);
+            progress.add(1);
         }
         anyhow::Ok(())
     })?;
