@@ -21,7 +21,7 @@ pub(super) async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let progress = Progress::of(global, "copying the database");
     let made = backup(&url, &args.file).await.map_err(|error| refused(&error))?;
     drop(progress);
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     match global.json {
         true => {
             writeln!(out, "{}", json!({ "version": 1, "file": args.file, "bytes": made.bytes, "schema": made.schema }))?

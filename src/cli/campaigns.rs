@@ -46,7 +46,7 @@ async fn order(global: &Global, server: &Server, act: &str, campaign: &str) -> a
 }
 
 fn list(global: &Global, answer: &Value) -> anyhow::Result<()> {
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     if global.json {
         return Ok(writeln!(out, "{answer}")?);
     }
@@ -66,7 +66,7 @@ fn line(campaign: &Value) -> String {
 }
 
 fn show(global: &Global, answer: &Value) -> anyhow::Result<()> {
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     if global.json {
         return Ok(writeln!(out, "{answer}")?);
     }

@@ -26,7 +26,7 @@ pub(super) async fn run(global: &Global, command: &Command) -> anyhow::Result<Ex
         };
         listed.iter().find(same).map(|channel| channel.name.as_str())
     };
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     if global.json {
         let row = |line: &AccountChannel| {
             json!({ "uuid": line.uuid, "title": line.title, "type": line.kind, "main": line.main,

@@ -84,7 +84,7 @@ pub async fn run(global: &Global, command: &Command) -> anyhow::Result<Exit> {
             order(global, &server, "forget", person.body(None), "everything held is erased").await
         }
         Command::Export { person } => {
-            server.post_into("/api/contacts/export", &person.body(None), &mut std::io::stdout()).await?;
+            server.post_into("/api/contacts/export", &person.body(None), &mut global.out().whole()).await?;
             Ok(Exit::Fine)
         }
         Command::Import { file } => import(global, &server, file).await,
@@ -130,7 +130,7 @@ async fn order(global: &Global, server: &Server, act: &str, body: Value, said: &
         } else {
             ""
         };
-        writeln!(std::io::stdout(), "{}: {said}{unknown}", named.unwrap_or_default())?;
+        writeln!(global.out(), "{}: {said}{unknown}", named.unwrap_or_default())?;
     }
     Ok(Exit::Fine)
 }
@@ -152,7 +152,7 @@ async fn show(global: &Global, server: &Server, person: &str, open: bool) -> any
     let person = utf8_percent_encode(person, NON_ALPHANUMERIC);
     let open = if open { "&show_pii=1" } else { "" };
     let answer = server.get(&format!("/api/contacts?{key}={person}{open}")).await?;
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     if global.json {
         writeln!(out, "{answer}")?;
         return Ok(Exit::Fine);
@@ -320,7 +320,7 @@ fn in_words(reason: &str) -> String {
 }
 
 fn tell(global: &Global, tally: &Tally) -> anyhow::Result<Exit> {
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     let count = |result: &str| tally.counts.get(result).copied().unwrap_or_default();
     let results = ["created", "updated", "unchanged", "duplicate", "bad"];
     if global.json {

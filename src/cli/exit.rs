@@ -1,7 +1,9 @@
 //! Exit codes, and how an error ends the program.
 
+use super::{Global, paint};
 use serde_json::json;
-use std::{fmt, io};
+use std::io::{self, Write as _};
+use std::fmt;
 
 /// How a command ended (`language.md` §15). Where nothing can be put in order any more `serve` ends in the middle, with
 /// codes of its own: 74 when its disk failed (`store::disk`), 70 when its loop did (`engine::thread`).
@@ -58,13 +60,21 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// Says an error on stderr and gives its exit code: its own, else 1. Who reads no further (`| head`) has what they wanted.
-pub fn report(error: &anyhow::Error, json: bool) -> Exit {
+pub fn report(error: &anyhow::Error, global: &Global) -> Exit {
     if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
         return Exit::Fine;
     }
     let failure = error.downcast_ref::<Failure>();
     let exit = failure.map_or(Exit::Problems, |failure| failure.exit);
-    say(&format!("{error:#}"), failure.map_or("", |failure| &failure.hint), exit, json);
+    let (message, hint) = (format!("{error:#}"), failure.map_or("", |failure| &failure.hint));
+    if global.json {
+        say_json(&message, hint, exit);
+        return exit;
+    }
+    let hint = if hint.is_empty() { String::new() } else { format!("hint: {hint}\n") };
+    let mut err = global.err();
+    // An error that nobody can read is one all the same.
+    let _ = err.write_all(paint::report(&format!("error: {message}\n{hint}"), err.paints).as_bytes());
     exit
 }
 
@@ -75,23 +85,16 @@ pub fn misread(error: &clap::Error) -> Exit {
     match (error.use_stderr(), json) {
         (true, true) => {
             let (message, hint) = in_our_words(&error.to_string());
-            say(&message, &hint, Exit::Usage, true);
+            say_json(&message, &hint, Exit::Usage);
         }
         _ => drop(error.print()),
     }
     if error.use_stderr() { Exit::Usage } else { Exit::Fine }
 }
 
-/// The last line of stderr is the error, for programs as one object.
-fn say(message: &str, hint: &str, exit: Exit, json: bool) {
-    if json {
-        eprintln!("{}", json!({ "version": 1, "error": message, "hint": hint, "exit": exit.code() }));
-        return;
-    }
-    eprintln!("error: {message}");
-    if !hint.is_empty() {
-        eprintln!("hint: {hint}");
-    }
+/// For programs: the last line of stderr.
+fn say_json(message: &str, hint: &str, exit: Exit) {
+    eprintln!("{}", json!({ "version": 1, "error": message, "hint": hint, "exit": exit.code() }));
 }
 
 /// The message and the tip of what the reader of the command line says in paragraphs.

@@ -58,7 +58,7 @@ fn workflow(global: &Global, name: &str, language: &str) -> anyhow::Result<Exit>
         }
         match global.json {
             true => check::print_json(&mistakes)?,
-            false => eprint!("{}", check::render_human(&mistakes, &files)),
+            false => check::show(global.err(), &mistakes, &files)?,
         }
         return Ok(Exit::Problems);
     };
@@ -66,7 +66,7 @@ fn workflow(global: &Global, name: &str, language: &str) -> anyhow::Result<Exit>
 }
 
 fn tell(global: &Global, kind: &str, what: &str, language: &str, text: &str) -> anyhow::Result<Exit> {
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     match global.json {
         true => writeln!(out, "{}", json!({ "version": 1, kind: what, "language": language, "text": text }))?,
         false => out.write_all(text.as_bytes())?,

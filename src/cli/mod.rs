@@ -21,6 +21,7 @@ pub mod init;
 pub mod language;
 mod marks;
 mod moment;
+mod out;
 pub mod paint;
 pub mod preview;
 mod process;
@@ -42,10 +43,12 @@ pub mod token;
 pub mod trigger;
 pub mod webhooks;
 pub mod why;
+mod width;
 
 pub use exit::Exit;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 /// Messaging automations written as YAML: when something happens, if conditions hold, do send the right message.
@@ -149,24 +152,25 @@ pub fn main() -> u8 {
     // What the engine says while it is played with is not what was asked for.
     let calm = matches!(cli.command, Command::Test(_) | Command::Preview(_));
     start_log(&cli.global, calm);
-    let json = cli.global.json;
+    let global = cli.global.clone();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return exit::report(&anyhow::Error::new(error), json).code(),
+        Err(error) => return exit::report(&anyhow::Error::new(error), &cli.global).code(),
     };
-    let exit = runtime.block_on(run(cli, &words)).unwrap_or_else(|error| exit::report(&error, json));
+    let exit = runtime.block_on(run(cli, &words)).unwrap_or_else(|error| exit::report(&error, &global));
     runtime.shutdown_background();
     exit.code()
 }
 
-/// All commands, with their options.
+/// All commands, with their options. Their help is as wide as the terminal, and as long as it is elsewhere.
 fn command() -> clap::Command {
-    Cli::command()
+    let command = Cli::command().max_term_width(width::BOUNDS.1);
+    if std::io::stdout().is_terminal() { command } else { command.term_width(0) }
 }
 
 /// What this program was started with, and the words of its command: `runs list`.
 fn read() -> Result<(Cli, String), clap::Error> {
-    let matches = command().try_get_matches()?;
+    let matches = command().color(paint::of_help()).try_get_matches()?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))?;
     let (mut words, mut at) = (Vec::new(), matches.subcommand());
     while let Some((word, below)) = at {

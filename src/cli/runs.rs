@@ -146,7 +146,7 @@ async fn order_cause(global: &Global, server: &Server, act: &str, key: &str) -> 
 
 /// The whole answer for programs, one line for people.
 pub(super) fn say(global: &Global, answer: &Value, line: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     match global.json {
         true => writeln!(out, "{answer}")?,
         false => writeln!(out, "{line}")?,
@@ -165,7 +165,7 @@ pub(super) fn spoken() -> Spoken {
 }
 
 fn print_causes(global: &Global, answer: &Value) -> anyhow::Result<()> {
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     if global.json {
         return Ok(writeln!(out, "{answer}")?);
     }
@@ -187,7 +187,7 @@ fn print_causes(global: &Global, answer: &Value) -> anyhow::Result<()> {
 }
 
 fn print_list(global: &Global, answer: &Value) -> anyhow::Result<()> {
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     if global.json {
         return Ok(writeln!(out, "{answer}")?);
     }
@@ -209,7 +209,7 @@ fn print_list(global: &Global, answer: &Value) -> anyhow::Result<()> {
 
 /// One run as `GET /api/runs/<id>` gives it.
 pub(super) fn print_run(global: &Global, answer: &Value, spoken: Spoken) -> anyhow::Result<()> {
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     if global.json {
         return Ok(writeln!(out, "{answer}")?);
     }

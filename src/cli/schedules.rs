@@ -18,7 +18,7 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let Some(project) = loaded.project else {
         match global.json {
             true => super::check::print_json(&loaded.diagnostics)?,
-            false => eprint!("{}", super::check::render_human(&loaded.diagnostics, &files)),
+            false => super::check::show(global.err(), &loaded.diagnostics, &files)?,
         }
         return Ok(Exit::Problems);
     };
@@ -27,6 +27,6 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         true => schedule::render_json(&project, now_ms, args.count.into()).to_string() + "\n",
         false => schedule::render(&project, now_ms, args.count.into()),
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    global.out().write_all(text.as_bytes())?;
     Ok(Exit::Fine)
 }

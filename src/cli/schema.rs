@@ -69,14 +69,15 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::Fine);
     }
-    std::io::stdout().write_all(rendered(args.of.kind(), &Names::of(&files)).as_bytes())?;
+    global.out().whole().write_all(rendered(args.of.kind(), &Names::of(&files)).as_bytes())?;
     Ok(Exit::Fine)
 }
 
 /// The schema of what a command prints; without one, the commands.
 fn output(global: &Global, command: &str) -> anyhow::Result<Exit> {
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     if !command.is_empty() {
+        let mut out = out.whole();
         let printed = shapes::of(command).ok_or_else(|| {
             let hint = "`relance schema --output` lists the commands that do";
             Failure::error(Exit::Usage, format!("`relance {command}` prints no JSON"), hint)

@@ -225,7 +225,7 @@ async fn wait_for(global: &Global, server: &Server, uuid: &str) -> anyhow::Resul
 }
 
 fn print(global: &Global, uuid: &str, status: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     match global.json {
         true => writeln!(out, "{}", json!({ "version": 1, "message": { "uuid": uuid, "status": status } }))?,
         false => writeln!(out, "{uuid}  {status}")?,

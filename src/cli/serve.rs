@@ -124,7 +124,7 @@ fn read_project(global: &Global) -> anyhow::Result<(Project, Files)> {
     let loaded = workflow::load(&files);
     let errors = loaded.diagnostics.iter().filter(|one| one.severity == Severity::Error).count();
     if errors > 0 {
-        eprint!("{}", check::render_human(&loaded.diagnostics, &files));
+        check::show(global.err(), &loaded.diagnostics, &files)?;
         return Err(refused(check::summary(&loaded.diagnostics, &files)));
     }
     let project = loaded.project.ok_or_else(|| refused("no project here: `relance.yaml` is missing".into()))?;

@@ -40,7 +40,7 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     if args.wait && !started.is_empty() {
         return wait_for(global, &server, &started, exit_of(args, &answer)).await;
     }
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     match global.json {
         true => writeln!(out, "{answer}")?,
         false => print_answer(&mut out, &answer)?,

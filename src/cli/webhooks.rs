@@ -110,7 +110,7 @@ async fn connect(global: &Global, public_url: Option<&str>, yes: bool) -> anyhow
         writeln!(std::io::stdout(), "{shown}")?;
     } else {
         writeln!(
-            std::io::stdout(),
+            global.out(),
             "the account posts its events to {public}/callbell/… ({} kinds)",
             subscribed.events.len()
         )?;
@@ -194,7 +194,7 @@ async fn list(global: &Global, failed: bool, limit: usize) -> anyhow::Result<Exi
         page += 1;
     }
     rows.truncate(limit);
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     if global.json {
         let row = |post: &Posted| json!({ "at": post.at_ms.map(shown_time), "event": post.event, "success": post.success, "code": post.code });
         writeln!(out, "{}", json!({ "version": 1, "events": rows.iter().map(row).collect::<Vec<_>>() }))?;
@@ -233,7 +233,7 @@ async fn test(global: &Global, public_url: Option<&str>) -> anyhow::Result<Exit>
     ];
     let taken = |said: &(u16, String)| said.0 == 200 && said.1 == "{\"status\":\"ok\"}";
     let fine = checks.iter().all(|(_, said)| taken(said));
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     if global.json {
         let row =
             |(what, said): &(&str, (u16, String))| json!({ "what": what, "status": said.0, "taken": taken(said) });

@@ -44,7 +44,7 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         path.push_str("&show_pii=1");
     }
     let answer = server.get(&path).await?;
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     match global.json {
         true => writeln!(out, "{answer}")?,
         false => out.write_all(rendered(&answer).as_bytes())?,

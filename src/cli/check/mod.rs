@@ -11,6 +11,7 @@ mod mending;
 pub use formats::{github, sarif};
 
 use super::exit::Failure;
+use super::out::Out;
 use super::{Exit, Global, paint, project};
 use crate::clock::Clock;
 use crate::config::Files;
@@ -20,7 +21,7 @@ use crate::workflow::fix::Fixed;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::Write;
 use unicode_width::UnicodeWidthChar as _;
 
 #[derive(Debug, clap::Args)]
@@ -85,10 +86,11 @@ pub(super) async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         (Format::Sarif, _) => format!("{:#}\n", sarif(&diagnostics, &global.project)),
         (Format::Human, Some(fixed)) if args.diff => mending::changes(&read, fixed),
         (Format::Human, _) => {
-            paint::report(&render_human(&diagnostics, files), global.paints(&std::io::stdout())).into_owned()
+            show(global.out(), &diagnostics, files)?;
+            String::new()
         }
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    global.out().whole().write_all(text.as_bytes())?;
     if !global.quiet && format != Format::Json {
         fixed.iter().for_each(|fixed| mending::tell(fixed, args.diff));
         eprintln!("{}", summary(&diagnostics, files));
@@ -104,11 +106,24 @@ pub(super) fn print_json(diagnostics: &[Diagnostic]) -> anyhow::Result<()> {
     Ok(writeln!(std::io::stdout(), "{}", render_json(diagnostics, None))?)
 }
 
+/// The mistakes for people, as wide and as colourful as the stream is.
+pub(super) fn show(mut out: Out<impl Write>, diagnostics: &[Diagnostic], files: &Files) -> anyhow::Result<()> {
+    let shown = out.width().map_or(SHOWN, |width| SHOWN.min(width - GUTTER));
+    let text = render_within(diagnostics, files, shown);
+    Ok(out.write_all(paint::report(&text, out.paints).as_bytes())?)
+}
+
 /// Columns of a source line that are shown; longer ones are cut around the caret.
 const SHOWN: usize = 100;
+/// Columns before it, with a line number of four digits and the signs of a cut.
+const GUTTER: usize = 13;
 
 /// Each mistake with its source line, a caret and the way out, separated by empty lines.
 pub fn render_human(diagnostics: &[Diagnostic], files: &Files) -> String {
+    render_within(diagnostics, files, SHOWN)
+}
+
+fn render_within(diagnostics: &[Diagnostic], files: &Files, shown: usize) -> String {
     let mut lines: HashMap<&str, Vec<&str>> = HashMap::new();
     let mut out = String::new();
     for (at, diagnostic) in diagnostics.iter().enumerate() {
@@ -118,18 +133,18 @@ pub fn render_human(diagnostics: &[Diagnostic], files: &Files) -> String {
         let text = files.get(&diagnostic.file).map_or("", String::as_str);
         let lines = lines.entry(&diagnostic.file).or_insert_with(|| text.lines().collect());
         let source = lines.get(diagnostic.line.saturating_sub(1)).copied();
-        render_one(&mut out, diagnostic, source.filter(|line| !line.trim().is_empty()));
+        render_one(&mut out, diagnostic, source.filter(|line| !line.trim().is_empty()), shown);
     }
     out
 }
 
-fn render_one(out: &mut String, diagnostic: &Diagnostic, source: Option<&str>) {
+fn render_one(out: &mut String, diagnostic: &Diagnostic, source: Option<&str>, room: usize) {
     let Diagnostic { code, file, line, column, message, hint, .. } = diagnostic;
     let severity = severity_word(diagnostic.severity);
     // Writing to a String cannot fail.
     let _ = writeln!(out, "{file}:{line}:{column}: {severity}[{code}]: {message}");
     if let Some(source) = source {
-        let (shown, caret) = excerpt(source, *column, diagnostic.width);
+        let (shown, caret) = excerpt(source, *column, diagnostic.width, room);
         let number = line.to_string();
         let _ = writeln!(out, "  {number} | {shown}");
         let _ = writeln!(out, "  {} | {caret}", " ".repeat(number.len()));
@@ -140,15 +155,14 @@ fn render_one(out: &mut String, diagnostic: &Diagnostic, source: Option<&str>) {
 }
 
 /// The line as shown and the carets below it. `column` counts characters from 1.
-fn excerpt(line: &str, column: usize, width: usize) -> (String, String) {
+fn excerpt(line: &str, column: usize, width: usize, mut room: usize) -> (String, String) {
     let chars: Vec<char> = line.chars().filter(|c| *c != '\u{feff}').collect();
     let start = (column - 1).min(chars.len());
     let end = (start + width).min(chars.len()).max(start);
     let cells = |range: &[char]| range.iter().map(|c| cell_width(*c)).sum::<usize>();
     // A long line is cut so that the caret stands in its first third.
-    let from = if cells(&chars) > SHOWN { start.saturating_sub(SHOWN / 3) } else { 0 };
+    let from = if cells(&chars) > room { start.saturating_sub(room / 3) } else { 0 };
     let mut to = from;
-    let mut room = SHOWN;
     while to < chars.len() && room >= cell_width(chars[to]) {
         room -= cell_width(chars[to]);
         to += 1;
@@ -240,12 +254,12 @@ mod tests {
 
     #[test]
     fn the_caret_stands_below_its_character() {
-        assert_eq!(excerpt("ab: cd", 5, 2), ("ab: cd".into(), "    ^^".into()));
-        assert_eq!(excerpt("\tb", 1, 1), ("→b".into(), "^".into()));
-        assert_eq!(excerpt("é 🎉 x", 5, 1), ("é 🎉 x".into(), "     ^".into()));
-        assert_eq!(excerpt("ab", 9, 3), ("ab".into(), "  ^".into()));
+        assert_eq!(excerpt("ab: cd", 5, 2, SHOWN), ("ab: cd".into(), "    ^^".into()));
+        assert_eq!(excerpt("\tb", 1, 1, SHOWN), ("→b".into(), "^".into()));
+        assert_eq!(excerpt("é 🎉 x", 5, 1, SHOWN), ("é 🎉 x".into(), "     ^".into()));
+        assert_eq!(excerpt("ab", 9, 3, SHOWN), ("ab".into(), "  ^".into()));
         let long = "x".repeat(300);
-        let (shown, caret) = excerpt(&long, 200, 1);
+        let (shown, caret) = excerpt(&long, 200, 1, SHOWN);
         assert!(shown.starts_with("… x") && shown.ends_with("x …"));
         assert_eq!(caret.chars().count(), 36);
     }

@@ -49,7 +49,7 @@ pub(super) async fn run(global: &Global) -> anyhow::Result<Exit> {
         true => as_json(&answer, &differs).to_string() + "\n",
         false => differs.iter().map(said).collect(),
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    global.out().whole().write_all(text.as_bytes())?;
     if differs.is_empty() {
         eprintln!("the folder is what serves: deploy {}", answer["deploy"]["number"]);
         return Ok(Exit::Fine);

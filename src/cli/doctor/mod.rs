@@ -65,7 +65,7 @@ pub(super) async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     drop(progress);
     let count = |verdict| lines.iter().filter(|line| line.verdict == verdict).count();
     let (errors, warnings) = (count(Verdict::Error), count(Verdict::Warning));
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     if global.json {
         let row = |line: &Line| json!({ "check": line.check, "verdict": line.verdict.as_str(), "message": line.what, "hint": line.hint });
         let rows: Vec<Value> = lines.iter().map(row).collect();

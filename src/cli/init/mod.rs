@@ -9,7 +9,7 @@ mod blueprints;
 use super::exit::Failure;
 use super::language::Language;
 use super::replace::replace_file;
-use super::{Exit, Global, check, paint, project, schema};
+use super::{Exit, Global, check, project, schema};
 use crate::clock::Clock;
 use crate::config::Files;
 use crate::workflow::{self, schema::Kind};
@@ -80,7 +80,7 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
 
 /// What blueprints there are and what for: all for programs, those of one language for people.
 fn list(global: &Global, only: Option<&str>, language: &str) -> anyhow::Result<Exit> {
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     if global.json {
         let list: Vec<Value> = blueprints::all(only).iter().map(Blueprint::shown).collect();
         writeln!(out, "{}", json!({ "version": 1, "blueprints": list }))?;
@@ -256,8 +256,9 @@ fn tell(
 fn told_mistakes(files: &Files, global: &Global) -> Exit {
     let diagnostics = workflow::check(files, Clock::machine(0).now_ms()).diagnostics;
     if !diagnostics.is_empty() && !global.json {
-        let told = check::render_human(&diagnostics, files);
-        eprint!("\n{}", paint::report(&told, global.paints(&std::io::stderr())));
+        eprintln!();
+        // Talk that cannot be written stops nothing.
+        let _ = check::show(global.err(), &diagnostics, files);
     }
     match check::counts(&diagnostics) {
         (0, _) => Exit::Fine,

@@ -103,7 +103,7 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     play(&mut told, &global.project, asked, chosen.person, args.window)?;
     drop(progress);
     let text = if global.json { format!("{}\n", report::render_json(&told)) } else { report::render(&told) };
-    std::io::stdout().write_all(text.as_bytes())?;
+    global.out().write_all(text.as_bytes())?;
     Ok(Exit::Fine)
 }
 
@@ -140,7 +140,7 @@ fn unusable(
     if !mistakes.is_empty() && (files.contains_key(&file) || project.is_none()) {
         match global.json {
             true => check::print_json(&mistakes)?,
-            false => std::io::stdout().write_all(check::render_human(&mistakes, files).as_bytes())?,
+            false => check::show(global.out(), &mistakes, files)?,
         }
         eprintln!("nothing was played: {}", check::summary(&mistakes, files));
         return Ok(Exit::Problems);

@@ -30,7 +30,7 @@ pub(super) fn run(global: &Global, account: &Account, templates: &[LockedTemplat
     if let Some(locked) = lock::read(account)? {
         findings.extend(lock::changes(&locked, templates).into_iter().flat_map(drift));
     }
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     if global.json {
         let row = |one: &Finding| json!({ "uuid": one.uuid, "title": one.title, "code": one.code, "severity": severity(one), "message": one.what });
         let rows: Vec<Value> = findings.iter().map(row).collect();

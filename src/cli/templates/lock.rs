@@ -124,7 +124,7 @@ impl Change {
 }
 
 fn tell(global: &Global, changes: &[Change], count: usize, check: bool) -> anyhow::Result<()> {
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     if global.json {
         let changes: Vec<Value> = changes.iter().map(Change::json).collect();
         return Ok(writeln!(out, "{}", json!({ "version": 1, "templates": count, "changes": changes }))?);

@@ -67,7 +67,7 @@ fn row(account: &Account, template: &LockedTemplate) -> Value {
 }
 
 fn list(global: &Global, account: &Account, templates: &[LockedTemplate]) -> anyhow::Result<Exit> {
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     if global.json {
         let rows: Vec<Value> = templates.iter().map(|template| row(account, template)).collect();
         writeln!(out, "{}", json!({ "version": 1, "templates": rows }))?;
@@ -93,7 +93,7 @@ fn show(global: &Global, account: &Account, templates: &[LockedTemplate], wanted
         let hint = "`relance templates list` shows them all";
         return Err(Failure::error(Exit::Refused, format!("the account has no template `{wanted}`"), hint));
     }
-    let mut out = std::io::stdout();
+    let mut out = global.out();
     if global.json {
         let rows: Vec<Value> = found.iter().map(|template| row(account, template)).collect();
         writeln!(out, "{}", json!({ "version": 1, "templates": rows }))?;

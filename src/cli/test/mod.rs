@@ -9,7 +9,7 @@ mod report;
 use super::exit::Failure;
 use super::marks::{LOOK_EVERY, marks};
 use super::progress::Progress;
-use super::{Exit, Global, check, project};
+use super::{Exit, Global, check, paint, project};
 use crate::clock::Clock;
 use crate::config::{Files, Loaded, Project};
 use crate::rehearsal::{Outcome, Stage, coverage, play};
@@ -70,7 +70,7 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
             // change is awaited.
             let played = project::read_files(&global.project).and_then(|files| go(global, args, &files));
             if let Err(error) = played {
-                super::exit::report(&error, global.json);
+                super::exit::report(&error, global);
             }
         }
         std::thread::sleep(LOOK_EVERY);
@@ -94,7 +94,9 @@ fn go(global: &Global, args: &Args, files: &Files) -> anyhow::Result<Exit> {
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     let text = if global.json { format!("{}\n", report::render_json(&results)) } else { report::render(&results) };
-    std::io::stdout().write_all(text.as_bytes())?;
+    let mut out = global.out();
+    out.write_all(paint::report(&text, out.paints).as_bytes())?;
+    drop(out);
     if !global.quiet && !global.json {
         eprint!("{}", report::summary(&results));
     }
@@ -107,11 +109,10 @@ fn usable<'a>(global: &Global, files: &Files, loaded: &'a Loaded) -> anyhow::Res
     if errors.is_empty() {
         return Ok(loaded.project.as_ref());
     }
-    let text = match global.json {
-        true => format!("{}\n", check::render_json(&errors, None)),
-        false => check::render_human(&errors, files),
-    };
-    std::io::stdout().write_all(text.as_bytes())?;
+    match global.json {
+        true => check::print_json(&errors)?,
+        false => check::show(global.out(), &errors, files)?,
+    }
     eprintln!("nothing was played: {}", check::summary(&errors, files));
     Ok(None)
 }
