@@ -92,5 +92,6 @@ mod targets;
 mod terminal;
 mod testing;
 mod tidy;
+mod tutorial;
 mod why;
 mod wire;
