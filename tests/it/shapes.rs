@@ -226,6 +226,8 @@ async fn people(ledger: &mut Ledger, site: &Site) {
     ledger.on(site, &["contacts", "import", file.to_str().unwrap()]).await;
     ledger.on(site, &["contacts", "withdraw", ANA, "--marketing"]).await;
     ledger.on(site, &["contacts", "show", ANA]).await;
+    ledger.on(site, &["contacts", "withdraw", "+34600000077"]).await;
+    ledger.on(site, &["contacts", "show", "+34600000077"]).await;
     ledger.on(site, &["contacts", "allow", ANA]).await;
     let held = ledger.on(site, &["contacts", "export", ANA]).await;
     for part in ["runs", "messages", "events", "consents"] {

@@ -146,7 +146,6 @@ pub(super) fn campaign() -> Shape {
 
 /// A person as the server shows them.
 pub(super) fn contact() -> Shape {
-    let withdrawal = object([("scope", text()), ("proof", text()), ("at", instant())]);
     object([
         ("id", text()),
         ("uuid", text().or_null()),
@@ -163,10 +162,15 @@ pub(super) fn contact() -> Shape {
         ("team", text().or_null()),
         ("blocked", flag()),
         ("known_to_account", flag()),
-        ("withdrawal", withdrawal.or_null()),
+        ("withdrawal", withdrawal().or_null()),
         ("consent", object([("proof", text()), ("at", instant())]).or_null()),
         ("lines", list(object([("channel", text()), ("last_message_at", instant().or_null())]))),
     ])
+}
+
+/// What a person wants no more of.
+pub(super) fn withdrawal() -> Shape {
+    object([("scope", text().about("all, marketing")), ("proof", text()), ("at", instant())])
 }
 
 /// Entries of the ledger of consents.

@@ -2,7 +2,9 @@
 
 use super::Printed;
 use super::notation::{Shape, anything, document, either, flag, instant, list, map, object, text, whole};
-use super::rows::{attachment, bad_rows, call, campaign, consents, contact, delivery, evaluations, event, run};
+use super::rows::{
+    attachment, bad_rows, call, campaign, consents, contact, delivery, evaluations, event, run, withdrawal,
+};
 
 pub(super) const PRINTED: &[Printed] = &[
     Printed::new("trigger", "What became of the event; with `--wait`, its runs, a line for each", trigger),
@@ -65,7 +67,15 @@ fn why() -> Shape {
 }
 
 fn runs() -> Shape {
-    document(1, [("runs", list(run()))])
+    document(1, [("zone", zone()), ("runs", list(numbered_run()))])
+}
+
+fn zone() -> Shape {
+    text().about("the project's, in which people read times")
+}
+
+fn numbered_run() -> Shape {
+    run().and([("number", text().or_null().about("of the person, masked"))])
 }
 
 fn run_shown() -> Shape {
@@ -73,7 +83,8 @@ fn run_shown() -> Shape {
     document(
         1,
         [
-            ("run", run()),
+            ("zone", zone()),
+            ("run", numbered_run()),
             ("because", text().about("its reason in words")),
             ("vars", map(anything())),
             ("steps", map(anything()).about("what each step with an id left")),
@@ -149,11 +160,15 @@ fn send() -> Shape {
 }
 
 fn person() -> Shape {
-    document(1, [("contact", contact().and([("consent_history", consents())]))])
+    let history = || ("consent_history", consents());
+    let stranger = object([("phone", text()), ("withdrawal", withdrawal()), history()]);
+    let stranger = stranger.about("a number that nobody is known by, and whose owner wants no more messages");
+    document(1, [("zone", zone()), ("contact", either([contact().and([history()]), stranger]))])
 }
 
 fn person_ordered() -> Shape {
-    document(1, [("contact", text())])
+    let contact = text().or_null().about("null: nobody is known by the number, and it counts for whoever comes");
+    document(1, [("contact", contact), ("number", text().or_null().about("masked"))])
 }
 
 fn export() -> Shape {
