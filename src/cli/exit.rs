@@ -2,8 +2,8 @@
 
 use super::{Global, paint};
 use serde_json::json;
-use std::io::{self, Write as _};
 use std::fmt;
+use std::io::Write as _;
 
 /// How a command ended (`language.md` §15). Where nothing can be put in order any more `serve` ends in the middle, with
 /// codes of its own: 74 when its disk failed (`store::disk`), 70 when its loop did (`engine::thread`).
@@ -59,11 +59,8 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Says an error on stderr and gives its exit code: its own, else 1. Who reads no further (`| head`) has what they wanted.
+/// Says an error on stderr and gives its exit code: its own, else 1.
 pub fn report(error: &anyhow::Error, global: &Global) -> Exit {
-    if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-        return Exit::Fine;
-    }
     let failure = error.downcast_ref::<Failure>();
     let exit = failure.map_or(Exit::Problems, |failure| failure.exit);
     let (message, hint) = (format!("{error:#}"), failure.map_or("", |failure| &failure.hint));
