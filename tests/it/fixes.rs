@@ -132,6 +132,93 @@ fn lines_keep_their_ends_and_a_file_that_is_not_utf_8_is_not_written() {
     assert_eq!(fixed.changed, BTreeSet::from(["workflows/bad.yaml".to_owned()]));
 }
 
+/// The texts of the steps of a file, as YAML reads them.
+fn texts(yaml: &str) -> Vec<String> {
+    let mut scalars = granit_parser::Parser::new_from_str(yaml).filter_map(|event| match event.unwrap().0 {
+        granit_parser::Event::Scalar(text, ..) => Some(text.into_owned()),
+        _ => None,
+    });
+    let mut texts = Vec::new();
+    while scalars.by_ref().any(|scalar| scalar == "text") {
+        texts.extend(scalars.next());
+    }
+    texts
+}
+
+#[test]
+fn a_mended_text_holds_what_was_written_without_the_comment_beside_it_and_with_its_own_quotes_and_escapes() {
+    let written = [
+        ("{{contact.first_name}}, hello", "{{contact.first_name}}, hello"),
+        ("Hi {{default contact.name ' # '}}: you", "Hi {{default contact.name ' # '}}: you"),
+        ("Note: closed", "Note: closed"),
+        ("Order #{{event.order_number}} is paid", "Order #{{event.order_number}} is paid"),
+        ("Order #5 is paid", "Order #5 is paid"),
+        ("*Hi* you", "*Hi* you"),
+        ("Sorry: :(", "Sorry: :("),
+        ("`code` is 1", "`code` is 1"),
+        ("'It's ready'", "It's ready"),
+        ("'L'offre d'aujourd''hui'", "L'offre d'aujourd'hui"),
+        (r#""Say "yes" to us""#, r#"Say "yes" to us"#),
+        (r#""Line one\nI am "Ana" \"A\"""#, "Line one\nI am \"Ana\" \"A\""),
+        (r#""Ana" is here"#, r#""Ana" is here"#),
+    ];
+    let mut wrong = String::new();
+    let mut see = |line: &str, meant: &str| {
+        let head =
+            "name: A\npurpose: utility\nwhen: { webhook: order.paid }\ncontact: { phone: \"+34600000001\" }\ndo:\n";
+        let mut files = project();
+        files.insert("workflows/bad.yaml".into(), format!("{head}{line}"));
+        let fixed = mended(&files);
+        let now = fixed.files["workflows/bad.yaml"].strip_prefix(head).unwrap().to_owned();
+        let comments = |text: &str| text.matches("# greet by name").count();
+        if fixed.mended.is_empty() || texts(&now) != [meant] || comments(line) != comments(&now) {
+            let _ = writeln!(wrong, "{line}{now}{}", render_human(&fixed.diagnostics, &fixed.files));
+        }
+    };
+    for (text, meant) in written {
+        for beside in ["", "   # greet by name"] {
+            see(&format!("  - send_message:\n      text: {text}{beside}\n      outside_window: skip\n"), meant);
+            see(&format!("  - send_message: {{ text: {text}, outside_window: skip }}{beside}\n"), meant);
+            see(
+                &format!("  - send_message: {{\n      outside_window: skip,\n      text: {text}{beside}\n    }}\n"),
+                meant,
+            );
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+#[test]
+fn a_question_is_mended_without_the_comment_beside_it_and_good_notation_is_left_alone() {
+    let head = "name: A\npurpose: utility\nwhen: { webhook: order.paid }\ncontact: { phone: \"+34600000001\" }\n";
+    let tail = "do:\n  - send_message: { text: Hi, outside_window: skip }\n";
+    let becomes = |text: String| {
+        let mut files = project();
+        files.insert("workflows/bad.yaml".into(), text);
+        let fixed = mended(&files);
+        assert_eq!(render_human(&fixed.diagnostics, &fixed.files), "");
+        fixed.files["workflows/bad.yaml"].clone()
+    };
+    let settings = |value: &str| format!("{head}settings:\n  once_per: {value}  # one per order\n{tail}");
+    assert_eq!(becomes(settings("{{event.order_id}}")), settings("event.order_id"));
+    for good in [
+        format!("{head}stop_when: #ends it\n#  - webhook: order.refunded\n  - webhook: order.paid\n{tail}"),
+        format!("{head}do:\n  - send_message: {{ text: Sorry we missed you :( }}\n")
+            .replace(":( }", ":(, outside_window: skip }"),
+        format!("{head}do:\n  - send_message: {{ outside_window: skip, text: Sorry we missed you :( }}\n"),
+    ] {
+        assert_eq!(becomes(good.clone()), good);
+    }
+    let one_brace = |name: &str| {
+        format!("{head}do:\n  - send_message:\n      text: Hi {name}, {{{{event.totl}}}}\n      outside_window: skip\n")
+    };
+    let mut files = project();
+    files.insert("workflows/bad.yaml".into(), one_brace("{contact.phone}"));
+    let codes: BTreeSet<_> = check(&files).iter().map(|one| one.code).collect();
+    assert_eq!(codes, BTreeSet::from(["R305", "R307"]), "a mistake of one field hides none of another");
+    assert_eq!(mended(&files).files["workflows/bad.yaml"], one_brace("{{contact.phone}}"));
+}
+
 /// Whatever is in a file, mending it adds no error.
 #[test]
 fn no_file_is_worse_afterwards() {

@@ -225,10 +225,13 @@ fn without_mistakes(text: &str, mistakes: &[Mistake]) -> Option<Text> {
     let mut rest = text.to_owned();
     for mistake in mistakes {
         let end = (mistake.offset + mistake.len).min(text.len());
-        let open = text.get(..end)?.rfind("{{")?.min(mistake.offset);
-        let close = end.max(open + 2);
-        let close = text.get(close..)?.find("}}").map_or(close, |at| close + at + 2);
-        let close = if text.get(..close)?.get(open..)?.ends_with("}}") { close } else { end };
+        // The braces that the mistake stands in, or starts with.
+        let around = text.get(..mistake.offset)?.rfind("{{");
+        let around = around.filter(|open| !text[*open..mistake.offset].contains("}}"));
+        let open = around.unwrap_or(mistake.offset);
+        let braces = text.get(open..end)?.starts_with("{{") && !text[open..end].ends_with("}}");
+        let after = text.get(end..)?.find("}}").filter(|at| !text[end..end + at].contains("{{"));
+        let close = after.filter(|_| braces).map_or(end, |at| end + at + 2);
         rest.replace_range(open..close, &" ".repeat(close - open));
     }
     Text::parse(&rest).ok()

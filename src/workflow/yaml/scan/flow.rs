@@ -1,10 +1,13 @@
 //! Maps and lists in braces: `{ text: Hi, if: … }`. Walks them with the same eye as the lines outside.
 
-use super::super::repair::{Change, Edit, in_quotes};
-use super::signs::{closing_quote, comment_start, quoting_hint};
+use super::super::repair::{Change, Edit};
+use super::signs::{closing_quote, comment_start, quoted_again, quoting_hint, text_end};
 use super::values::is_question;
 use super::{Scan, is_false_blank};
 use std::ops::Range;
+
+/// Characters between two brackets of one value at most.
+const FARTHEST_PAIR: usize = 2_000;
 
 /// One `{` or `[` that is not closed yet.
 struct Level {
@@ -94,9 +97,18 @@ impl Scan<'_> {
             return end;
         }
         let stop = self.flow_value_end(end);
-        let text = self.source[at..stop].replace(quote, "");
-        self.complain("R104", end - 1..end, "text goes on after the closing quote", &quoting_hint("", &text));
-        self.fix(at..stop, in_quotes(&text));
+        let (written, beside) = (&self.source[at..stop], &self.source[stop..self.line_end(stop)]);
+        let inner = written.strip_suffix(quote).map(|inner| &inner[1..]);
+        let text = quoted_again(inner.unwrap_or(written), quote);
+        let hint = match text.contains('`') {
+            true => format!("put it in quotes: {text}"),
+            false => format!("put it in quotes: `{text}`"),
+        };
+        self.complain("R104", end - 1..end, "text goes on after the closing quote", &hint);
+        // Where the quotes go on behind a comma, perhaps the text does.
+        if inner.is_some() || !beside.contains(quote) {
+            self.fix(at..stop, text);
+        }
         self.quote(at..stop);
         stop
     }
@@ -175,27 +187,52 @@ impl Scan<'_> {
 
     /// Where a value in braces was meant to end: at a comma or closing bracket outside of double braces, or the line's end.
     fn flow_value_end(&self, at: usize) -> usize {
-        let end = self.line_end(at);
-        let line = &self.source[at..end];
-        let (mut offset, mut open) = (0, 0_usize);
+        let line = &self.source[at..self.line_end(at)];
+        let line = &line[..text_end(line)];
+        let mut offset = 0;
         while let Some(c) = line[offset..].chars().next() {
-            if line[offset..].starts_with("{{") {
-                offset = line[offset..].find("}}").map_or(line.len(), |close| offset + close + 2);
-                continue;
-            }
             // Brackets that the value opens itself belong to it: `is_between(now, "09:00", "20:00")`, `items[0]`.
-            match c {
-                '(' | '[' | '{' => open += 1,
-                ')' | ']' | '}' if open > 0 => open -= 1,
-                ',' if open == 0 => break,
-                ']' | '}' => break,
-                _ => {}
+            match (pair_end(&line[offset..]), c) {
+                (Some(len), _) => offset += len,
+                (None, ',' | ']' | '}') => break,
+                (None, c) => offset += c.len_utf8(),
             }
-            offset += c.len_utf8();
         }
-        let offset = offset.min(line.len());
         at + line[..offset].trim_end().len().max(1)
     }
+}
+
+/// Length of the pair of brackets that `text` starts with. A `(` that nothing closes is a sign like another: `:(`.
+fn pair_end(text: &str) -> Option<usize> {
+    if text.starts_with("{{") {
+        return Some(text.find("}}").map_or(text.len(), |close| close + 2));
+    }
+    let mut open = Vec::new();
+    for (offset, c) in text.char_indices().take(FARTHEST_PAIR) {
+        match c {
+            '(' => open.push(')'),
+            '[' => open.push(']'),
+            '{' => open.push('}'),
+            // The map goes on with its next key.
+            ',' if open.last() == Some(&')') && starts_with_key(&text[offset + 1..]) => return None,
+            ')' | ']' | '}' => match open.iter().rposition(|close| *close == c) {
+                Some(at) => open.truncate(at),
+                None if c == ')' => {}
+                None => return None,
+            },
+            _ => {}
+        }
+        if open.is_empty() {
+            return (offset > 0).then_some(offset + c.len_utf8());
+        }
+    }
+    None
+}
+
+fn starts_with_key(text: &str) -> bool {
+    let text = text.trim_start();
+    let key = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
+    key > 0 && text[key..].starts_with(": ")
 }
 
 fn note_key(levels: &mut [Level], span: Range<usize>, is_key: bool) {

@@ -158,10 +158,13 @@ impl Scan<'_> {
         self.edits.push(Edit { span, change: Change::Quote });
     }
 
-    /// As [`Scan::quote`], for what was just complained of: the same is what `--fix` writes.
+    /// As [`Scan::quote`], for what was just complained of: the same is what `--fix` writes. Whether a comment between
+    /// the lines of a text belongs to it nobody can tell.
     fn quote_told(&mut self, span: Range<usize>) {
-        let quoted = signs::as_text(&self.source[span.clone()]);
-        self.fix(span.clone(), quoted);
+        let written = &self.source[span.clone()];
+        if written.lines().all(|line| signs::text_end(line) == line.trim_end().len()) {
+            self.fix(span.clone(), signs::as_text(written));
+        }
         self.quote(span);
     }
 

@@ -71,6 +71,41 @@ pub(super) fn colon_blank(text: &str) -> Option<usize> {
     found.into_iter().find(|at| text[at + 1..].chars().next().is_none_or(|c| c == ' ' || c == '\t'))
 }
 
+/// Where the text of a line ends: before its comment, unless that is meant as text, and before the blanks at its end.
+pub(super) fn text_end(line: &str) -> usize {
+    let starts_comment = |at: &usize| line[..*at].ends_with([' ', '\t']) && !cuts_text(line, *at);
+    let end = line.match_indices('#').map(|(at, _)| at).find(starts_comment).unwrap_or(line.len());
+    line[..end].trim_end().len()
+}
+
+/// Whether what YAML takes for a comment is meant as text: by itself, or because it stands within double braces.
+pub(super) fn cuts_text(line: &str, at: usize) -> bool {
+    let open = line[..at].rfind("{{").is_some_and(|open| !line[open..at].contains("}}"));
+    cuts(&line[at..]) || (open && line[at..].contains("}}"))
+}
+
+/// A text that its own quotes ended too early, in quotes that hold it: an escape in double quotes stays what it is.
+pub(super) fn quoted_again(text: &str, quote: char) -> String {
+    match quote {
+        '"' if text.contains('\\') => format!("\"{}\"", bare_quotes_escaped(text)),
+        '"' => in_quotes(text),
+        _ => in_quotes(&text.replace("''", "'")),
+    }
+}
+
+fn bare_quotes_escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    let mut escaped = false;
+    for c in text.chars() {
+        if c == '"' && !escaped {
+            out.push('\\');
+        }
+        out.push(c);
+        escaped = c == '\\' && !escaped;
+    }
+    out
+}
+
 pub(super) fn is_number(value: &str) -> bool {
     value.starts_with(|c: char| c.is_ascii_digit()) && !value.contains(' ') || matches!(value, "true" | "false")
 }

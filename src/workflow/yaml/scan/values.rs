@@ -2,7 +2,8 @@
 
 use super::super::repair::{Change, Edit, in_quotes};
 use super::signs::{
-    as_text, closing_quote, colon_blank, comment_start, cuts, is_block_header, is_number, label, quoting_hint,
+    as_text, closing_quote, colon_blank, comment_start, cuts, cuts_text, is_block_header, is_number, label,
+    quoted_again, quoting_hint, text_end,
 };
 use super::{Scan, is_false_blank};
 use std::ops::Range;
@@ -46,14 +47,16 @@ impl Scan<'_> {
     fn comment_only(&mut self, at: usize, end: usize, parent: usize) {
         let comment = &self.source[at..end];
         let next = self.next_line(end);
-        let deeper = self.source[next..].lines().find(|line| !line.trim().is_empty()).is_some_and(|line| {
+        let says_nothing = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
+        let deeper = self.source[next..].lines().find(|line| !says_nothing(line)).is_some_and(|line| {
             let content = line.trim_start();
             line.len() - content.len() > parent || content.starts_with("- ")
         });
         if cuts(comment) && (comment.contains("{{") || !deeper) {
-            let hint = format!("put it in quotes: `{}`", in_quotes(comment.trim_end()));
+            let meant = &comment[..text_end(comment)];
+            let hint = format!("put it in quotes: `{}`", in_quotes(meant));
             self.complain("R102", at..end, "`#` starts a comment here, so there is no text", &hint);
-            self.quote_told(at..at + comment.trim_end().len());
+            self.quote_told(at..at + meant.len());
         }
         self.at = next;
     }
@@ -97,23 +100,26 @@ impl Scan<'_> {
             self.at = self.next_line(end);
             return;
         }
-        let value = at..after + self.source[after..end].trim_end().len();
-        let written = &self.source[value.clone()];
+        let value = at..after + text_end(&self.source[after..end]);
+        let (written, beside) = (&self.source[value.clone()], &self.source[value.end..end]);
         let inner = written.strip_suffix(quote).map(|inner| &inner[1..]);
         let (message, text) = match (quote, inner) {
             ('\'', Some(inner)) => ("the apostrophe ends the quoted text here", inner),
             (_, Some(inner)) => ("the quotes inside end the quoted text here", inner),
             (_, None) => ("text goes on after the closing quote", written),
         };
-        let hint = format!("write `{}`", in_quotes(text));
+        let hint = format!("write `{}`", quoted_again(text, quote));
         self.complain("R104", after - 1..after, message, &hint);
-        self.fix(value.clone(), in_quotes(text));
+        // A quote in what looks like a comment: perhaps the text ends there.
+        if !beside.contains(quote) {
+            self.fix(value.clone(), quoted_again(text, quote));
+        }
         self.quote(value);
         self.at = self.next_line(end);
     }
 
     fn unclosed_quote(&mut self, at: usize, end: usize, quote: char) {
-        let written = self.source[at..end].trim_end();
+        let written = &self.source[at..at + text_end(&self.source[at..end])];
         let hint =
             format!("close them: `{written}{quote}`; an apostrophe at the start needs double quotes around the text");
         self.complain("R104", at..at + 1, "these quotes are never closed", &hint);
@@ -247,7 +253,7 @@ impl Scan<'_> {
                 );
                 return true;
             }
-            if let Some(hash) = comment.filter(|hash| cuts(&text[*hash..]) && !is_number(visible.trim())) {
+            if let Some(hash) = comment.filter(|hash| cuts_text(text, *hash) && !is_number(visible.trim())) {
                 let at = value.start + offset + hash;
                 let message =
                     format!("the text is cut here: ` #` starts a comment, and only `{}` is left", visible.trim());
@@ -259,10 +265,11 @@ impl Scan<'_> {
         false
     }
 
-    /// Where a plain or quoted value ends: at the last of the lines that are deeper than its parent and look like text.
+    /// Where a plain or quoted value ends: at the last of the lines that are deeper than its parent and look like text,
+    /// before the comment beside it.
     pub(super) fn extent(&self, at: usize, parent: usize) -> usize {
         let mut end = self.line_end(at);
-        let mut last = at + self.source[at..end].trim_end().len();
+        let mut last = at + text_end(&self.source[at..end]);
         loop {
             let start = self.next_line(end);
             if start >= self.source.len() || start <= end {
@@ -278,7 +285,7 @@ impl Scan<'_> {
             if depth <= parent || content.starts_with('#') || self.looks_like_key(end - content.len(), end) {
                 return last;
             }
-            last = start + line.trim_end().len();
+            last = start + text_end(line);
         }
     }
 
