@@ -148,7 +148,7 @@ fn texts(yaml: &str) -> Vec<String> {
 #[test]
 fn a_mended_text_holds_what_was_written_without_the_comment_beside_it_and_with_its_own_quotes_and_escapes() {
     let written = [
-        ("{{contact.first_name}}, hello", "{{contact.first_name}}, hello"),
+        ("{{contact.first_name}} is here", "{{contact.first_name}} is here"),
         ("Hi {{default contact.name ' # '}}: you", "Hi {{default contact.name ' # '}}: you"),
         ("Note: closed", "Note: closed"),
         ("Order #{{event.order_number}} is paid", "Order #{{event.order_number}} is paid"),
@@ -199,6 +199,8 @@ fn a_question_is_mended_without_the_comment_beside_it_and_good_notation_is_left_
         assert_eq!(render_human(&fixed.diagnostics, &fixed.files), "");
         fixed.files["workflows/bad.yaml"].clone()
     };
+    let question = |value: &str| format!("{head}if: \"event.total > {value}\"\n{tail}");
+    assert_eq!(becomes(question("\\\"120\\\"")), question("120"));
     let settings = |value: &str| format!("{head}settings:\n  once_per: {value}  # one per order\n{tail}");
     assert_eq!(becomes(settings("{{event.order_id}}")), settings("event.order_id"));
     for good in [

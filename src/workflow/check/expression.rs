@@ -144,6 +144,8 @@ impl<'a> Lowering<'a> {
         match Text::parse(text) {
             Err(mistakes) => {
                 if let Some(rest) = without_mistakes(text, &mistakes) {
+                    // Without its `{{#if}}` nobody knows what a field is guarded by.
+                    let holes = if mistakes.iter().any(|one| is_block(text, one)) { Holes::Fair } else { holes };
                     rest.paths().iter().for_each(|used| self.check_path(node, used, Some(holes)));
                 }
                 self.mistakes(node, mistakes);
@@ -235,6 +237,12 @@ fn without_mistakes(text: &str, mistakes: &[Mistake]) -> Option<Text> {
         rest.replace_range(open..close, &" ".repeat(close - open));
     }
     Text::parse(&rest).ok()
+}
+
+/// `{{#if …}}`, `{{/each}}`.
+fn is_block(text: &str, mistake: &Mistake) -> bool {
+    let written = text.get(mistake.offset..).unwrap_or_default();
+    written.strip_prefix("{{").is_some_and(|inner| inner.trim_start_matches('~').starts_with(['#', '/', '^']))
 }
 
 fn to_fill(path: &str) -> String {

@@ -156,6 +156,9 @@ impl Document {
     /// Where a part of a scalar's text stands in the file.
     pub(crate) fn part_of(&self, node: &Node, offset: usize, len: usize) -> Range<usize> {
         let Kind::Scalar { text, style } = &node.kind else { return node.span.clone() };
+        if text.is_empty() {
+            return node.span.clone();
+        }
         let raw = self.repaired.text.get(node.mended.clone()).unwrap_or_default();
         let mut aligned = self.aligned.borrow_mut();
         if aligned.0 != node.mended {
@@ -164,9 +167,11 @@ impl Document {
         let places = &aligned.1;
         let place = |at: usize| places.get(at).or(places.last()).map_or(0, |raw_at| node.mended.start + raw_at);
         let start = self.repaired.original(place(offset));
-        let last = self.repaired.original(place((offset + len.max(1) - 1).min(text.len().saturating_sub(1))));
+        let last = place((offset + len.max(1) - 1).min(text.len() - 1));
+        let after = self.repaired.original(last + written_len(raw, last - node.mended.start, *style));
+        let last = self.repaired.original(last);
         let end = self.source[last..].chars().next().map_or(last, |c| last + c.len_utf8());
-        start..end.max(start)
+        start..end.max(after).max(start)
     }
 
     /// The line above a block scalar (`text: |`), where a comment about it may stand.
@@ -215,13 +220,18 @@ fn align(text: &str, raw: &str, style: Style) -> Vec<usize> {
         }
         at = skip_blanks(bytes, at, style);
         places.extend(std::iter::repeat_n(at.min(raw.len()), c.len_utf8()));
-        at += match (style, bytes.get(at)) {
-            (Style::Double, Some(b'\\')) => escape_len(&raw[at..]),
-            (Style::Single, Some(b'\'')) => 2,
-            _ => raw.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8),
-        };
+        at += written_len(raw, at, style);
     }
     places
+}
+
+/// Length of the character of `raw` at a byte, as it is written: with its escape.
+fn written_len(raw: &str, at: usize, style: Style) -> usize {
+    match (style, raw.as_bytes().get(at)) {
+        (Style::Double, Some(b'\\')) => escape_len(&raw[at..]),
+        (Style::Single, Some(b'\'')) => 2,
+        _ => raw.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8),
+    }
 }
 
 fn skip_blanks(bytes: &[u8], mut at: usize, style: Style) -> usize {

@@ -89,6 +89,18 @@ fn places_in_a_scalar_are_places_in_the_file() {
 }
 
 #[test]
+fn an_empty_text_has_its_own_place_and_a_part_ends_behind_its_escape() {
+    let source = "a: 1\nb: \"\"\nc: \"x == \\\"12\\\"\"\nd: 'it''s'' y'\ne: \"\\u00e9\"\n";
+    let (document, told) = read(source);
+    assert_eq!(told, Vec::<String>::new());
+    let part = |key: &str, offset: usize, len: usize| document.part_of(value(&document, key), offset, len);
+    assert_eq!(document.place(part("b", 0, 1).start), (2, 4));
+    assert_eq!(document.written(&part("c", 5, 4)), "\\\"12\\\"");
+    assert_eq!(document.written(&part("d", 3, 2)), "s''");
+    assert_eq!(document.written(&part("e", 0, 2)), "\\u00e9");
+}
+
+#[test]
 fn mended_text_keeps_its_places() {
     let source = "a: {{x}} says \"hi\" {{y}}\nb: ok\n";
     let (document, told) = read(source);
