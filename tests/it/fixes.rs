@@ -20,8 +20,9 @@ fn mended(files: &Files) -> Fixed {
 /// Codes of which `language.md` says that `--fix` mends them.
 const FIXABLE: [&str; 11] = ["R101", "R102", "R103", "R104", "R105", "R106", "R301", "R303", "R304", "R305", "R308"];
 
-/// Files with such a code that a person has to mend, because two things could have been meant.
-const FOR_A_PERSON: [&str; 1] = ["R103_merge_key"];
+/// Files with such a code that a person has to mend, because two things could have been meant, or the other side of the
+/// comparison is not beside the field.
+const FOR_A_PERSON: [&str; 2] = ["R103_merge_key", "R303_sides_changed"];
 
 /// What is told of a mended file all the same: other mistakes of its own, or what the broken notation hid.
 const OTHERS: [(&str, &str); 9] = [

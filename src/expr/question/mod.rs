@@ -69,7 +69,7 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     pub path: PathUse,
-    /// `==`, `<`, `in` …
+    /// `==`, `<`, `in` …, as it stands between the path and the literal.
     pub operator: &'static str,
     /// Text, number or yes/no.
     pub literal: Value,

@@ -88,6 +88,16 @@ impl Order {
         }
     }
 
+    /// The same question with its sides changed: `1 < a` is `a > 1`.
+    pub(super) fn mirrored(self) -> Self {
+        match self {
+            Self::Less => Self::More,
+            Self::AtMost => Self::AtLeast,
+            Self::More => Self::Less,
+            Self::AtLeast => Self::AtMost,
+        }
+    }
+
     pub(super) fn symbol(self) -> &'static str {
         match self {
             Self::Less => "<",

@@ -114,7 +114,8 @@ pub(super) fn comparisons(node: &Node) -> Vec<Comparison> {
             found.extend(compared(left, operator, right).or_else(|| compared(right, operator, left)));
         }
         Expr::Order { order, left, right } => {
-            found.extend(compared(left, order.symbol(), right).or_else(|| compared(right, order.symbol(), left)));
+            let mirrored = order.mirrored().symbol();
+            found.extend(compared(left, order.symbol(), right).or_else(|| compared(right, mirrored, left)));
         }
         Expr::In(item, list) => {
             if let Expr::List(literals) = &list.expr {

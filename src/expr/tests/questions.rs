@@ -238,7 +238,7 @@ fn a_question_tells_its_paths_comparisons_and_kind() {
     let compared = Question::parse("event.a == '12' && 3 < event.b && event.c in ['x', 'y']").unwrap();
     let compared: Vec<String> =
         compared.comparisons().iter().map(|c| format!("{} {} {}", c.path.fields[0], c.operator, c.literal)).collect();
-    assert_eq!(compared, ["a == \"12\"", "b < 3", "c in \"x\"", "c in \"y\""]);
+    assert_eq!(compared, ["a == \"12\"", "b > 3", "c in \"x\"", "c in \"y\""]);
 
     let kinds = ["event.a > 1", "event.a", "event.a + 1", "time(event.a)", "'a' + event.b", "event.l.map(i, i)", "now"];
     let kinds = kinds.map(|source| Question::parse(source).unwrap().result_kind());

@@ -171,14 +171,19 @@ impl<'a> Lowering<'a> {
         });
         let path = shown(&comparison.path);
         let operator = comparison.operator;
+        let asked = |subject: &str, literal: &str| match operator {
+            "in" => format!("{subject} in [{literal}, …]"),
+            _ => format!("{subject} {operator} {literal}"),
+        };
         let (message, hint, instead) = match (found, &comparison.literal) {
             (Some((name, Json::String(held))), Json::Number(number)) => {
                 let message = format!("`{path}` is a text in {name}, and a text never equals a number");
                 if held.trim().parse::<f64>().is_ok() {
-                    let instead = (comparison.path.offset, comparison.path.len, format!("number({path})"));
-                    (message, format!("write `number({path}) {operator} {number}`"), Some(instead))
-                } else if matches!(operator, "==" | "!=") {
-                    let hint = format!("write `{path} {operator} \"{number}\"`, in quotes");
+                    let subject = format!("number({path})");
+                    let hint = format!("write `{}`", asked(&subject, &number.to_string()));
+                    (message, hint, Some((comparison.path.offset, comparison.path.len, subject)))
+                } else if matches!(operator, "==" | "!=" | "in") {
+                    let hint = format!("write `{}`, in quotes", asked(&path, &format!("\"{number}\"")));
                     (message, hint, in_quotes(node, comparison, &number.to_string()))
                 } else {
                     (message, "compare a field that holds a number".to_owned(), None)
@@ -187,7 +192,7 @@ impl<'a> Lowering<'a> {
             (Some((name, Json::Number(_))), Json::String(text)) => (
                 format!("`{path}` is a number in {name}, and a number never equals a text"),
                 match text.parse::<f64>() {
-                    Ok(_) => format!("write `{path} {operator} {text}`, without quotes"),
+                    Ok(_) => format!("write `{}`, without quotes", asked(&path, text)),
                     Err(_) => "compare it with a number".to_owned(),
                 },
                 without_quotes(node, comparison, text),
