@@ -14,7 +14,7 @@ pub mod text;
 mod time;
 mod value;
 
-pub use fold::fold;
+pub use fold::{fold, fold_or_keep};
 pub use path::{field, plain_name, printed};
 pub use question::{Comparison, Kind, Question, Undecidable};
 pub(crate) use suggest::nearest;

@@ -2,7 +2,7 @@
 //!
 //! Pure. Who of several matching workflows gets the message is decided with [`Pattern::rank`] (§9.3).
 
-use super::fold::fold;
+use crate::expr::fold;
 
 /// `message:` of a trigger.
 #[derive(Debug, Clone)]

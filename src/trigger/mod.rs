@@ -1,7 +1,6 @@
 //! Triggers: what starts a run. An enum with one file per variant that has rules of its own.
 
 pub mod contact;
-pub mod fold;
 pub mod message;
 pub mod message_status;
 pub mod opt_out;

@@ -4,8 +4,8 @@
 //! say to appointments and orders (`cancel`, `no`, `end`) are none. Neighbour: `engine::rights` does what was said.
 //! Invariant: a word that is both is a withdrawal.
 
-use super::fold::fold;
 use crate::config::OptOut;
+use crate::expr::fold;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 

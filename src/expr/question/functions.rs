@@ -5,7 +5,7 @@
 use super::eval::{Env, missing, name, wrong};
 use super::node::{Expr, Node};
 use super::{Kind, Undecidable};
-use crate::expr::fold::fold;
+use crate::expr::fold::fold_or_keep;
 use crate::expr::number::Number;
 use crate::expr::path::walk;
 use crate::expr::time::{self, Layout, Moment};
@@ -111,7 +111,7 @@ impl Function {
                     "escape `( ) [ ] . * + ? |` with `\\\\` to mean themselves",
                 )
             })?),
-            (Self::IsLike, Some(text)) => Prepared::Folded(fold(text)),
+            (Self::IsLike, Some(text)) => Prepared::Folded(fold_or_keep(text)),
             (Self::Time, Some(layout)) => Prepared::Layout(Layout::parse(layout).ok_or_else(|| {
                 (
                     1,
@@ -246,10 +246,10 @@ impl<'a> Call<'a, '_> {
 
     fn is_like(&self) -> Answer<'a> {
         let (text, other) = (self.text(0)?, self.text(1)?);
-        let text = fold(text);
+        let text = fold_or_keep(text);
         Ok(Value::Bool(match self.prepared {
             Prepared::Folded(other) => text == *other,
-            _ => text == fold(other),
+            _ => text == fold_or_keep(other),
         }))
     }
 

@@ -196,6 +196,8 @@ fn added_functions_answer_as_functions_and_methods() {
             ("is_like('👨‍👩‍👧 ok', 'OK!')", "true"),
             ("is_like('no', 'non')", "false"),
             ("is_like(' sí  claro ', 'si claro')", "true"),
+            ("is_like('Sí, gracias', 'si gracias')", "true"),
+            ("is_like('Straße’s œuvre', 'STRASSE\\'s oeuvre')", "true"),
         ],
         World::ask,
     );

@@ -4,7 +4,7 @@ use super::fields::{Fields, Shape};
 use super::report::Report;
 use super::values::{plain_text, word_list, word_place};
 use crate::config::OptOut;
-use crate::expr::fold;
+use crate::expr::fold_or_keep;
 use crate::workflow::yaml::Entry;
 
 const OPT_OUT: Shape = Shape {
@@ -19,7 +19,7 @@ pub(super) fn read(report: &mut Report, entry: &Entry) -> OptOut {
     let words = fields.get("words").map(|entry| word_list(report, entry));
     let back_words = fields.get("back_words").map(|entry| word_list(report, entry));
     let reply = fields.get("reply").and_then(|entry| read_reply(report, entry));
-    let same = |back: &String| words.iter().flatten().find(|word| fold(word) == fold(back));
+    let same = |back: &String| words.iter().flatten().find(|word| fold_or_keep(word) == fold_or_keep(back));
     let both = back_words.iter().flatten().find_map(|back| Some((back, same(back)?)));
     if let (Some((back, word)), Some(entry)) = (both, fields.get("back_words")) {
         let message = match back == word {
