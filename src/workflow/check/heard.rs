@@ -4,7 +4,7 @@
 //! that leads to a step is not certain there.
 
 use super::lowering::Lowering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The last sign of the person before the step that is read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,33 +39,40 @@ impl Heard {
     }
 }
 
-type Steps = BTreeMap<String, &'static [&'static str]>;
+/// What the steps before have left, and the names that they set.
+#[derive(Clone)]
+struct Left {
+    steps: BTreeMap<String, &'static [&'static str]>,
+    vars: BTreeSet<String>,
+}
 
 /// The ways that lead apart at a step and meet behind it.
 pub(super) struct Ways {
-    fork: (Steps, Heard),
-    ends: (Steps, Heard),
+    fork: (Left, Heard),
+    ends: (Left, Heard),
 }
 
 impl<'a> Lowering<'a> {
     pub(super) fn ways(&self) -> Ways {
-        let fork = (self.seen.steps.clone(), self.heard.clone());
-        Ways { ends: (fork.0.clone(), Heard::Ended), fork }
+        let left = Left { steps: self.seen.steps.clone(), vars: self.seen.vars.clone() };
+        Ways { ends: (left.clone(), Heard::Ended), fork: (left, self.heard.clone()) }
     }
 }
 
 impl Ways {
     /// One way was read to its end; the next begins where they part.
     pub(super) fn end(&mut self, lowering: &mut Lowering) {
-        let steps = std::mem::replace(&mut lowering.seen.steps, self.fork.0.clone());
+        let fork = self.fork.0.clone();
+        self.ends.0.steps.extend(std::mem::replace(&mut lowering.seen.steps, fork.steps));
+        self.ends.0.vars.extend(std::mem::replace(&mut lowering.seen.vars, fork.vars));
         let heard = std::mem::replace(&mut lowering.heard, self.fork.1.clone());
-        self.ends.0.extend(steps);
         self.ends.1 = std::mem::take(&mut self.ends.1).or(heard);
     }
 
     /// Behind the step: what any of the ways left can be asked for, null when that way was not taken.
     pub(super) fn meet(self, lowering: &mut Lowering) {
-        lowering.seen.steps = self.ends.0;
+        lowering.seen.steps = self.ends.0.steps;
+        lowering.seen.vars = self.ends.0.vars;
         lowering.heard = self.ends.1;
     }
 }

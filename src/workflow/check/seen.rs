@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The names in reach. Cloned at each branch: what one case adds, another does not see.
+/// The names in reach. What one case of a branch adds, another does not see: `heard` keeps the ways apart.
 #[derive(Debug, Clone)]
 pub(super) struct Seen<'a> {
     pub(super) events: Events<'a>,
