@@ -315,6 +315,13 @@ pub struct TemplateChoice {
     pub values: Vec<Text>,
 }
 
+impl TemplateChoice {
+    /// Whether the message's media goes into its header: media alone is then no plain form.
+    pub fn carries_media(&self) -> bool {
+        self.variants.iter().any(|(_, variant)| variant.kind != TemplateKind::Text)
+    }
+}
+
 /// What the account approved, in one language.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TemplateVariant {

@@ -74,7 +74,7 @@ impl<'a> Lowering<'a> {
         let bot = fields.get("bot").and_then(|entry| choice(&mut self.report, entry, &bots));
         let metadata = fields.get("metadata").map(|entry| self.metadata(entry)).unwrap_or_default();
         self.check_forms(key, &fields);
-        self.check_line(&fields, channel.as_deref(), media.as_ref());
+        self.check_line(&fields, channel.as_deref(), media.as_ref(), template.as_ref());
         self.check_captions(&fields, &text, media.as_ref());
         self.check_window(key, &fields, channel.as_deref());
         if to.is_none() {

@@ -8,16 +8,25 @@ use super::media::Media;
 use super::wording::media_name;
 use crate::config::ChannelKind;
 use crate::message::MediaKind;
+use crate::workflow::TemplateChoice;
 use crate::workflow::yaml::Entry;
 
 impl<'a> Lowering<'a> {
     /// What a line without templates can carry.
-    pub(super) fn check_line(&mut self, fields: &Fields, channel: Option<&str>, media: Option<&Media>) {
+    pub(super) fn check_line(
+        &mut self,
+        fields: &Fields,
+        channel: Option<&str>,
+        media: Option<&Media>,
+        template: Option<&TemplateChoice>,
+    ) {
         if !self.by_qr(channel) {
             return;
         }
-        let template = fields.get("template").filter(|_| fields.get("text").is_none());
-        if let Some(entry) = template {
+        // Media that the template does not carry is the plain form. Of a template with a mistake nobody can tell.
+        let media_alone = fields.get("media").is_some() && !template.is_some_and(TemplateChoice::carries_media);
+        let no_plain_form = fields.get("text").is_none() && !media_alone;
+        if let Some(entry) = fields.get("template").filter(|_| no_plain_form) {
             let hint = "write a `text` as well, or send by an official line";
             self.report.error("R404", &entry.value.span, "a `qr` line cannot send templates", hint);
         }

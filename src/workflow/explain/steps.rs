@@ -129,12 +129,8 @@ impl Telling<'_> {
     /// When it leaves as text, and when as a template.
     fn forms(&self, message: &SendMessage) -> String {
         let p = self.phrases;
-        // Media alone goes as the template that carries it.
-        let carried = |choice: &TemplateChoice| {
-            choice.variants.iter().any(|(_, variant)| variant.kind != crate::message::TemplateKind::Text)
-        };
         match &message.template {
-            Some(choice) if message.text.is_empty() && (message.media.is_none() || carried(choice)) => {
+            Some(choice) if message.text.is_empty() && (message.media.is_none() || choice.carries_media()) => {
                 filled(p.template_only, &[&choice.name])
             }
             Some(choice) => filled(p.plain_or_template, &[&choice.name]),
