@@ -7,6 +7,7 @@ use super::words::{listed, suggestion};
 use crate::condition::Condition;
 use crate::trigger::contact::Change;
 use crate::trigger::message::Matcher;
+use crate::trigger::webhook::is_event_name;
 use crate::trigger::{Trigger, TriggerKind};
 use crate::workflow::yaml::{Entry, Kind, Node};
 use serde_json::Value;
@@ -160,6 +161,7 @@ impl<'a> Lowering<'a> {
             let meant = parts.collect::<Vec<_>>().join(".");
             let hint = match meant.is_empty() {
                 true => "write letters, digits and `_`, parts joined by full stops: `order.paid`".to_owned(),
+                false if meant == event => "write a shorter one: a name has 200 characters at most".to_owned(),
                 false => format!("write `{meant}`: letters, digits and `_`, parts joined by full stops"),
             };
             self.report.error("R201", &key.value.span, format!("badly formed event name: `{event}`"), hint);
@@ -194,12 +196,6 @@ impl<'a> Lowering<'a> {
         }
         Some(name.to_owned())
     }
-}
-
-fn is_event_name(event: &str) -> bool {
-    event
-        .split('.')
-        .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
 }
 
 /// The trigger's stable name: its key and value.

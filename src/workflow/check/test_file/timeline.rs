@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
     fn webhook(&mut self, entry: &'a Entry, fields: &Fields<'a>) -> Option<Happening> {
         let event = self.text(entry)?.to_owned();
         if !crate::trigger::webhook::is_event_name(&event) {
-            let hint = "write small letters, digits, `_` and points between them, such as `order.paid`";
+            let hint = "write letters, digits and `_`, parts joined by full stops, such as `order.paid`; 200 characters at most";
             self.wrong(&entry.value.span, format!("badly formed name of an event: `{event}`"), hint);
             return None;
         }
