@@ -101,8 +101,27 @@ async fn nothing_is_shown_without_a_session_nor_changed_without_its_form() {
     assert_eq!(settle(&reader, &of_operator).await, 403, "a form of another session");
     assert_eq!(form_token_of(&reader).await, None, "a reader is offered nothing to change");
     assert_eq!(site.deliveries("state=uncertain").await.len(), 1);
+    let run = site.deliveries("state=uncertain").await[0]["run"].as_str().unwrap().to_owned();
+    let act = async |act: &str| {
+        let request = http.post(address(&format!("/runs/{run}/act"))).header("cookie", &operator);
+        let body = format!("form_token={of_operator}&act={act}");
+        request.header("content-type", form).body(body).send().await.unwrap().status().as_u16()
+    };
+    for unknown in ["", "stop", "Replay"] {
+        assert_eq!(act(unknown).await, 400, "`{unknown}` is no order");
+    }
+    assert_eq!(act("replay").await, 303, "refused by the engine, not by the form");
     assert_eq!(settle(&operator, &of_operator).await, 303);
     assert!(site.deliveries("state=uncertain").await.is_empty());
+    // An event that could not be judged has no page of its own.
+    let order = json!({ "order_id": ["A-2"], "total": 12, "customer": { "phone": "+34600000002" } });
+    assert_eq!(site.post_order(&order).await.unwrap(), 200);
+    let attention = async || {
+        let page = http.get(address("/attention")).header("cookie", &operator).send().await.unwrap();
+        page.text().await.unwrap()
+    };
+    let html = eventually("a cause", async || Some(attention().await).filter(|html| html.contains("cause-"))).await;
+    assert!(html.contains(" <code>") && !html.contains("/api/events/"), "{html}");
     for (lang, due, loosened) in [
         ("en", "Nothing is overdue.", "called without encryption"),
         ("fr", "Rien n’est en retard.", "sans chiffrement"),

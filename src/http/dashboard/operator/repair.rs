@@ -50,8 +50,8 @@ struct CauseView {
     step: String,
     reason: String,
     times: String,
-    /// Address and id.
-    examples: Vec<(String, String)>,
+    /// Address of its page, if it has one, and id.
+    examples: Vec<(Option<String>, String)>,
     acts: Vec<(&'static str, &'static str)>,
 }
 
@@ -98,11 +98,11 @@ pub(super) async fn attention(
 fn cause_view(cause: &Cause, app: &App, moments: &Moments, words: &'static Words) -> CauseView {
     let operator = words.operator;
     let address = |id: &String| match cause.kind {
-        Kind::Run => format!("/runs/{id}"),
-        Kind::Campaign => "/campaigns".to_owned(),
-        Kind::Delivery => "/deliveries".to_owned(),
-        // Read by who repairs what the event asks for.
-        Kind::Evaluation => format!("/api/events/{id}"),
+        Kind::Run => Some(format!("/runs/{id}")),
+        Kind::Campaign => Some("/campaigns".to_owned()),
+        Kind::Delivery => Some("/deliveries".to_owned()),
+        // An event has no page: its id is for `GET /api/events/<id>`, which wants a token.
+        Kind::Evaluation => None,
     };
     let (oldest, newest) = (moments.short(cause.oldest_ms), moments.short(cause.newest_ms));
     let deployed = app.engine().deployed();
@@ -394,7 +394,20 @@ pub(super) fn is_unsent(state: DeliveryState) -> bool {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct RunOrdered {
-    act: String,
+    act: OfRun,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OfRun {
+    Order(Act),
+    Anew(Anew),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Anew {
+    Replay,
 }
 
 pub(super) async fn act_on_run(
@@ -405,10 +418,9 @@ pub(super) async fn act_on_run(
     Filled(RunOrdered { act }): Filled<RunOrdered>,
 ) -> Response {
     let (engine, who) = (app.engine(), &signed_in.session.who);
-    let known = [Act::Retry, Act::Skip, Act::Resume, Act::Pause, Act::Cancel];
-    let (run, said) = match known.into_iter().find(|known| known.as_str() == act) {
-        Some(act) => (None, engine.order(&id, act, who).await.map(|obeyed| obeyed.map(drop))),
-        None => match engine.redrive_run(&id, who).await {
+    let (run, said) = match act {
+        OfRun::Order(act) => (None, engine.order(&id, act, who).await.map(|obeyed| obeyed.map(drop))),
+        OfRun::Anew(Anew::Replay) => match engine.redrive_run(&id, who).await {
             Ok(Ok(new)) => (Some(new), Ok(Ok(()))),
             Ok(Err(refused)) => (None, Ok(Err(refused))),
             Err(Busy) => (None, Err(Busy)),
