@@ -220,6 +220,13 @@ pub struct Pause {
     pub until_ms: Option<i64>,
 }
 
+impl Pause {
+    /// Whether it stands at an instant: one that ends by itself stays on record until the next takes its place.
+    pub fn stands(&self, now_ms: i64) -> bool {
+        self.until_ms.is_none_or(|until_ms| now_ms < until_ms)
+    }
+}
+
 /// What a pause, or a token bucket, is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scope {

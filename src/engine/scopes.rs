@@ -50,7 +50,7 @@ impl Scopes {
             if row.slow_until_ms.is_some_and(|until_ms| now_ms < until_ms) {
                 scopes.slow.insert(row.scope.clone());
             }
-            let lasting = row.pause.filter(|pause| pause.until_ms.is_none_or(|until_ms| now_ms < until_ms));
+            let lasting = row.pause.filter(|pause| pause.stands(now_ms));
             if let (Some(pause), Some(scope)) = (lasting, Scope::parse(&row.scope)) {
                 scopes.pauses.insert(scope, pause);
             }

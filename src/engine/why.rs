@@ -72,6 +72,16 @@ pub struct Kept {
 }
 
 impl Engine {
+    /// What nothing leaves by now, and why.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn pauses(&self) -> anyhow::Result<Vec<(Scope, Pause)>> {
+        let mut pauses = self.store().pauses().await?;
+        pauses.retain(|(_, pause)| pause.stands(self.clock().now_ms()));
+        Ok(pauses)
+    }
+
     /// Everything that is kept about a person in a period.
     ///
     /// # Errors
@@ -97,8 +107,7 @@ impl Engine {
         self.events_of(question, &mut kept).await?;
         kept.campaigns = store.firings(true, CAMPAIGNS).await?;
         kept.campaigns.retain(|firing| question.holds(firing.fired_at_ms));
-        kept.pauses = store.pauses().await?;
-        kept.pauses.retain(|(_, pause)| pause.until_ms.is_none_or(|until_ms| self.clock().now_ms() < until_ms));
+        kept.pauses = self.pauses().await?;
         if kept.contact.is_none() {
             kept.near = near(store.phones_like(&patterns(&question.keys)).await?);
         }

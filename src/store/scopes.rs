@@ -116,7 +116,7 @@ impl Tx<'_> {
 }
 
 impl Store {
-    /// Everything that is paused, for pages and `doctor`.
+    /// Everything that was paused and not resumed, what is over by itself included.
     ///
     /// # Errors
     /// What the database said.

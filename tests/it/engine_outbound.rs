@@ -187,9 +187,14 @@ async fn a_pause_that_ends_by_itself_lets_its_messages_go(database: Database) {
     world.advance(seconds(2)).await;
     world.event("order.paid", order(BOB, 2)).await;
     assert_eq!(world.delivery_states().await, ["accepted template", "held: template_paused"]);
+    let standing = async || {
+        let engine = world.engine().clone();
+        world.within(async move { engine.pauses().await.unwrap().len() }).await
+    };
     world.advance(hours(3) - seconds(10)).await;
-    assert_eq!(world.messages().len(), 1);
+    assert_eq!((world.messages().len(), standing().await), (1, 1));
     world.advance(seconds(10)).await;
+    assert_eq!(standing().await, 0, "what is over is not shown as paused");
     assert_eq!(world.sent(), ["template: Your order 1", "template: Your order 2"]);
     // The pause that is over does not stand in the way of another one.
     world.sandbox.fail_with([132_016]);

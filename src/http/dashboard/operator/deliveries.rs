@@ -137,7 +137,13 @@ async fn read(app: &App, words: &'static Words, signed_in: &SignedIn, wanted: &W
         state: state.map_or("", DeliveryState::as_str),
         states: words.delivery_states.to_vec(),
         health: Health::read(app.engine(), &moments, words).await?,
-        pauses: store.pauses().await?.iter().map(|(scope, pause)| pause_view(scope, pause, &moments, words)).collect(),
+        pauses: app
+            .engine()
+            .pauses()
+            .await?
+            .iter()
+            .map(|(scope, pause)| pause_view(scope, pause, &moments, words))
+            .collect(),
         older: deliveries.last().filter(|_| more).map(|row| row.delivery.id.clone()),
         rows: deliveries.iter().map(view).collect(),
         paged: !wanted.before.is_empty(),
