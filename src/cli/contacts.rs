@@ -15,7 +15,6 @@ use crate::expr::nearest;
 use crate::store::contacts::ContactKey;
 use crate::workflow;
 use anyhow::Context as _;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashSet};
@@ -141,17 +140,14 @@ async fn agreed(server: &Server, person: &Named) -> anyhow::Result<bool> {
         let hint = "add `--yes` to erase without being asked";
         return Err(Failure::error(Exit::Usage, "what is erased cannot be brought back", hint));
     }
-    let (key, value) = (kind_of(&person.person), utf8_percent_encode(&person.person, NON_ALPHANUMERIC));
-    let known = server.get(&format!("/api/contacts?{key}={value}")).await?;
+    let known = server.post("/api/contacts/show", &json!({ kind_of(&person.person): person.person })).await?;
     let part = |name: &str| known["contact"][name].as_str().unwrap_or("-").to_owned();
     confirmed(&format!("erase everything held of {} ({})?", part("name"), part("phone")))
 }
 
 async fn show(global: &Global, server: &Server, person: &str, open: bool) -> anyhow::Result<Exit> {
-    let key = kind_of(person);
-    let person = utf8_percent_encode(person, NON_ALPHANUMERIC);
-    let open = if open { "&show_pii=1" } else { "" };
-    let answer = server.get(&format!("/api/contacts?{key}={person}{open}")).await?;
+    let open = if open { "?show_pii=1" } else { "" };
+    let answer = server.post(&format!("/api/contacts/show{open}"), &json!({ kind_of(person): person })).await?;
     let mut out = global.out();
     if global.json {
         writeln!(out, "{answer}")?;

@@ -1,13 +1,13 @@
 //! `relance why`: what concerned one person, a line per occurrence, with the reason why something was sent or not.
 //!
-//! The server tells it (`GET /api/why`); here it is asked and printed.
+//! The server tells it (`POST /api/why`); here it is asked and printed.
 
 use super::ask::Server;
 use super::contacts::kind_of;
 use super::language::Language;
 use super::runs::escaped;
 use super::{Exit, Global};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::Write as _;
 
 #[derive(Debug, clap::Args)]
@@ -34,7 +34,7 @@ pub struct Args {
 pub async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let server = Server::of(global)?;
     let language = Language::or_of_machine(args.language);
-    let mut path = format!("/api/why?lang={}&{}={}", language.code(), kind_of(&args.contact), escaped(&args.contact));
+    let mut path = format!("/api/why?lang={}", language.code());
     for (key, value) in [("workflow", &args.workflow), ("date", &args.date), ("since", &args.since)] {
         if let Some(value) = value {
             path.push_str(&format!("&{key}={}", escaped(value)));
@@ -43,7 +43,7 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     if args.show_pii {
         path.push_str("&show_pii=1");
     }
-    let answer = server.get(&path).await?;
+    let answer = server.post(&path, &json!({ kind_of(&args.contact): args.contact })).await?;
     let mut out = global.out();
     match global.json {
         true => writeln!(out, "{answer}")?,

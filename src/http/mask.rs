@@ -19,6 +19,15 @@ const NAMES: [&str; 9] =
 /// Whole names of such fields.
 const WHOLE_NAMES: [&str; 7] = ["tel", "wa_id", "from", "to", "destination", "recipient_id", "identifier"];
 
+/// What a `show_pii` asks for: whole numbers or not; `None` for what is neither. Nothing written asks for nothing.
+pub(super) fn asks_open(written: &str) -> Option<bool> {
+    match written {
+        "1" | "true" => Some(true),
+        "" | "0" | "false" => Some(false),
+        _ => None,
+    }
+}
+
 /// The same JSON without its phone numbers.
 pub(super) fn masked(value: Value) -> Value {
     match value {

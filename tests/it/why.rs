@@ -1,13 +1,13 @@
 //! Promise: whoever asks why a person got something, or nothing, is told: what came, what it led to, and what stood in the
 //! way, for people nobody knows as well.
 
-use crate::http_stand::{NOON, Stand, TOKEN, send};
+use crate::http_stand::{Answer, NOON, Stand, TOKEN, send};
 use crate::process::{RELANCE_TOKEN, Said, Site, eventually, list};
 use relance::http::Mode;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-const ANA: &str = "%2B33612340001";
+const ANA: &str = "+33612340001";
 
 async fn trigger(stand: &Stand, event: &str, data: Value) {
     let request = stand.request(Method::POST, &format!("/api/events/{event}")).bearer_auth(TOKEN);
@@ -16,8 +16,14 @@ async fn trigger(stand: &Stand, event: &str, data: Value) {
     stand.engine.quiet().await;
 }
 
-async fn why(stand: &Stand, query: &str) -> Value {
-    let answer = stand.api(&format!("/api/why?{query}")).await;
+/// Asks about somebody by their number, which is posted.
+async fn ask(stand: &Stand, phone: &str, query: &str) -> Answer {
+    let request = stand.request(Method::POST, &format!("/api/why?{query}")).bearer_auth(TOKEN);
+    send(request.json(&json!({ "phone": phone }))).await
+}
+
+async fn why(stand: &Stand, phone: &str, query: &str) -> Value {
+    let answer = ask(stand, phone, query).await;
     assert_eq!(answer.status, 200, "{query}: {}", answer.text);
     answer.json()
 }
@@ -39,11 +45,11 @@ fn conclusion(account: &Value) -> String {
 #[tokio::test]
 async fn somebody_nobody_knows_is_told_what_named_them_and_why_nothing_came_of_it() {
     let stand = Stand::new(Mode::Serve).await;
-    let nothing = why(&stand, &format!("phone={ANA}")).await;
+    let nothing = why(&stand, ANA, "").await;
     assert_eq!((&nothing["contact"], list(&nothing["lines"]).len()), (&Value::Null, 0));
     let said = conclusion(&nothing);
     assert!(said.contains("nobody of this name is known") && said.contains("nothing named this person"), "{said}");
-    let asked = conclusion(&why(&stand, &format!("phone={ANA}&workflow=paid")).await);
+    let asked = conclusion(&why(&stand, ANA, "workflow=paid").await);
     assert!(
         asked.contains("nothing that Paid listens to") && asked.contains("`order.paid`, which starts it, never came"),
         "{asked}"
@@ -55,7 +61,7 @@ async fn somebody_nobody_knows_is_told_what_named_them_and_why_nothing_came_of_i
     // Another person, whose number is near; an order whose number looks like the person's.
     trigger(&stand, "order.paid", json!({ "phone": "0612340002", "name": "Bob", "total": 50 })).await;
     trigger(&stand, "order.packed", json!({ "order": 12_340_001, "phone": "+33612349999" })).await;
-    let account = why(&stand, &format!("phone={ANA}")).await;
+    let account = why(&stand, ANA, "").await;
     assert_eq!(
         lines(&account),
         [
@@ -69,29 +75,31 @@ async fn somebody_nobody_knows_is_told_what_named_them_and_why_nothing_came_of_i
     );
     assert_eq!(account["near"], json!(["+336…02"]));
     assert!(conclusion(&account).contains("known numbers that look like it: +336…02"), "{account:#}");
-    let french = why(&stand, &format!("phone={ANA}&workflow=paid&lang=fr")).await;
+    let french = why(&stand, ANA, "workflow=paid&lang=fr").await;
     assert_eq!(
         lines(&french),
         ["event paid: `order.paid` ne l’a pas lancé : event.total > 10 : non [event.total = 5]"]
     );
 
     // The day before, nothing; a day that is none, a workflow that is none.
-    assert_eq!(lines(&why(&stand, &format!("phone={ANA}&date=2026-03-01")).await).len(), 0);
-    assert_eq!(lines(&why(&stand, &format!("phone={ANA}&date=2026-03-02")).await).len(), 2);
-    assert_eq!(lines(&why(&stand, &format!("phone={ANA}&since=1h")).await).len(), 2);
-    for wrong in ["date=soon", "since=7d&date=2026-03-02", "when=now"] {
-        assert_eq!(stand.api(&format!("/api/why?phone={ANA}&{wrong}")).await.refused(), 400, "{wrong}");
+    assert_eq!(lines(&why(&stand, ANA, "date=2026-03-01").await).len(), 0);
+    assert_eq!(lines(&why(&stand, ANA, "date=2026-03-02").await).len(), 2);
+    assert_eq!(lines(&why(&stand, ANA, "since=1h").await).len(), 2);
+    for wrong in ["date=soon", "since=7d&date=2026-03-02", "when=now", "show_pii=yes", "phone=1"] {
+        assert_eq!(ask(&stand, ANA, wrong).await.refused(), 400, "{wrong}");
     }
-    let unknown = stand.api(&format!("/api/why?phone={ANA}&workflow=payd")).await;
+    let unknown = ask(&stand, ANA, "workflow=payd").await;
     assert_eq!((unknown.refused(), unknown.json()["hint"].as_str()), (404, Some("did you mean `paid`?")));
-    assert_eq!(stand.get(&format!("/api/why?phone={ANA}")).await.refused(), 401);
+    let numberless = stand.api("/api/why?phone=%2B33612340001").await;
+    assert_eq!(numberless.refused(), 400, "an address ends in logs");
+    assert_eq!(stand.post("/api/why", &[], json!({ "phone": ANA }).to_string()).await.refused(), 401);
 }
 
 #[tokio::test]
 async fn a_run_and_its_message_are_told_with_what_stood_in_the_way() {
     let stand = Stand::new(Mode::Serve).await;
     trigger(&stand, "order.paid", json!({ "phone": "0612340001", "name": "Ana", "total": 50 })).await;
-    let account = why(&stand, &format!("phone={ANA}")).await;
+    let account = why(&stand, ANA, "").await;
     let told = lines(&account);
     assert_eq!(told[0], "event paid: `order.paid` started it []");
     assert!(
@@ -108,8 +116,19 @@ async fn a_run_and_its_message_are_told_with_what_stood_in_the_way() {
     assert!(conclusion(&account).contains("no message was sent to this person"), "{account:#}");
     // The same by our id, open to who may see numbers, in French.
     let id = account["contact"].as_str().unwrap();
-    let open = why(&stand, &format!("id={id}&show_pii=1&lang=fr")).await;
+    let open = stand.api(&format!("/api/why?id={id}&show_pii=1&lang=fr")).await.json();
     assert_eq!(open["number"], "+33612340001");
+    for (asked, number) in [("1", "+33612340001"), ("true", "+33612340001"), ("0", "+336…01"), ("false", "+336…01")]
+    {
+        assert_eq!(why(&stand, ANA, &format!("show_pii={asked}")).await["number"], number, "show_pii={asked}");
+        let person = stand.request(Method::POST, &format!("/api/contacts/show?show_pii={asked}")).bearer_auth(TOKEN);
+        let shown = send(person.json(&json!({ "phone": ANA }))).await.json();
+        assert_eq!(shown["contact"]["phone"], number, "show_pii={asked}");
+        let told = stand.api(&format!("/api/events?show_pii={asked}")).await.text;
+        assert_eq!(told.contains("0612340001"), number == "+33612340001", "show_pii={asked}");
+    }
+    assert_eq!(stand.api("/api/contacts?phone=%2B33612340001").await.refused(), 400);
+    assert_eq!(stand.api(&format!("/api/contacts?id={id}")).await.status, 200);
     assert!(lines(&open)[2].contains("message pas envoyé : la fenêtre de 24 heures est fermée"), "{open:#}");
     // Somebody else's event that mentions the person is not theirs.
     trigger(
@@ -118,7 +137,7 @@ async fn a_run_and_its_message_are_told_with_what_stood_in_the_way() {
         json!({ "phone": "0612340002", "name": "Bob", "total": 50, "friend": "+33612340001" }),
     )
     .await;
-    assert_eq!(lines(&why(&stand, &format!("phone={ANA}")).await).len(), 3);
+    assert_eq!(lines(&why(&stand, ANA, "").await).len(), 3);
     // The run says the same in plain words.
     let run = account["lines"][1]["id"].as_str().unwrap();
     let shown = stand.api(&format!("/api/runs/{run}?lang=fr")).await.json();

@@ -42,7 +42,7 @@ impl Change {
 pub(super) async fn run(global: &Global) -> anyhow::Result<Exit> {
     let files = project::read_files(&global.project)
         .map_err(|error| Failure::error(Exit::Usage, format!("{error:#}"), "name the folder with `-C`"))?;
-    let answer = Server::of(global)?.get("/api/deploy?show_pii=true").await?;
+    let answer = Server::of(global)?.get("/api/deploy?show_pii=1").await?;
     let serves: Files = serde_json::from_value(answer["files"].clone()).unwrap_or_default();
     let differs = compare(&decisive(&serves), &decisive(&files));
     let text = match global.json {

@@ -27,6 +27,7 @@ pub(super) fn router() -> Router<App> {
         .route("/api/alerts", get(alerts))
         .route("/api/events", get(events))
         .route("/api/contacts", get(contact))
+        .route("/api/contacts/show", post(contact))
         .route("/api/contacts/import", post(import))
         .route("/api/webhooks/connected", post(connected))
         .route("/api/webhooks/is-connected", post(is_connected))
@@ -35,9 +36,8 @@ pub(super) fn router() -> Router<App> {
 /// `GET /api/alerts`: what an operator should know, and what is paused.
 async fn alerts(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> {
     Query::read(&uri, &[])?;
-    let store = app.engine().store();
     let alerts = app.engine().alerts().await.map_err(|error| Refusal::store(&error))?;
-    let pauses = store.pauses().await.map_err(|error| Refusal::store(&error))?;
+    let pauses = app.engine().pauses().await.map_err(|error| Refusal::store(&error))?;
     let alert = |one: &crate::store::alerts::Alert| json!({ "name": one.name, "what": masked_text(&one.what), "since": view::iso(one.since_ms) });
     Ok(Json(json!({
         "version": 1,
@@ -56,17 +56,17 @@ async fn events(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal
         limit: query.limit()?,
     };
     let rows = app.engine().store().list_events(&filter).await.map_err(|error| Refusal::store(&error))?;
-    let open = query.text("show_pii").is_some();
+    let open = query.open()?;
     let shown = rows.iter().map(|row| if open { view::open_event(row) } else { view::event(row) });
     Ok(Json(json!({ "version": 1, "events": shown.collect::<Vec<_>>() })))
 }
 
-/// `GET /api/contacts?phone=|uuid=|id=`: one person. With `show_pii=1` the number is not masked. A number that nobody is
-/// known by, and whose owner wants no more messages, has no `id`: what is kept is under the number's hash.
-async fn contact(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> {
-    let query = Query::read(&uri, &["phone", "uuid", "id", "show_pii"])?;
-    let whom = people::Whom::read(&app, query.text("phone"), query.text("uuid"), query.text("id"))?;
-    let known = whom.known(&app).await?;
+/// `POST /api/contacts/show`, the person named in the body, and `GET /api/contacts?uuid=|id=`: one person. With
+/// `show_pii=1` the number is not masked. A number that nobody is known by, and whose owner wants no more messages, has no
+/// `id`: what is kept is under the number's hash.
+async fn contact(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
+    let (whom, query) = people::asked(&app, request, &["show_pii"]).await?;
+    let (open, known) = (query.open()?, whom.known(&app).await?);
     let history = match (&known, &whom) {
         (Some((contact, _)), _) => app.engine().consent_history(contact).await,
         (None, people::Whom::Number(phone)) => app.engine().consent_history_of(phone).await,
@@ -81,7 +81,7 @@ async fn contact(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusa
         _ => return Err(super::not_found("contact")),
     };
     shown["consent_history"] = history.iter().map(view::consent).collect();
-    let shown = if query.text("show_pii").is_some() { shown } else { super::mask::masked(shown) };
+    let shown = if open { shown } else { super::mask::masked(shown) };
     Ok(Json(json!({ "version": 1, "zone": super::zone(&app), "contact": shown })))
 }
 

@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 /// Deploys listed beside the one that serves.
 const LISTED: u32 = 20;
 
-/// `GET /api/deploy`: what serves and what served before; with `show_pii=true` the texts as well.
+/// `GET /api/deploy`: what serves and what served before; with `show_pii=1` the texts as well.
 pub(super) async fn deploy(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> {
     let query = Query::read(&uri, &["show_pii"])?;
+    let open = query.open()?;
     let store = app.engine().store();
     let listed = store.deploys(LISTED).await.map_err(|error| Refusal::store(&error))?;
     let row = |number: i64, hash: &str, at_ms: i64| json!({ "number": number, "hash": hash, "at_ms": at_ms });
@@ -27,7 +28,7 @@ pub(super) async fn deploy(State(app): State<App>, uri: Uri) -> Result<Json<Valu
         "in_flight": serves.in_flight,
         "before": listed[1..].iter().map(|old| row(old.number, &old.hash, old.at_ms)).collect::<Vec<_>>(),
     });
-    if query.text("show_pii").as_deref() == Some("true") {
+    if open {
         let files: Files = serde_json::from_str(&serves.files).unwrap_or_default();
         answer["files"] = json!(files);
     }

@@ -1,9 +1,11 @@
-//! What an operator asks in the name of a person: to write to them no more, or again; to hand out or erase what is held.
+//! Whom a request is about, and what an operator asks in the name of a person: to write to them no more, or again; to hand
+//! out or erase what is held.
 //!
-//! The person is named in the body, not in the address, which ends in logs. Invariant: each of these is on record with who
+//! A number is named in the body, not in the address, which ends in logs. Invariant: each of these is on record with who
 //! asked for it.
 
 use super::outbound::read_json;
+use super::query::Query;
 use super::{Who, export, not_found};
 use crate::contact::{Contact, Line, Phone, WithdrawalScope};
 use crate::engine::Busy;
@@ -49,6 +51,22 @@ fn everything() -> WithdrawalScope {
 }
 
 const HINT: &str = "name the person by one of `phone`, `uuid`, `id`";
+
+/// Whom a question is about, with what else stands behind its `?`: the person is named in a posted body, or there by
+/// `uuid` or `id`.
+pub(super) async fn asked(app: &App, request: Request, known: &[&str]) -> Result<(Whom, Query), Refusal> {
+    if !request.method().is_safe() {
+        let query = Query::read(request.uri(), known)?;
+        let Named { phone, uuid, id } = read_json(app, request, HINT).await?;
+        return Ok((Whom::read(app, phone, uuid, id)?, query));
+    }
+    let query = Query::read(request.uri(), &[known, &["phone", "uuid", "id"]].concat())?;
+    if query.text("phone").is_some() {
+        let hint = "post it as `{\"phone\": \"…\"}` to `/api/contacts/show` or `/api/why`";
+        return Err(Refusal::unreadable("an address ends in logs: no number stands in it", hint));
+    }
+    Ok((Whom::read(app, None, query.text("uuid"), query.text("id"))?, query))
+}
 
 /// Whom a request names.
 #[derive(Debug, Clone)]

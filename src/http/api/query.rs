@@ -2,6 +2,7 @@
 
 use crate::delivery::DeliveryState;
 use crate::http::error::Refusal;
+use crate::http::mask::asks_open;
 use crate::relay::RelayState;
 use crate::run::RunState;
 use axum::extract::Query as Pairs;
@@ -40,6 +41,15 @@ impl Query {
 
     pub(super) fn text(&self, key: &str) -> Option<String> {
         self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone())
+    }
+
+    /// Whether `show_pii` asks for whole numbers.
+    pub(super) fn open(&self) -> Result<bool, Refusal> {
+        let written = self.text("show_pii").unwrap_or_default();
+        asks_open(&written).ok_or_else(|| {
+            let error = format!("`show_pii` is neither yes nor no: `{}`", shortened(&written));
+            Refusal::unreadable(error, "write `show_pii=1`, or leave it out")
+        })
     }
 
     pub(super) fn run_state(&self) -> Result<Option<RunState>, Refusal> {

@@ -1,4 +1,4 @@
-//! `GET /api/why`: a line for each thing that concerned one person in a period, with its reason. And an old run computed
+//! `POST /api/why`: a line for each thing that concerned one person in a period, with its reason. And an old run computed
 //! once more.
 //!
 //! Invariant: somebody nobody knows gets an account as well: what came that named them, and what came near.
@@ -14,7 +14,7 @@ use crate::http::dashboard::why::{Line, tell};
 use crate::http::error::Refusal;
 use crate::http::mask::masked_text;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, Uri};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -25,14 +25,13 @@ use serde_json::{Value, json};
 const DAYS: i64 = 30;
 const TIMES: &str = "write `date=2026-03-02`, or `since=7d`, `since=12h`, `since=2026-03-01`";
 
-/// `GET /api/why?phone=|uuid=|id=`, with `workflow`, `date` or `since`, and `lang`. With `show_pii=1` numbers are not
-/// masked.
-pub(super) async fn why(State(app): State<App>, uri: Uri) -> Result<Json<Value>, Refusal> {
-    let known = ["phone", "uuid", "id", "workflow", "date", "since", "lang", "show_pii"];
-    let query = Query::read(&uri, &known)?;
+/// `POST /api/why`, the person named in the body, and `GET /api/why?uuid=|id=`; with `workflow`, `date` or `since`, and
+/// `lang` behind `?`. With `show_pii=1` numbers are not masked.
+pub(super) async fn why(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
+    let (whom, query) = people::asked(&app, request, &["workflow", "date", "since", "lang", "show_pii"]).await?;
+    let open = query.open()?;
     let engine = app.engine();
     let (deployed, now_ms) = (engine.deployed(), engine.clock().now_ms());
-    let whom = people::Whom::read(&app, query.text("phone"), query.text("uuid"), query.text("id"))?;
     let zone = deployed.settings.zone();
     let (from_ms, to_ms) = period(query.text("date"), query.text("since"), zone, now_ms)?;
     let workflow = query.text("workflow");
@@ -41,7 +40,6 @@ pub(super) async fn why(State(app): State<App>, uri: Uri) -> Result<Json<Value>,
     }
     let question = Question { keys: whom.keys(), from_ms, to_ms, workflow };
     let kept = engine.why(&question).await.map_err(|error| Refusal::store(&error))?;
-    let open = query.text("show_pii").is_some();
     let told = tell(&kept, &question, &deployed, now_ms, &query.text("lang").unwrap_or_default(), open);
     let number = kept.contact.as_ref().and_then(|contact| contact.phone.as_ref());
     Ok(Json(json!({

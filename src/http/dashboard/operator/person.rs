@@ -11,7 +11,7 @@ use crate::http::App;
 use crate::http::dashboard::moment::Moments;
 use crate::http::dashboard::words::{Words, word};
 use crate::http::dashboard::{Asked, broken, show};
-use crate::http::mask::masked_text;
+use crate::http::mask::{asks_open, masked_text};
 use crate::run::Run;
 use crate::store::contacts::ContactKey;
 use crate::store::deliveries::DeliveryRow;
@@ -88,7 +88,7 @@ pub(super) async fn page(
     Path(id): Path<String>,
     Query(wanted): Query<Wanted>,
 ) -> Response {
-    let open = signed_in.session.operates && !wanted.show_pii.is_empty();
+    let open = signed_in.session.operates && asks_open(&wanted.show_pii).unwrap_or_default();
     match read(&app, asked.words, &id, &signed_in, open).await {
         Ok(page) if page.notice == Some(asked.words.person_page().nobody) => show(StatusCode::NOT_FOUND, &page),
         Ok(page) => show(StatusCode::OK, &page),

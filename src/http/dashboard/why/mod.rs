@@ -1,4 +1,4 @@
-//! Why: the account of one person in a period, a line per occurrence, in words. For the page, and for `GET /api/why`.
+//! Why: the account of one person in a period, a line per occurrence, in words. For the page, and for `POST /api/why`.
 //!
 //! `engine::why` read what is kept; here it is told. Pure. Invariant: nothing that concerned the person is left out because
 //! it led to nothing, and every line says why.
