@@ -361,6 +361,15 @@ async fn a_token_does_what_its_scopes_allow_and_no_more() {
     assert_eq!(status(&twice, Method::POST, "/v1/messages/send", &text(ANA, "twice")).await, 200);
     gateway.world.advance(seconds(5)).await;
     assert_eq!(gateway.world.sent(), ["text: twice"]);
+    let mut noted = text(ANA, "noted");
+    noted["metadata"] = json!({ "order": "118", "phone": ANA });
+    let path = format!("/v1/messages/status/{}", gateway.send(&noted).await.uuid());
+    let metadata = async |token: &str| {
+        send(gateway.request(Method::GET, &path).bearer_auth(token)).await.json()["message"]["metadata"].clone()
+    };
+    assert_eq!(metadata(OPERATOR).await, json!({ "order": "118", "phone": ANA }));
+    assert_eq!(metadata(READER).await["order"], "118");
+    assert!(!metadata(READER).await.to_string().contains(ANA), "a number of another token's message");
     let lacking = send(gateway.request(Method::POST, "/v1/messages/send").bearer_auth(READER)).await;
     assert_eq!(lacking.told(), (403, json!({ "error": "the token `reader` lacks the scope `send`" })));
 }

@@ -149,7 +149,8 @@ async fn a_target_without_its_secret_is_told_of_at_start_and_a_redrive_is_read_s
     assert!(site.serve_log().contains("CRM_SECRET"), "{}", site.serve_log());
     let url = format!("http://127.0.0.1:{}/api/relay/redrive", site.port);
     let ask = async |body: &'static str| {
-        let answer = site.http.post(&url).bearer_auth(RELANCE_TOKEN).body(body).send().await.unwrap();
+        let request = site.http.post(&url).bearer_auth(RELANCE_TOKEN).header("content-type", "application/json");
+        let answer = request.body(body).send().await.unwrap();
         (answer.status().as_u16(), answer.json::<Value>().await.unwrap()["redriven"].clone())
     };
     assert_eq!(ask(r#"{"ids":["01"]}"#).await, (200, json!(0)));
@@ -158,4 +159,6 @@ async fn a_target_without_its_secret_is_told_of_at_start_and_a_redrive_is_read_s
         assert_eq!(ask(wrong).await.0, 400, "{wrong}");
     }
     assert_eq!(site.http.post(&url).body("{}").send().await.unwrap().status(), 401);
+    let form = site.http.post(&url).bearer_auth(RELANCE_TOKEN).body(r#"{"ids":["01"]}"#);
+    assert_eq!(form.send().await.unwrap().status(), 415, "a form of a web page cannot ask for it");
 }

@@ -1,9 +1,8 @@
 //! What is handed on to the targets of the relay, and having the dead ones sent again.
 
+use super::outbound::read_json;
 use super::query::Query;
 use super::{App, Refusal, Who, view};
-use crate::http::limits;
-use crate::http::room::Sender;
 use crate::store::relays::RelayFilter;
 use axum::extract::{Request, State};
 use axum::http::Uri;
@@ -33,13 +32,8 @@ pub(super) async fn redrive(
     Extension(Who(who)): Extension<Who>,
     request: Request,
 ) -> Result<Json<Value>, Refusal> {
-    let (parts, body) = request.into_parts();
-    let body = limits::read_body(&parts, body, &app.0, Sender::Known).await?;
-    let wanted: Wanted = serde_json::from_slice(&body).map_err(|error| {
-        let hint = "send `{\"ids\": [\"…\"]}`, or `{\"target\": \"…\"}` for everything that a target did not take";
-        Refusal::unreadable(format!("the body cannot be read: {error}"), hint)
-    })?;
-    let ids = match wanted {
+    let hint = "send `{\"ids\": [\"…\"]}`, or `{\"target\": \"…\"}` for everything that a target did not take";
+    let ids = match read_json(&app, request, hint).await? {
         Wanted::Ids(ids) => ids,
         Wanted::Target(target) => {
             app.engine().store().dead_relays(&target).await.map_err(|error| Refusal::store(&error))?

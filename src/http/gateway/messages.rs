@@ -12,7 +12,7 @@ use crate::connector::verdicts;
 use crate::delivery::{DeliveryState, VendorStatus, code_of_reason, inside_id};
 use crate::engine::TakenBack;
 use crate::http::hooks::some_seconds;
-use crate::http::mask::masked_text;
+use crate::http::mask::{masked, masked_text};
 use crate::store::attempts::AttemptRow;
 use crate::store::deliveries::DeliveryRow;
 use axum::http::Method;
@@ -33,7 +33,9 @@ pub(super) async fn status(asked: &Asked) -> Result<Answer, Answer> {
         message["messageStatusPayload"] = json!({ "id": uuid, "gsId": uuid, "type": "failed", "payload": payload });
     }
     if !row.delivery.message.metadata.is_empty() {
-        message["metadata"] = json!(row.delivery.message.metadata);
+        let metadata = json!(row.delivery.message.metadata);
+        // It may be another token's message, and name a person: `read` shows no number.
+        message["metadata"] = if asked.may(Scope::Operate) { metadata } else { masked(metadata) };
     }
     Ok(Answer::json(200, &json!({ "message": message })))
 }
