@@ -24,20 +24,21 @@ pub(super) fn codes(line: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// Says of each allowance that kept nothing quiet.
-pub(super) fn tell_idle(report: &mut Report, silenced: &BTreeSet<(usize, &'static str)>) {
+pub(super) fn tell_idle(report: &mut Report, silenced: &BTreeSet<(usize, &str)>) {
     let document = report.document;
     // Without a tree nobody knows what is a comment and what is a text.
     let Some(root) = &document.root else { return };
     let mut texts = Vec::new();
     blocks(document, root, &mut texts);
-    for (at, _) in document.source().match_indices("allow R") {
-        let (line, _) = document.place(at);
-        if texts.iter().any(|lines| lines.contains(&line)) {
-            continue;
-        }
+    let in_text = |line: usize| {
+        let next = texts.partition_point(|lines| lines.end <= line);
+        texts.get(next).is_some_and(|lines| lines.contains(&line))
+    };
+    let written = (1..).zip(document.source().lines());
+    for (line, written) in written.filter(|(line, written)| written.contains("allow R") && !in_text(*line)) {
         let start = document.byte_at(line, 1);
-        for (offset, code) in codes(document.line(line)) {
-            if !silenced.iter().any(|(there, quiet)| *there == line && *quiet == code) {
+        for (offset, code) in codes(written) {
+            if !silenced.contains(&(line, code)) {
                 tell(report, start + offset, code);
             }
         }
@@ -57,7 +58,7 @@ fn tell(report: &mut Report, at: usize, code: &str) {
     report.warn("R108", &span, message, hint);
 }
 
-/// The lines of block texts: what looks like a comment there is text.
+/// The lines of block texts, in order: what looks like a comment there is text.
 fn blocks(document: &Document, node: &Node, lines: &mut Vec<Range<usize>>) {
     match &node.kind {
         Kind::Scalar { style: Style::Literal | Style::Folded, .. } => {
