@@ -87,6 +87,9 @@ impl<'a> Lowering<'a> {
     fn pairs(&mut self, entry: &'a Entry) -> Vec<(String, Text)> {
         let mut pairs = Vec::new();
         for line in named(&mut self.report, entry, "order: \"{{event.order_id}}\"") {
+            if entry.key != "headers" {
+                self.name_of(&entry.key, line);
+            }
             let Some(text) = self.text(&line.value, Holes::Fail) else { continue };
             if entry.key == "headers" && text.source().contains(['\n', '\r']) {
                 let hint = "write the value on one line";

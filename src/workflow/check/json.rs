@@ -3,7 +3,7 @@
 use super::expression::Holes;
 use super::lowering::Lowering;
 use crate::workflow::JsonText;
-use crate::workflow::yaml::{Kind, Node, Style};
+use crate::workflow::yaml::{Entry, Kind, Node, Style};
 use serde_json::Value;
 
 impl<'a> Lowering<'a> {
@@ -22,20 +22,25 @@ impl<'a> Lowering<'a> {
             Kind::Map(lines) => {
                 let mut fields = Vec::new();
                 for line in lines {
-                    if line.key.contains("{{") {
-                        let hint = "write the name out; what is filled in stands after it";
-                        self.report.error("R205", &line.key_span, "a name of `json` is not filled in", hint);
-                    }
+                    self.name_of("json", line);
                     fields.push(self.json(&line.value).map(|value| (line.key.clone(), value)));
                 }
                 fields.into_iter().collect::<Option<_>>().map(JsonText::Map)
             }
         }
     }
+
+    /// A name is sent as it is written, whatever stands in it.
+    pub(super) fn name_of(&mut self, holder: &str, line: &Entry) {
+        if line.key.contains("{{") {
+            let hint = "write the name out; what is filled in stands after it";
+            self.report.error("R205", &line.key_span, format!("a name of `{holder}` is not filled in"), hint);
+        }
+    }
 }
 
 /// A number, `true`, `false` or `null` without quotes; `007` and `+34…` stay text.
-fn literal(text: &str) -> Option<Value> {
+pub(super) fn literal(text: &str) -> Option<Value> {
     serde_json::from_str(text)
         .ok()
         .filter(|value: &Value| !value.is_array() && !value.is_object() && !value.is_string())

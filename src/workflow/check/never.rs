@@ -3,13 +3,13 @@
 use super::fields::Fields;
 use super::heard::Heard;
 use super::lowering::Lowering;
+use super::schedule::elapsed_ms;
 use crate::condition::Condition;
 use crate::trigger::message::{Content, Pattern};
 use crate::workflow::yaml::{Entry, Kind, Node};
-use crate::workflow::{Case, Duration, Reply, Wait};
+use crate::workflow::{Case, Reply, Wait};
 
 const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 86_400_000;
 
 impl<'a> Lowering<'a> {
     /// The first step behind the end of every way.
@@ -61,7 +61,7 @@ impl<'a> Lowering<'a> {
     /// A wait during which the same thing may start another run.
     pub(super) fn long_wait(&mut self, key: &Entry, wait: &Wait) {
         let long = match wait {
-            Wait::For(duration) => elapsed_ms(duration) >= HOUR_MS,
+            Wait::For(duration) => elapsed_ms(*duration) >= HOUR_MS,
             Wait::Until { .. } | Wait::Next(_) => true,
         };
         // What a schedule starts is one of a kind: the instant, and the person.
@@ -99,8 +99,4 @@ impl<'a> Lowering<'a> {
 /// Whether a message of these words alone is taken.
 pub(super) fn takes(pattern: &Pattern, words: &str) -> bool {
     pattern.matches(words, &[Content::Text])
-}
-
-fn elapsed_ms(duration: &Duration) -> i64 {
-    i64::from(duration.days) * DAY_MS + duration.ms
 }

@@ -78,6 +78,7 @@ impl<'a> Lowering<'a> {
     }
 }
 
+/// How long it lasts, a calendar day taken as 24 hours.
 pub(super) fn elapsed_ms(duration: Duration) -> i64 {
     i64::from(duration.days) * 86_400_000 + duration.ms
 }

@@ -179,6 +179,7 @@ impl<'a> Lowering<'a> {
         }
         let mut pairs = Vec::new();
         for line in lines {
+            self.name_of("metadata", line);
             if matches!(line.key.as_str(), "relance_id" | "relance_run") {
                 let hint = "choose another name: relance adds this pair itself";
                 self.report.error("R408", &line.key_span, format!("`{}` is reserved", line.key), hint);

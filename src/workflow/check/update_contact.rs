@@ -73,6 +73,7 @@ impl<'a> Lowering<'a> {
     fn custom_fields(&mut self, entry: &'a Entry) -> Vec<(String, Text)> {
         let mut filled = Vec::new();
         for line in named(&mut self.report, entry, "Shoe size: \"{{event.size}}\"") {
+            self.name_of("fields", line);
             filled.extend(self.text(&line.value, Holes::Fail).map(|text| (line.key.clone(), text)));
         }
         filled

@@ -2,6 +2,7 @@
 
 use super::expression::Holes;
 use super::fields::Fields;
+use super::json::literal;
 use super::lowering::Lowering;
 use super::project::named;
 use super::report::Report;
@@ -29,7 +30,10 @@ pub(super) fn read_literals(report: &mut Report, entry: &Entry) -> Map<String, J
 /// A number as written, when it is one: `007` and `+34…` stay text.
 fn number(line: &Entry) -> Option<Number> {
     match &line.value.kind {
-        Kind::Scalar { text, style: Style::Plain } => serde_json::from_str(text).ok(),
+        Kind::Scalar { text, style: Style::Plain } => match literal(text)? {
+            Json::Number(number) => Some(number),
+            _ => None,
+        },
         _ => None,
     }
 }

@@ -3,6 +3,7 @@
 use super::Reader;
 use crate::contact::Phone;
 use crate::workflow::check::duration;
+use crate::workflow::check::json::literal;
 use crate::workflow::check::words::suggestion;
 use crate::workflow::test_file::Matcher;
 use crate::workflow::yaml::{Entry, Kind, Node, Style};
@@ -29,11 +30,10 @@ pub(super) fn plain_json(node: &Node) -> Value {
         Kind::Map(entries) => {
             Value::Object(entries.iter().map(|entry| (entry.key.clone(), plain_json(&entry.value))).collect())
         }
-        Kind::Scalar { text, style: Style::Plain } => match serde_json::from_str(text) {
-            Ok(value @ (Value::Bool(_) | Value::Number(_) | Value::Null)) => value,
-            _ => Value::String(text.clone()),
-        },
-        Kind::Scalar { text, .. } => Value::String(text.clone()),
+        Kind::Scalar { text, style } => {
+            let plain = literal(text).filter(|_| *style == Style::Plain);
+            plain.unwrap_or_else(|| Value::String(text.clone()))
+        }
     }
 }
 
