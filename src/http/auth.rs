@@ -60,7 +60,8 @@ struct Failures {
     last_ms: i64,
 }
 
-/// Lets a request in, or says why not. For the API, the gateway and every page. Comes back: the name of the token.
+/// Lets a request in, or says why not. For the API and the gateway; the pages of `serve` ask for a session. Comes back: the
+/// name of the token.
 ///
 /// # Errors
 /// 401 without a token, 403 when it lacks the scope, 429 after too many wrong ones.

@@ -42,7 +42,7 @@ impl Refusal {
     }
 
     pub(super) fn method_not_allowed() -> Self {
-        let hint = "events are sent with POST, everything else is asked with GET";
+        let hint = "events and orders are sent with POST, what there is is asked with GET";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method", hint)
     }
 

@@ -1,8 +1,10 @@
 //! HTTP: everything that reaches relance from outside comes in here, and is answered after it is on disk.
 //!
 //! ```text
-//! listen ─► front (host, headers of every answer) ─► hooks, callbell ─► engine
-//!                                                └─► api (token) ─────► engine, store
+//! listen ─► front (host, headers of every answer) ─► hooks, callbell ─────► engine
+//!                                                ├─► api (token) ─────────► engine, store
+//!                                                ├─► dashboard (session) ─► engine, store
+//!                                                └─► gateway (token) ─────► engine, store, the account
 //! ```
 //! Decides nothing about workflows: `trigger::webhook` and `connector::webhook` verify and read, `engine` does the rest.
 //! Invariant: nothing of a request is interpreted before it is known who sent it, and no address, token, number or

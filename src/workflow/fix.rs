@@ -1,7 +1,8 @@
 //! Fix: what `check --fix` writes. Every edit that the checks propose is applied, and the files are read again.
 //!
 //! Pure: texts in, texts out; who calls writes them. Invariants: comments and layout stay as they are outside of the
-//! edits; a fix whose place has another mistake afterwards, one that nothing mends, is left out.
+//! edits; a fix whose lines have an error afterwards that the file did not have before, and that nothing mends, is left
+//! out. Whether the mended text says what was meant is for who proposes the edit.
 
 use super::diagnostic::{Diagnostic, Edit, Severity};
 use crate::config::Files;

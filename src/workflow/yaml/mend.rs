@@ -1,6 +1,7 @@
 //! Replacing a part of a scalar in the file: what is written fits the quotes around it, or brings its own.
 //!
-//! Invariant: read again, the scalar holds what it held with that part replaced, and nothing around it moved.
+//! Invariant: read again, the scalar holds what it held with that part replaced (a plain one without the blanks around it),
+//! and nothing around it moved.
 
 use super::repair::in_quotes;
 use super::{Document, Kind, Node, Style};

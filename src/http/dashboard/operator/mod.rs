@@ -13,7 +13,7 @@
 //! POST /logout                            POST /resume                     ends a pause
 //! ```
 //! Plain forms, no script. Invariant: nothing is shown without a session, and nothing is changed without a form of that
-//! session.
+//! session. Signing out asks for none: it only takes the browser's own cookie, and `front` refuses pages of other sites.
 
 mod calls;
 mod campaigns;

@@ -65,7 +65,7 @@ pub(super) fn comment_start(line: &str) -> Option<usize> {
     line.match_indices('#').map(|(at, _)| at).find(|at| line[..*at].ends_with([' ', '\t']))
 }
 
-/// Offset of a colon followed by a blank or the end, outside of double braces.
+/// Offset of a colon followed by a blank or the end, wherever it stands: YAML knows no double braces.
 pub(super) fn colon_blank(text: &str) -> Option<usize> {
     let found = text.match_indices(':').map(|(at, _)| at);
     found.into_iter().find(|at| text[at + 1..].chars().next().is_none_or(|c| c == ' ' || c == '\t'))
