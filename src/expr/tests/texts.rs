@@ -242,3 +242,88 @@ fn filling_is_bounded() {
     let nested = "{{#each event.list}}{{#each event.list}}{{#if event.no}}x{{/if}}{{/each}}{{/each}}";
     assert_eq!(world.fill(nested), "? the lists in the text are too long");
 }
+
+/// What a reader of each language expects, by Unicode's data.
+#[test]
+fn six_languages_write_dates_amounts_and_numbers_as_their_readers_do() {
+    let rows = [
+        ("en", "4 March 2026", "Wednesday, 4 March 2026", "Wednesday 4 March", "12,345.68", "€1,234.50"),
+        ("en-GB", "4 March 2026", "Wednesday, 4 March 2026", "Wednesday 4 March", "12,345.68", "€1,234.50"),
+        ("en-US", "March 4, 2026", "Wednesday, March 4, 2026", "Wednesday, March 4", "12,345.68", "€1,234.50"),
+        ("fr", "4 mars 2026", "mercredi 4 mars 2026", "mercredi 4 mars", "12_345,68", "1_234,50_€"),
+        ("fr_CA", "4 mars 2026", "mercredi 4 mars 2026", "mercredi 4 mars", "12_345,68", "1_234,50_€"),
+        (
+            "es",
+            "4 de marzo de 2026",
+            "miércoles, 4 de marzo de 2026",
+            "miércoles, 4 de marzo",
+            "12.345,68",
+            "1234,50_€",
+        ),
+        (
+            "es-MX",
+            "4 de marzo de 2026",
+            "miércoles, 4 de marzo de 2026",
+            "miércoles, 4 de marzo",
+            "12,345.68",
+            "€1,234.50",
+        ),
+        ("it", "4 marzo 2026", "mercoledì 4 marzo 2026", "mercoledì 4 marzo", "12.345,68", "1234,50_€"),
+        (
+            "pt",
+            "4 de março de 2026",
+            "quarta-feira, 4 de março de 2026",
+            "quarta-feira, 4 de março",
+            "12.345,68",
+            "1.234,50_€",
+        ),
+        (
+            "pt-BR",
+            "4 de março de 2026",
+            "quarta-feira, 4 de março de 2026",
+            "quarta-feira, 4 de março",
+            "12.345,68",
+            "€_1.234,50",
+        ),
+        (
+            "pt-PT",
+            "4 de março de 2026",
+            "quarta-feira, 4 de março de 2026",
+            "quarta-feira, 4 de março",
+            "12_345,68",
+            "1234,50_€",
+        ),
+        ("de", "4. März 2026", "Mittwoch, 4. März 2026", "Mittwoch, 4. März", "12.345,68", "1.234,50_€"),
+        ("de-AT", "4. März 2026", "Mittwoch, 4. März 2026", "Mittwoch, 4. März", "12_345,68", "€_1_234,50"),
+    ];
+    for (language, long, full, day, number, money) in rows {
+        let filled = |text: &str| World::new().language(language).fill(text).replace(['\u{a0}', '\u{202f}'], "_");
+        assert_eq!(filled("{{date event.starts_at}}"), long, "{language}");
+        assert_eq!(filled("{{date event.starts_at 'long'}}"), long, "{language}");
+        assert_eq!(filled("{{date event.starts_at 'full'}}"), full, "{language}");
+        assert_eq!(filled("{{date event.starts_at 'day'}}"), day, "{language}");
+        assert_eq!(filled("{{number 12345.678 2}}"), number, "{language}");
+        assert_eq!(filled("{{money 1234.5 'EUR'}}"), money, "{language}");
+    }
+}
+
+/// The first word where the language's rules say `one`, the second for every other number.
+#[test]
+fn each_language_has_its_own_idea_of_one() {
+    let rows = [
+        ("en", [false, true, false, false, false]),
+        ("fr", [true, true, true, false, false]),
+        ("es", [false, true, false, false, false]),
+        ("it", [false, true, false, false, false]),
+        ("pt", [true, true, true, false, false]),
+        ("pt-PT", [false, true, false, false, false]),
+        ("de", [false, true, false, false, false]),
+    ];
+    for (language, wanted) in rows {
+        let one = ["0", "1", "1.5", "2", "1000000"].map(|number| {
+            let text = format!("{{{{plural {number} 'ONE' 'MORE'}}}}");
+            World::new().language(language).fill(&text).ends_with("ONE")
+        });
+        assert_eq!(one, wanted, "{language}: 0, 1, 1.5, 2, 1000000");
+    }
+}

@@ -69,7 +69,7 @@ pub(super) const HELPERS: [Row; 16] = [
 impl Helper {
     /// The pattern when none is written.
     fn pattern(self) -> &'static str {
-        if self == Self::Date { "d MMMM y" } else { "HH:mm" }
+        if self == Self::Date { "long" } else { "HH:mm" }
     }
 }
 

@@ -6,11 +6,14 @@
 use crate::expr::number::Number;
 use fixed_decimal::{Decimal, Sign, SignedRoundingMode, UnsignedRoundingMode};
 use icu_calendar::{Date, Gregorian};
+use icu_datetime::FixedCalendarDateTimeFormatter;
 use icu_datetime::fieldsets::enums::DateFieldSet;
+use icu_datetime::fieldsets::{MDE, YMD, YMDE};
 use icu_datetime::pattern::{DateTimePattern, FixedCalendarDateTimeNames};
 use icu_decimal::DecimalFormatter;
 use icu_locale_core::Locale;
 use icu_plurals::{PluralCategory, PluralRules};
+use jiff::civil::DateTime;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -32,6 +35,24 @@ pub(super) struct Language {
     pub(super) short_weekdays: [String; 7],
     numbers: DecimalFormatter,
     plurals: PluralRules,
+    dates: Dates,
+}
+
+/// How the language itself writes a date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    /// `miércoles, 4 de marzo`.
+    Day,
+    /// `4 de marzo de 2026`.
+    Long,
+    /// `miércoles, 4 de marzo de 2026`.
+    Full,
+}
+
+struct Dates {
+    day: FixedCalendarDateTimeFormatter<Gregorian, MDE>,
+    long: FixedCalendarDateTimeFormatter<Gregorian, YMD>,
+    full: FixedCalendarDateTimeFormatter<Gregorian, YMDE>,
 }
 
 /// Languages of one thread; more tags than this and the cache starts anew.
@@ -85,7 +106,19 @@ impl Language {
             numbers: DecimalFormatter::try_new(locale.into(), icu_decimal::options::DecimalFormatterOptions::default())
                 .ok()?,
             plurals: PluralRules::try_new_cardinal(locale.into()).ok()?,
+            dates: Dates::of(locale)?,
         })
+    }
+
+    /// Empty for a date outside of the calendar's range.
+    pub(super) fn date(&self, style: Style, at: DateTime) -> String {
+        let (month, day) = (at.month().unsigned_abs(), at.day().unsigned_abs());
+        let Ok(date) = Date::try_new_gregorian(at.year().into(), month, day) else { return String::new() };
+        match style {
+            Style::Day => self.dates.day.format(&date).to_string(),
+            Style::Long => self.dates.long.format(&date).to_string(),
+            Style::Full => self.dates.full.format(&date).to_string(),
+        }
     }
 
     /// Digits and separators of the language; `decimals` fixes their number, half a unit is rounded away from zero.
@@ -110,6 +143,24 @@ impl Language {
     /// Whether the word for one is used with this number: 1 in English, 0 and 1.5 too in French.
     pub(super) fn is_singular(&self, number: Number) -> bool {
         decimal(number, None).is_some_and(|number| self.plurals.category_for(&number) == PluralCategory::One)
+    }
+}
+
+impl Dates {
+    /// English of no country puts the day first, as most of its readers do: `4 March 2026` is read alike everywhere. Portugal
+    /// writes the month of a long date as a number to Unicode's data, and in words as Brazil does to its readers.
+    fn of(locale: &Locale) -> Option<Self> {
+        let general = match (locale.id.language.as_str(), locale.id.region) {
+            ("en", None) => Some(icu_locale_core::locale!("en-GB")),
+            ("pt", Some(_)) => Some(icu_locale_core::locale!("pt")),
+            _ => None,
+        };
+        let locale = general.as_ref().unwrap_or(locale);
+        Some(Self {
+            day: FixedCalendarDateTimeFormatter::try_new(locale.into(), MDE::long()).ok()?,
+            long: FixedCalendarDateTimeFormatter::try_new(locale.into(), YMD::long()).ok()?,
+            full: FixedCalendarDateTimeFormatter::try_new(locale.into(), YMDE::long()).ok()?,
+        })
     }
 }
 

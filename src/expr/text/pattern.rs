@@ -1,8 +1,8 @@
-//! Patterns: how a text writes a date, `EEEE d MMMM`, in the words of a language.
+//! Patterns: how a text writes a date, `EEEE d MMMM` in the words of a language, or `long` as the language itself orders them.
 //!
 //! Invariant: a pattern that was read can be written for every time and language.
 
-use super::locale::Language;
+use super::locale::{Language, Style};
 use jiff::civil::DateTime;
 use std::fmt::Write as _;
 
@@ -34,6 +34,8 @@ enum Part {
         two: bool,
     },
     HalfOfDay,
+    /// In the order of the language.
+    Own(Style),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -46,12 +48,16 @@ enum Month {
 }
 
 /// What a pattern may hold, for a hint.
-pub(super) const LETTERS: &str =
-    "EEEE EEE d dd M MM MMM MMMM y yy yyyy H HH h mm ss a, other words between apostrophes";
+pub(super) const LETTERS: &str = "EEEE EEE d dd M MM MMM MMMM y yy yyyy H HH h mm ss a, other words between apostrophes; or it is `day`, `long` or `full`";
+/// Words that stand for a whole pattern: the language has its own order and joining words.
+const STYLES: [(&str, Style); 3] = [("day", Style::Day), ("long", Style::Long), ("full", Style::Full)];
 
 impl Pattern {
     /// Letters of Unicode's date patterns (CLDR), as far as the language knows them; `'…'` and `''` stand for themselves.
     pub(super) fn parse(written: &str) -> Option<Self> {
+        if let Some((_, style)) = STYLES.iter().find(|(word, _)| *word == written) {
+            return Some(Self(vec![Part::Own(*style)]));
+        }
         let mut parts = Vec::new();
         let mut rest = written;
         while let Some(first) = rest.chars().next() {
@@ -148,6 +154,7 @@ impl Part {
             Self::Hour { two, of_12: true } => number(out, i16::from(at.hour() + 11) % 12 + 1, *two),
             Self::Minute { two } => number(out, at.minute().into(), *two),
             Self::Second { two } => number(out, at.second().into(), *two),
+            Self::Own(style) => out.write_str(&language.date(*style, at)),
             Self::HalfOfDay => out.write_str(if at.hour() < 12 { "AM" } else { "PM" }),
         }
     }
