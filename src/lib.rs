@@ -48,6 +48,7 @@ pub mod consent;
 pub mod contact;
 pub mod delivery;
 pub mod event;
+pub mod language;
 pub mod message;
 pub mod relay;
 pub mod rules;

@@ -1,11 +1,15 @@
 //! `send_message`: renders both forms of a message. Pure; nothing is sent from here.
 //!
-//! Invariant: what is planned is complete. A hole in any text stops the run before anything is stored.
+//! The person's language chooses text and template, each by itself, and what is filled in follows what was chosen: dates and
+//! amounts never speak another language than the words around them. Somebody else than the run's contact (`to`) reads the
+//! project's language. Invariant: what is planned is complete. A hole in any text stops the run before anything is stored.
 
 use crate::config::ProjectSettings;
 use crate::delivery::OutsideWindow;
 use crate::expr::{Hole, Scope, Text};
+use crate::language::{self, Choice, Why};
 use crate::message::{Media, MediaKind, Message, Plain, Template, TemplateKind};
+use crate::run::Sentence;
 use crate::workflow::{SendMessage, TemplateChoice, TemplateVariant};
 use std::collections::BTreeMap;
 
@@ -20,6 +24,8 @@ pub struct Planned {
     /// Name of the channel; `None` = the run's own line, else the default one.
     pub channel: Option<String>,
     pub outside_window: OutsideWindow,
+    /// Which of several languages was chosen and why, for the run's story: a sentence with its parts.
+    pub chosen: Vec<(Sentence, Vec<String>)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,11 +41,21 @@ pub enum Recipient {
 /// # Errors
 /// The first [`Hole`] found.
 pub fn plan(step: &SendMessage, scope: &Scope, project: &ProjectSettings) -> Result<Planned, Hole> {
+    let reader = Reader::of(step, scope, project);
+    let scope = &Scope { language: reader.language(), ..*scope };
     let media = step.media.as_ref().map(|(kind, url)| media(*kind, url, scope)).transpose()?;
-    let template = step.template.as_ref().map(|choice| template(choice, media.as_ref(), scope)).transpose()?;
+    let text = language::choose(&step.text, reader.person, reader.usual);
+    let variant = step.template.as_ref().map(|choice| reader.variant(choice)).transpose()?;
+    let template = match (&step.template, &variant) {
+        (Some(choice), Some(variant)) => {
+            Some(template(choice, variant, media.as_ref(), &reader.scope(variant, scope))?)
+        }
+        _ => None,
+    };
     let carried = template.as_ref().is_some_and(|template| template.media_url.is_some());
+    let plain_scope = text.as_ref().map_or(*scope, |text| reader.scope(text, scope));
     let message = Message {
-        plain: plain(step, media.filter(|_| !carried || !step.text.is_empty()), scope, project)?,
+        plain: plain(text.as_ref().map(|text| text.entry), media.filter(|_| !carried || text.is_some()), &plain_scope)?,
         template,
         assign_to: optional(step.assign_to.as_ref(), scope)?,
         team: optional(step.team.as_ref(), scope)?,
@@ -48,16 +64,68 @@ pub fn plan(step: &SendMessage, scope: &Scope, project: &ProjectSettings) -> Res
         verbatim: None,
     };
     let to = recipient(step.to.as_ref(), scope, project)?;
-    Ok(Planned { message, to, channel: step.channel.clone(), outside_window: step.outside_window })
+    let chosen = text.and_then(|text| reader.told_of_text(&text)).into_iter();
+    let chosen = chosen.chain(variant.and_then(|variant| reader.told_of_template(&variant))).collect();
+    Ok(Planned { message, to, channel: step.channel.clone(), outside_window: step.outside_window, chosen })
 }
 
-fn plain(
-    step: &SendMessage,
-    media: Option<Media>,
-    scope: &Scope,
-    project: &ProjectSettings,
-) -> Result<Option<Plain>, Hole> {
-    let text = by_language(&step.text, scope.language, &project.language);
+/// Who reads a message.
+struct Reader<'a> {
+    /// Code of their language; `None` = not known.
+    person: Option<&'a str>,
+    /// The project's.
+    usual: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    fn of(step: &SendMessage, scope: &Scope<'a>, project: &'a ProjectSettings) -> Self {
+        let own = || scope.contact.get("language").and_then(serde_json::Value::as_str);
+        Self { person: if step.to.is_none() { own() } else { None }, usual: &project.language }
+    }
+
+    fn language(&self) -> &'a str {
+        self.person.unwrap_or(self.usual)
+    }
+
+    fn variant<'c>(&self, choice: &'c TemplateChoice) -> Result<Choice<'c, TemplateVariant>, Hole> {
+        let chosen = language::choose(&choice.variants, self.person, self.usual);
+        chosen.ok_or_else(|| Hole(format!("the template `{}` has no entry", choice.name)))
+    }
+
+    /// What was chosen for want of the person's language is filled in the language that it is written in.
+    fn scope<'s, T>(&'s self, chosen: &Choice<'s, T>, scope: &Scope<'s>) -> Scope<'s> {
+        let language = match (chosen.why, chosen.code) {
+            (Why::Theirs | Why::Only, _) => self.language(),
+            (Why::Unknown | Why::Instead, code) if language::same(code, self.usual) || code.is_empty() => self.usual,
+            (Why::Unknown | Why::Instead, code) => code,
+        };
+        Scope { language, ..*scope }
+    }
+
+    fn told_of_text(&self, chosen: &Choice<'_, Text>) -> Option<(Sentence, Vec<String>)> {
+        let code = chosen.code.to_owned();
+        Some(match chosen.why {
+            Why::Only => return None,
+            Why::Theirs => (Sentence::TextInTheirs, vec![code]),
+            Why::Unknown => (Sentence::TextInUsual, vec![code]),
+            Why::Instead => (Sentence::TextInstead, vec![code, self.language().to_owned()]),
+        })
+    }
+
+    fn told_of_template(&self, chosen: &Choice<'_, TemplateVariant>) -> Option<(Sentence, Vec<String>)> {
+        let entry = chosen.entry;
+        let name = if entry.title.is_empty() { entry.uuid.clone() } else { entry.title.clone() };
+        let code = if chosen.code.is_empty() { self.usual } else { chosen.code };
+        Some(match chosen.why {
+            Why::Only => return None,
+            Why::Theirs => (Sentence::TemplateInTheirs, vec![name, code.to_owned()]),
+            Why::Unknown => (Sentence::TemplateInUsual, vec![name]),
+            Why::Instead => (Sentence::TemplateInstead, vec![name, self.language().to_owned()]),
+        })
+    }
+}
+
+fn plain(text: Option<&Text>, media: Option<Media>, scope: &Scope) -> Result<Option<Plain>, Hole> {
     let text = text.map(|text| text.render(scope).map(|text| text.trim_end().to_owned())).transpose()?;
     if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
         return Err(Hole("the text is blank".into()));
@@ -76,10 +144,13 @@ fn media(kind: MediaKind, url: &Text, scope: &Scope) -> Result<Media, Hole> {
     }
 }
 
-fn template(choice: &TemplateChoice, media: Option<&Media>, scope: &Scope) -> Result<Template, Hole> {
-    let none = || Hole(format!("the template `{}` has no entry", choice.name));
-    let TemplateVariant { uuid, kind, category, .. } =
-        by_language(&choice.variants, scope.language, "").ok_or_else(none)?;
+fn template(
+    choice: &TemplateChoice,
+    variant: &Choice<'_, TemplateVariant>,
+    media: Option<&Media>,
+    scope: &Scope,
+) -> Result<Template, Hole> {
+    let TemplateVariant { uuid, kind, category, .. } = variant.entry;
     let fitting = media.filter(|media| header_kind(*kind) == Some(media.kind));
     Ok(Template {
         name: choice.name.clone(),
@@ -107,13 +178,6 @@ fn one_line_value(value: &Text, scope: &Scope) -> Result<String, Hole> {
         true => Err(Hole(format!("the value `{}` is blank", value.source().trim()))),
         false => Ok(line),
     }
-}
-
-/// `es-MX` takes `es-MX`, else `es`, else `fallback`, else the entry without a language.
-fn by_language<'a, T>(entries: &'a [(String, T)], language: &str, fallback: &str) -> Option<&'a T> {
-    let base = language.split('-').next().unwrap_or_default();
-    let wanted = [language, base, fallback, ""];
-    wanted.iter().find_map(|wanted| entries.iter().find(|(code, _)| code == wanted)).map(|(_, entry)| entry)
 }
 
 fn optional(text: Option<&Text>, scope: &Scope) -> Result<Option<String>, Hole> {

@@ -83,8 +83,9 @@ pub struct OptOut {
     /// `None` = the usual ones of seven languages.
     pub words: Option<Vec<String>>,
     pub back_words: Option<Vec<String>>,
-    /// What answers a withdrawal; `None` = the usual sentence in the person's language.
-    pub reply: Option<String>,
+    /// What answers a withdrawal, by language; the empty key is a text without languages. Empty = the usual sentence in the
+    /// person's language.
+    pub reply: Vec<(String, String)>,
 }
 
 /// A line of the account.

@@ -289,6 +289,9 @@ impl Moving<'_> {
             return Flow::End(RunState::NeedsAttention, format!("more than {SENDS} messages of one run"));
         }
         self.run.progress.sends += 1;
+        for (sentence, parts) in &planned.chosen {
+            self.trace(*sentence, &parts.iter().map(String::as_str).collect::<Vec<_>>());
+        }
         let settings = &self.facts.workflow.settings;
         let expires = message.expires.unwrap_or(settings.expires);
         self.effects.push(Effect::Deliver {

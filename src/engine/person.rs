@@ -7,6 +7,7 @@ use super::unit::{Unit, keys_of, nothing};
 use crate::config::ProjectSettings;
 use crate::contact::{Consent, Contact, Phone};
 use crate::expr::Scope;
+use crate::language;
 use crate::store::contacts::ContactKey;
 use crate::workflow::{ContactMap, Workflow};
 use serde_json::{Map, Value};
@@ -73,15 +74,10 @@ fn given(map: &ContactMap, scope: &Scope) -> Map<String, Value> {
 pub(super) fn usable(name: &str, value: &Value) -> bool {
     let text = value.as_str().unwrap_or_default();
     match name {
-        "language" => is_language(text),
+        "language" => language::is_known(text),
         "timezone" => jiff::tz::TimeZone::get(text).is_ok(),
         _ => true,
     }
-}
-
-fn is_language(code: &str) -> bool {
-    let base = code.split(['-', '_']).next().unwrap_or_default();
-    (2..=3).contains(&base.len()) && base.chars().all(|c| c.is_ascii_alphabetic())
 }
 
 fn consents(workflow: &Workflow, scope: &Scope) -> bool {

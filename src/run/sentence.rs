@@ -45,6 +45,15 @@ sentences! {
     /// By whom.
     LeftOutBy = "step left out by {}",
     LeftOut = "step left out: {}",
+    /// Code of the language.
+    TextInTheirs = "text in `{}`: the person's language",
+    TextInUsual = "text in `{}`: the person's language is not known",
+    /// What it is in, and what the person speaks.
+    TextInstead = "text in `{}`: it is not written in `{}`",
+    /// Title of the template, and code of the language.
+    TemplateInTheirs = "template `{}`, in `{}`: the person's language",
+    TemplateInUsual = "template `{}`: the person's language is not known",
+    TemplateInstead = "template `{}`: there is none in `{}`",
     SentAsText = "sent as text",
     SentAsTemplate = "sent as template",
     NotSent = "not sent: {}",

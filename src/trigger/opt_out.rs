@@ -6,6 +6,7 @@
 
 use crate::config::OptOut;
 use crate::expr::fold;
+use crate::language;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -191,8 +192,10 @@ fn is(text: &str, folded: &str, own: &str) -> bool {
 /// What answers a wish. `person`: the language of the contact, if known; `usual`: the project's.
 pub fn answer(wish: &Wish, project: &OptOut, person: Option<&str>, usual: &str) -> String {
     let language = language_of(wish, project, person, usual);
-    match (wish.what, &project.reply) {
-        (What::Stop, Some(reply)) => reply.clone(),
+    // Whoever says `arrêt` reads French, as long as nothing else is known.
+    let own = language::choose(&project.reply, person.or_else(|| of_word(wish, project, usual)), usual);
+    match (wish.what, own) {
+        (What::Stop, Some(own)) => own.entry.clone(),
         (What::Back, _) => language.resumed.to_owned(),
         (What::Stop, None) => {
             let own = project.back_words.as_ref().map(|words| words.first().map(String::as_str));
@@ -206,23 +209,21 @@ pub fn answer(wish: &Wish, project: &OptOut, person: Option<&str>, usual: &str) 
 
 /// The person's; else the project's where the word is of it, or of none; else that of the word.
 fn language_of(wish: &Wish, project: &OptOut, person: Option<&str>, usual: &str) -> &'static Language {
-    let known = |tag: &str| {
-        let code = tag.split(['-', '_']).next().unwrap_or_default().to_lowercase();
-        LANGUAGES.iter().find(|language| language.code == code)
-    };
+    let known = |tag: &str| LANGUAGES.iter().find(|known| language::same(known.code, tag));
     if let Some(language) = person.and_then(known) {
         return language;
     }
+    of_word(wish, project, usual).and_then(known).or_else(|| known(usual)).unwrap_or(&LANGUAGES[0])
+}
+
+/// Code of the language of a usual word; `None` where it is of the project's language as well, or a word of its own.
+fn of_word(wish: &Wish, project: &OptOut, usual: &str) -> Option<&'static str> {
     let (own, words) = match wish.what {
         What::Stop => (project.words.is_some(), &*STOP),
         What::Back => (project.back_words.is_some(), &*BACK),
     };
-    let of_word = words.get(&wish.word).filter(|_| !own).map_or(&[][..], Vec::as_slice);
-    let of_project = known(usual);
-    match of_project.filter(|language| of_word.is_empty() || of_word.contains(&language.code)) {
-        Some(language) => language,
-        None => of_word.first().and_then(|code| known(code)).or(of_project).unwrap_or(&LANGUAGES[0]),
-    }
+    let codes = words.get(&wish.word).filter(|_| !own)?;
+    if codes.iter().any(|code| language::same(code, usual)) { None } else { codes.first().copied() }
 }
 
 #[cfg(test)]
@@ -274,14 +275,14 @@ mod tests {
     #[test]
     fn words_of_the_project_take_the_place_of_the_usual_ones() {
         let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
-        let project = OptOut { words: words(&["Adiós", "🛑"]), back_words: words(&["Hola"]), reply: None };
+        let project = OptOut { words: words(&["Adiós", "🛑"]), back_words: words(&["Hola"]), reply: Vec::new() };
         let what = |text: &str| read(text, &project).map(|wish| wish.what);
         assert_eq!((what("adios"), what("🛑"), what("hola!")), (Some(What::Stop), Some(What::Stop), Some(What::Back)));
         assert_eq!((what("stop"), what("start"), what("👍")), (None, None, None));
         assert!(answered("adiós", &project, Some("es"), "en").ends_with("escribe: HOLA"));
         let silent = OptOut { back_words: Some(Vec::new()), ..project.clone() };
         assert_eq!(answered("adiós", &silent, None, "de"), "Erledigt: Sie erhalten keine Nachrichten mehr von uns.");
-        let own = OptOut { reply: Some("Bye".into()), ..project };
+        let own = OptOut { reply: vec![(String::new(), "Bye".into())], ..project };
         assert_eq!(answered("adiós", &own, Some("fr"), "en"), "Bye");
     }
 
@@ -295,5 +296,15 @@ mod tests {
         assert!(answered("baja", &usual, Some("it"), "de").ends_with("scrivi: RIPRENDI"));
         assert!(answered("stop", &usual, None, "nl").ends_with("write: START"));
         assert_eq!(answered("alta", &usual, None, "en"), "Hecho: volverás a recibir nuestros mensajes.");
+    }
+
+    #[test]
+    fn an_answer_of_the_project_is_chosen_as_any_text() {
+        let reply = [("en", "Bye"), ("fr", "Au revoir")].map(|(code, text)| (code.to_owned(), text.to_owned()));
+        let own = OptOut { reply: reply.to_vec(), ..OptOut::default() };
+        assert_eq!(answered("stop", &own, Some("fr-CA"), "en"), "Au revoir");
+        assert_eq!(answered("stop", &own, None, "en"), "Bye");
+        assert_eq!(answered("arrêt", &own, None, "en"), "Au revoir", "the word tells the language");
+        assert_eq!(answered("arrêt", &own, Some("it"), "en"), "Bye");
     }
 }

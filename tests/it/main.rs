@@ -34,6 +34,7 @@ mod engine_erased;
 mod engine_evidence;
 mod engine_gate;
 mod engine_hints;
+mod engine_languages;
 mod engine_messages;
 mod engine_nodes;
 mod engine_nodes_live;

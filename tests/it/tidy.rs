@@ -8,13 +8,26 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may import whom, from the bottom to the top. `nouns` stands for all of them.
-const NOUNS: &[&str] =
-    &["attachment", "call", "consent", "contact", "message", "delivery", "relay", "rules", "run", "event", "clock"];
+const NOUNS: &[&str] = &[
+    "attachment",
+    "call",
+    "consent",
+    "contact",
+    "language",
+    "message",
+    "delivery",
+    "relay",
+    "rules",
+    "run",
+    "event",
+    "clock",
+];
 const LAYERS: &[(&str, &[&str])] = &[
     ("attachment", &["nouns"]),
     ("call", &["nouns"]),
     ("consent", &["nouns"]),
     ("contact", &["nouns"]),
+    ("language", &[]),
     ("message", &["nouns"]),
     ("delivery", &["nouns"]),
     ("relay", &["nouns"]),
@@ -68,6 +81,7 @@ const PURE: &[&str] = &[
     "call.rs",
     "consent.rs",
     "contact.rs",
+    "language.rs",
     "message.rs",
     "delivery.rs",
     "relay.rs",

@@ -1,8 +1,8 @@
 //! `templates.yaml` and `templates.lock.json`: friendly names, and what the account approved.
 
 use super::fields::{Fields, Shape};
+use super::languages::{Speaks, What, check_own, is_language, refuse_language};
 use super::lock::{Lock, Name, compare, find, same_shape};
-use super::project::{is_language, refuse_language};
 use super::report::Report;
 use super::values::{check_name, choice, plain_text, scalar};
 use super::wording::media_of;
@@ -49,15 +49,22 @@ pub(super) struct Ready {
     pub(super) unapproved: Option<(String, String)>,
 }
 
-/// Reads `templates.yaml` against the lock.
-pub(super) fn read(report: &mut Report, root: Option<&Node>, lock: Lock) -> Templates {
+/// Reads `templates.yaml` against the lock. `usual`: the project's language, when it is known.
+pub(super) fn read(
+    report: &mut Report,
+    root: Option<&Node>,
+    lock: Lock,
+    usual: Option<&str>,
+    speaks: &mut Vec<Speaks>,
+) -> Templates {
     let mut templates = Templates { lock, incomplete: report.document.broken_at.is_some(), ..Templates::default() };
     match root.map(|root| &root.kind) {
         None | Some(Kind::Null) => {}
         Some(Kind::Map(entries)) => {
             for entry in entries {
                 check_name(report, &entry.key_span, "template name", &entry.key);
-                let (written, ready) = read_entry(report, &entry.value, Some(entry), &templates.lock);
+                let (written, ready) = read_entry(report, &entry.value, Some(entry), &templates.lock, usual);
+                speaks.extend(ready.as_ref().and_then(|ready| spoken(report, entry, ready)));
                 templates.ready.insert(entry.key.clone(), ready);
                 templates.catalogue.entries.insert(entry.key.clone(), written);
             }
@@ -72,12 +79,21 @@ pub(super) fn read(report: &mut Report, root: Option<&Node>, lock: Lock) -> Temp
     templates
 }
 
+/// What an entry with languages speaks; one without is judged where it is used.
+fn spoken(report: &Report, entry: &Entry, ready: &Ready) -> Option<Speaks> {
+    let codes: Vec<String> = ready.languages.iter().map(|(code, _)| code.clone()).collect();
+    let told = || report.warning("R411", &entry.key_span, "", "");
+    let what = What::Template(entry.key.clone());
+    (!codes.is_empty()).then(|| Speaks { what, file: report.file.to_owned(), codes, told: told() })
+}
+
 /// One entry, in the catalogue or in place.
 pub(super) fn read_entry(
     report: &mut Report,
     node: &Node,
     holder: Option<&Entry>,
     lock: &Lock,
+    usual: Option<&str>,
 ) -> (CatalogueEntry, Option<Ready>) {
     let mut written = CatalogueEntry::default();
     let Some(fields) = Fields::open(report, node, holder, &ENTRY) else { return (written, None) };
@@ -99,6 +115,9 @@ pub(super) fn read_entry(
     }
     let languages = read_languages(report, &fields, &mut written, lock);
     let ready = variant.zip(languages).map(|(own, languages)| {
+        if let (Some(usual), Some(named)) = (usual, fields.get("title").or_else(|| fields.get("uuid"))) {
+            check_own(report, &named.value.span, &own, &languages, usual);
+        }
         let all = std::iter::once(&own).chain(languages.iter().map(|(_, variant)| variant));
         let unapproved =
             all.filter_map(|variant| lock.by_uuid.get(&variant.uuid)).find(|locked| locked.status != "approved");

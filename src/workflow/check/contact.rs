@@ -2,10 +2,12 @@
 
 use super::expression::{Expected, Holes};
 use super::fields::{Fields, Shape};
+use super::languages::refuse_language;
 use super::lowering::Lowering;
 use super::project::check_phone;
 use super::seen::Events;
 use crate::expr::{Scope, Text};
+use crate::language;
 use crate::trigger::TriggerKind;
 use crate::workflow::yaml::Kind;
 use crate::workflow::{Audience, ContactMap};
@@ -169,6 +171,11 @@ impl<'a> Lowering<'a> {
         if let (Some(entry), Some(phone)) = (inner.get("phone"), map.phone.as_ref().and_then(Text::literal)) {
             let region = self.world.settings.phone_region.as_deref();
             check_phone(&mut self.report, &entry.value.span, phone, region);
+        }
+        if let (Some(entry), Some(code)) = (inner.get("language"), map.language.as_ref().and_then(Text::literal))
+            && !language::is_known(code)
+        {
+            refuse_language(&mut self.report, &entry.value.span, code);
         }
     }
 

@@ -5,6 +5,7 @@ use super::World;
 use super::expression::Expected;
 use super::fields::{Fields, Shape};
 use super::heard::Heard;
+use super::languages::Speaks;
 use super::limits::read_limits;
 use super::overlap::Spoken;
 use super::project::common_settings;
@@ -88,6 +89,8 @@ pub(super) struct Lowering<'a> {
     pub(super) told_unreachable: bool,
     /// The words it waits for, against those of other workflows.
     pub(super) spoken: Vec<Spoken>,
+    /// What its texts and templates speak.
+    pub(super) speaks: Vec<Speaks>,
     /// Line of the first message that can start a conversation.
     pub(super) starts_conversation: Option<usize>,
     /// As written; `None` when it is not, or cannot be.
@@ -123,6 +126,7 @@ impl<'a> Lowering<'a> {
             told_waiting: false,
             told_unreachable: false,
             spoken: Vec::new(),
+            speaks: Vec::new(),
             starts_conversation: None,
             purpose: None,
             unusable: false,

@@ -19,6 +19,7 @@ mod heard;
 mod hosts;
 mod http_request;
 mod json;
+mod languages;
 mod limits;
 mod lock;
 mod lowering;
@@ -60,6 +61,7 @@ use super::yaml::{Document, Node};
 use crate::config::{Files, Loaded, Project, ProjectSettings};
 pub use account::AccountNames;
 use catalogue::Templates;
+use languages::Speaks;
 use lock::Lock;
 use lowering::Lowering;
 use overlap::{Spoken, overlaps};
@@ -104,7 +106,8 @@ pub fn load_definition(files: &Files, id: &str) -> Option<Arc<Workflow>> {
 fn load_at(files: &Files, now_ms: Option<i64>, account: Option<&AccountNames>) -> Loaded {
     let mut diagnostics = Vec::new();
     let (settings, usable) = read_project(files, account, &mut diagnostics);
-    let templates = read_templates(files, &mut diagnostics);
+    let mut speaks = Vec::new();
+    let templates = read_templates(files, usable.then_some(&settings.language), &mut speaks, &mut diagnostics);
     let samples = samples::read(files, &mut diagnostics);
     let workflows = files.keys().filter_map(|path| path.strip_prefix("workflows/")?.strip_suffix(".yaml"));
     let workflows = workflows.filter(|id| words::is_name(id)).collect();
@@ -113,12 +116,13 @@ fn load_at(files: &Files, now_ms: Option<i64>, account: Option<&AccountNames>) -
     let mut workflows = BTreeMap::new();
     let mut spoken = Vec::new();
     for (path, text) in files {
-        if let Some((workflow, words)) = read_workflow(path, text, &world, &mut diagnostics) {
+        if let Some((workflow, words)) = read_workflow(path, text, &world, &mut speaks, &mut diagnostics) {
             workflows.insert(workflow.id.clone(), Arc::new(workflow));
             spoken.extend(words);
         }
     }
     diagnostics.extend(overlaps(&spoken));
+    diagnostics.extend(languages::missing(&speaks, &settings.language));
     // Nothing that serves reads the tests: a mistake in one stops no server.
     let tests = match now_ms {
         Some(_) => test_file::read_tests(files.iter(), &world, &workflows, &mut diagnostics),
@@ -170,7 +174,12 @@ fn usable_root(document: &Document) -> Option<Option<&Node>> {
     }
 }
 
-fn read_templates(files: &Files, diagnostics: &mut Vec<Diagnostic>) -> Templates {
+fn read_templates(
+    files: &Files,
+    usual: Option<&String>,
+    speaks: &mut Vec<Speaks>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Templates {
     let lock = files.get("templates.lock.json").map_or_else(Lock::default, |text| {
         let document = Document::without_tree(text);
         let mut report = Report::new("templates.lock.json", &document, Vec::new());
@@ -181,7 +190,7 @@ fn read_templates(files: &Files, diagnostics: &mut Vec<Diagnostic>) -> Templates
     let text = files.get("templates.yaml").map_or("", String::as_str);
     let (document, found) = Document::read(text);
     let mut report = Report::new("templates.yaml", &document, found);
-    let templates = catalogue::read(&mut report, document.root.as_ref(), lock);
+    let templates = catalogue::read(&mut report, document.root.as_ref(), lock, usual.map(String::as_str), speaks);
     diagnostics.extend(report.finish());
     templates
 }
@@ -190,6 +199,7 @@ fn read_workflow(
     path: &str,
     text: &str,
     world: &World,
+    speaks: &mut Vec<Speaks>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<(Workflow, Vec<Spoken>)> {
     let name = path.strip_prefix("workflows/")?;
@@ -212,6 +222,7 @@ fn read_workflow(
         _ => None,
     };
     let spoken = std::mem::take(&mut lowering.spoken);
+    speaks.append(&mut lowering.speaks);
     diagnostics.extend(lowering.report.finish());
     workflow.map(|workflow| (workflow, spoken))
 }

@@ -1,11 +1,12 @@
 //! `opt_out`: the words by which people say that they want no more, and that they want again.
 
 use super::fields::{Fields, Shape};
+use super::languages::check_codes;
 use super::report::Report;
 use super::values::{plain_text, word_list, word_place};
 use crate::config::OptOut;
 use crate::expr::fold_or_keep;
-use crate::workflow::yaml::Entry;
+use crate::workflow::yaml::{Entry, Kind};
 
 const OPT_OUT: Shape = Shape {
     what: "`opt_out`",
@@ -14,11 +15,12 @@ const OPT_OUT: Shape = Shape {
     elsewhere: &[("text", "what answers a withdrawal is `reply:`")],
 };
 
-pub(super) fn read(report: &mut Report, entry: &Entry) -> OptOut {
+/// `usual`: the project's language.
+pub(super) fn read(report: &mut Report, entry: &Entry, usual: &str) -> OptOut {
     let Some(fields) = Fields::open(report, &entry.value, Some(entry), &OPT_OUT) else { return OptOut::default() };
     let words = fields.get("words").map(|entry| word_list(report, entry));
     let back_words = fields.get("back_words").map(|entry| word_list(report, entry));
-    let reply = fields.get("reply").and_then(|entry| read_reply(report, entry));
+    let reply = fields.get("reply").map(|entry| read_replies(report, entry, usual)).unwrap_or_default();
     let same = |back: &String| words.iter().flatten().find(|word| fold_or_keep(word) == fold_or_keep(back));
     let both = back_words.iter().flatten().find_map(|back| Some((back, same(back)?)));
     if let (Some((back, word)), Some(entry)) = (both, fields.get("back_words")) {
@@ -30,6 +32,15 @@ pub(super) fn read(report: &mut Report, entry: &Entry) -> OptOut {
         report.error("R204", word_place(entry, back), message, hint);
     }
     OptOut { words, back_words, reply }
+}
+
+/// One answer, or one per language.
+fn read_replies(report: &mut Report, entry: &Entry, usual: &str) -> Vec<(String, String)> {
+    let Kind::Map(lines) = &entry.value.kind else {
+        return read_reply(report, entry).map(|reply| (String::new(), reply)).into_iter().collect();
+    };
+    check_codes(report, entry, lines, Some(usual));
+    lines.iter().filter_map(|line| Some((line.key.clone(), read_reply(report, line)?))).collect()
 }
 
 fn read_reply(report: &mut Report, entry: &Entry) -> Option<String> {

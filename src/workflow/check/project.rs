@@ -4,6 +4,7 @@
 use super::channels::{main_line, read_channels, read_pace};
 use super::duration::parse_zone;
 use super::fields::{Fields, Shape};
+use super::languages::{is_language, refuse_language};
 use super::limits::read_quiet_hours;
 use super::report::Report;
 use super::values::{check_name, duration, integer, plain_text, scalar};
@@ -104,7 +105,7 @@ pub(super) fn read(report: &mut Report, root: Option<&Node>) -> ProjectSettings 
         settings.relay = relays::read(report, entry);
     }
     if let Some(entry) = fields.get("opt_out") {
-        settings.opt_out = opt_out::read(report, entry);
+        settings.opt_out = opt_out::read(report, entry, &settings.language);
     }
     if let Some(entry) = fields.get("allow_hosts") {
         settings.allow_hosts = hosts::read_allowed(report, entry);
@@ -181,18 +182,6 @@ fn read_region(report: &mut Report, entry: &Entry) -> Option<String> {
         report.error("R205", &entry.value.span, format!("`{code}` is not a country code"), hint);
     }
     formed.then(|| code.to_owned())
-}
-
-/// `es`, `es-MX`.
-pub(super) fn is_language(code: &str) -> bool {
-    let (language, region) = code.split_once('-').map_or((code, None), |(language, region)| (language, Some(region)));
-    let formed = (2..=3).contains(&language.len()) && language.bytes().all(|byte| byte.is_ascii_lowercase());
-    formed && region.is_none_or(|region| region.len() == 2 && region.bytes().all(|byte| byte.is_ascii_uppercase()))
-}
-
-pub(super) fn refuse_language(report: &mut Report, span: &std::ops::Range<usize>, code: &str) {
-    let hint = "write a code such as `es`, or `es-MX` for one country";
-    report.error("R205", span, format!("`{code}` is not a language code"), hint);
 }
 
 fn read_defaults(report: &mut Report, fields: &Fields, defaults: &mut Settings) {

@@ -2,8 +2,9 @@
 
 use super::expression::Holes;
 use super::fields::{Fields, Shape};
+use super::languages::{Speaks, What, check_codes, has_words, is_language};
 use super::lowering::Lowering;
-use super::project::{check_phone, is_language, refuse_language};
+use super::project::check_phone;
 use super::values::{choice, duration};
 use super::words::{is_name, nearest};
 use crate::delivery::OutsideWindow;
@@ -56,7 +57,7 @@ impl<'a> Lowering<'a> {
             return None;
         }
         let fields = Fields::open(&mut self.report, &key.value, Some(key), &MESSAGE)?;
-        let text = fields.get("text").map(|entry| self.texts(entry)).unwrap_or_default();
+        let text = fields.get("text").map(|entry| self.texts(entry, &fields)).unwrap_or_default();
         let media = fields.get("media").and_then(|entry| self.media(entry));
         let channel = fields.get("channel").and_then(|entry| self.channel_name(entry));
         let template = fields.get("template").and_then(|entry| self.template(entry, &fields, media.as_ref()));
@@ -118,29 +119,29 @@ impl<'a> Lowering<'a> {
     }
 
     /// The plain text, or one per language; a single one has no language.
-    fn texts(&mut self, entry: &'a Entry) -> Vec<(String, Text)> {
+    fn texts(&mut self, entry: &'a Entry, fields: &Fields<'a>) -> Vec<(String, Text)> {
         let written = self.report.document.written(&entry.value.span);
-        let languages = match &entry.value.kind {
+        let by_language = match &entry.value.kind {
             // `{contact.name}` is a map to YAML, and a forgotten brace to everybody else.
-            Kind::Map(lines)
-                if lines.iter().any(|line| !matches!(line.value.kind, Kind::Null)) && !written.starts_with("{{") =>
-            {
-                lines
+            Kind::Map(lines) if lines.iter().any(|line| !matches!(line.value.kind, Kind::Null)) => {
+                Some(lines).filter(|_| !written.starts_with("{{"))
             }
-            _ => return self.required_text(entry).map(|text| (String::new(), text)).into_iter().collect(),
+            _ => None,
         };
-        let usual = &self.world.settings.language;
-        if self.world.usable && !languages.iter().any(|line| &line.key == usual) {
-            let message = format!("`{}` lacks the project's language: `{usual}`", entry.key);
-            let hint = format!("add `{usual}: …`, for people whose language is not known");
-            self.report.error("R202", &entry.key_span, message, hint);
-        }
-        let mut texts = Vec::new();
-        for line in languages {
-            if !is_language(&line.key) {
-                refuse_language(&mut self.report, &line.key_span, &line.key);
+        let texts: Vec<(String, Text)> = match by_language {
+            None => self.required_text(entry).map(|text| (String::new(), text)).into_iter().collect(),
+            Some(lines) => {
+                let usual = self.world.usable.then_some(self.world.settings.language.as_str());
+                check_codes(&mut self.report, entry, lines, usual);
+                lines.iter().filter_map(|line| Some((line.key.clone(), self.required_text(line)?))).collect()
             }
-            texts.extend(self.required_text(line).map(|text| (line.key.clone(), text)));
+        };
+        let speaks = by_language.is_some() || texts.iter().any(|(_, text)| has_words(text.source()));
+        if speaks && fields.get("to").is_none() {
+            let told = self.report.warning("R411", &entry.key_span, "", "");
+            let codes = by_language.into_iter().flatten().map(|line| line.key.clone());
+            let codes = codes.filter(|code| is_language(code)).collect();
+            self.speaks.push(Speaks { what: What::Text, file: self.report.file.to_owned(), codes, told });
         }
         texts
     }

@@ -2,12 +2,14 @@
 
 use super::catalogue::{self, Ready};
 use super::fields::Fields;
+use super::languages::{Speaks, What};
 use super::lowering::Lowering;
 use super::media::Media;
 use super::values::scalar;
 use super::wording::{media_name, with_article};
 use super::words::{listed, nearest};
 use crate::expr::Text;
+use crate::language;
 use crate::workflow::yaml::{Entry, Kind, Node, Style};
 use crate::workflow::{TemplateChoice, TemplateVariant};
 use std::ops::Range;
@@ -44,6 +46,7 @@ impl<'a> Lowering<'a> {
         }
         self.check_media(entry, fields, &ready, media);
         self.check_category(entry, &ready);
+        self.note_languages(entry, fields, &name, &ready);
         let values = match fields.get("values") {
             Some(values) => self.values(values, &name, &ready),
             None if ready.values.is_empty() || fields.meant.contains(&"values") => Some(Vec::new()),
@@ -59,12 +62,27 @@ impl<'a> Lowering<'a> {
         Some(TemplateChoice { name, variants: variants(&ready, &self.world.settings.language), values: values? })
     }
 
+    /// What it speaks, for the project to be compared. Of the catalogue's entries with languages that is told there.
+    fn note_languages(&mut self, entry: &Entry, fields: &Fields<'a>, name: &str, ready: &Ready) {
+        if fields.get("to").is_some() {
+            return;
+        }
+        let codes: Vec<String> = ready.languages.iter().map(|(code, _)| code.clone()).collect();
+        let here = codes.is_empty() || matches!(entry.value.kind, Kind::Map(_));
+        let span = if codes.is_empty() { &entry.value.span } else { &entry.key_span };
+        let told = if here { self.report.warning("R411", span, "", "") } else { None };
+        let what = What::Template(name.to_owned());
+        self.speaks.push(Speaks { what, file: self.report.file.to_owned(), codes, told });
+    }
+
     /// The template's name and what is known of it; nothing inside when its mistake is told elsewhere.
     fn ready_template(&mut self, entry: &'a Entry) -> Option<(String, Option<Ready>)> {
         let templates = self.world.templates;
         if matches!(entry.value.kind, Kind::Map(_)) {
             let before = self.report.errors();
-            let (written, ready) = catalogue::read_entry(&mut self.report, &entry.value, Some(entry), &templates.lock);
+            let usual = self.world.usable.then_some(self.world.settings.language.as_str());
+            let (written, ready) =
+                catalogue::read_entry(&mut self.report, &entry.value, Some(entry), &templates.lock, usual);
             let told = self.report.errors() > before;
             let name = ready.as_ref().map(|ready| ready.own.uuid.clone()).or(written.uuid).unwrap_or_default();
             return Some((name, ready.filter(|_| !told)));
@@ -238,11 +256,15 @@ impl<'a> Lowering<'a> {
 
     /// The template as it arrives, with the samples.
     fn check_body(&mut self, entry: &Entry, ready: &Ready, values: &[Text]) {
-        let mut length = written(&ready.own.text);
-        for (at, value) in values.iter().enumerate() {
-            let hole = format!("{{{{{}}}}}", at + 1);
-            length += self.length(value) * ready.own.text.matches(&hole).count();
-        }
+        let bodies =
+            ready.languages.iter().map(|(_, variant)| variant).chain([&ready.own]).map(|one| one.text.as_str());
+        let lengths: Vec<usize> = values.iter().map(|value| self.length(value)).collect();
+        let filled = |body: &str| {
+            let holes = (1..).zip(&lengths);
+            let values = holes.map(|(at, length)| length * body.matches(&format!("{{{{{at}}}}}")).count());
+            written(body) + values.sum::<usize>()
+        };
+        let length = bodies.map(filled).max().unwrap_or_default();
         if length > LONGEST_BODY {
             let message =
                 format!("the filled template has {length} characters, and WhatsApp takes {LONGEST_BODY} at most");
@@ -304,7 +326,7 @@ fn on_one_line(text: &str) -> String {
 /// By language, the default last: the project's language, else the entry's own.
 fn variants(ready: &Ready, usual: &str) -> Vec<(String, TemplateVariant)> {
     let mut variants = ready.languages.clone();
-    let default = variants.iter().find(|(language, _)| language == usual).map_or(&ready.own, |(_, variant)| variant);
-    variants.push((String::new(), default.clone()));
+    let default = language::choose(&variants, None, usual).map_or(&ready.own, |choice| choice.entry).clone();
+    variants.push((String::new(), default));
     variants
 }

@@ -8,7 +8,7 @@ use crate::trigger::message::Matcher;
 use crate::workflow::{Action, Again, Audience, Duration, HttpBody, IfPast, JsonText, Shift, Value, Wait};
 
 const PROJECT: &str = "version: 1\nname: Shop\nsettings: { timezone: Europe/Madrid, retry: 3, expires: 2d }\nphone_region: ES\nlanguage: es\nchannels:\n  shop: { uuid: c1, default: true }\n  desk: { title: Desk, kind: qr, pace: 10 per minute }\nconsent: { field: agreed }\ncallbell: { base_url: \"http://127.0.0.1:4100/v1/\", pace: 5 per second }\nsources:\n  forms: { signature: hmac, header: X-Signature, encoding: base64, secret: FORMS_SECRET, id: event.id }\n  open: { signature: none, path_token: OPEN_TOKEN }\ncolleagues: { ana: 600 000 002 }\nvars: { shop: Zapatos, floor: 2, code: 007 }\n";
-const TEMPLATES: &str = "paid:\n  title: Paid EN\n  values: [name, total]\n  languages: { es: { uuid: u-es } }\nphoto: { uuid: u-img, media: image }\n";
+const TEMPLATES: &str = "paid:\n  title: Paid EN\n  values: [name, total]\n  languages: { es: { uuid: u-es }, en: { uuid: u-en } }\nphoto: { uuid: u-img, media: image }\n";
 const LOCK: &str = r#"[
   {"uuid":"u-en","title":"Paid EN","text":"Hi {{1}}, {{2}}.","type":"text","category":"utility","status":"approved","placeholders":2},
   {"uuid":"u-es","title":"Paid ES","text":"Hola {{1}}, {{2}}.","type":"text","category":"utility","status":"approved","placeholders":2},
@@ -130,7 +130,7 @@ do:
     assert_eq!(message.text.iter().map(|(language, _)| language.as_str()).collect::<Vec<_>>(), ["es", "en"]);
     let template = message.template.as_ref().unwrap();
     let variants: Vec<(&str, &str)> = template.variants.iter().map(|(l, v)| (l.as_str(), v.uuid.as_str())).collect();
-    assert_eq!((template.name.as_str(), variants), ("paid", vec![("es", "u-es"), ("", "u-es")]));
+    assert_eq!((template.name.as_str(), variants), ("paid", vec![("es", "u-es"), ("en", "u-en"), ("", "u-es")]));
     assert_eq!(template.values.iter().map(|value| value.source()).collect::<Vec<_>>(), ["Ana", "{{vars.rate}}"]);
     assert_eq!(message.to.as_ref().unwrap().source(), "600 000 002");
     assert_eq!((message.bot, message.expires), (Some(Bot::Stop), Some(Duration { days: 0, ms: 3_600_000 })));

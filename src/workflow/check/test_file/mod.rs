@@ -8,11 +8,13 @@ mod timeline;
 mod values;
 
 use super::fields::{Fields, Shape};
+use super::languages::refuse_language;
 use super::report::Report;
 use super::values::word_place;
 use super::words::suggestion;
 use super::{World, duration};
 use crate::contact::Phone;
+use crate::language;
 use crate::workflow::Workflow;
 use crate::workflow::diagnostic::Diagnostic;
 use crate::workflow::test_file::{HttpReply, Person, Place, Test, TestFile};
@@ -176,7 +178,12 @@ impl<'a> Reader<'a> {
             person.name = self.text(entry).map(str::to_owned);
         }
         for name in DETAILS {
-            if let Some(value) = fields.get(name).and_then(|entry| self.text(entry)) {
+            if let Some(entry) = fields.get(name)
+                && let Some(value) = self.text(entry)
+            {
+                if name == "language" && !language::is_known(value) {
+                    refuse_language(&mut self.report, &entry.value.span, value);
+                }
                 person.details.insert(name, value.to_owned());
             }
         }
