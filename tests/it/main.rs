@@ -70,6 +70,7 @@ mod http_callbell;
 mod http_front;
 mod http_hooks;
 mod http_stand;
+mod languages;
 mod large_lists;
 mod many_stops;
 mod mutations;

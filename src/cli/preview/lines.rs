@@ -1,6 +1,6 @@
 //! What is told of one message: who, when in their own time, what they read, and why it is kept back or left out. Pure.
 
-use super::{DAY_MS, Told, Window};
+use super::{DAY_MS, Told, Window, languages};
 use crate::delivery::DeliveryState;
 use crate::http::masked_text;
 use crate::message::Form;
@@ -38,6 +38,8 @@ pub(super) struct Line {
     /// `text`, `template`; of one that was not sent, the form that the window allows.
     pub(super) form: Form,
     pub(super) template: Option<String>,
+    /// Of that form, where there were several to choose from.
+    pub(super) language: Option<String>,
     pub(super) values: Vec<String>,
     pub(super) media: Option<String>,
     pub(super) reads: String,
@@ -47,17 +49,29 @@ pub(super) struct Line {
 
 /// All messages of one window, in the order of time.
 pub(super) fn lines(told: &Told<'_>, window: Window, ahead: &Ahead) -> Vec<Line> {
+    // What a workflow's `contact` gave holds for its run; else what is known of the person.
+    let given = |run: &'_ crate::run::Run| Some(run.progress.contact.get("language")?.as_str()?.to_owned());
+    let given: HashMap<&str, String> =
+        ahead.runs.iter().filter_map(|run| Some((run.id.as_str(), given(run)?))).collect();
     let mut nth: HashMap<(String, String), usize> = HashMap::new();
     let mut line = |foreseen: &Foreseen| {
         let phone = foreseen.contact.phone.as_ref().map(crate::contact::Phone::e164).unwrap_or_default();
         let count = nth.entry((phone.clone(), foreseen.delivery.step.clone())).or_default();
         *count += 1;
-        line(told, window, foreseen, (phone, foreseen.delivery.step.clone(), *count))
+        let person = given.get(foreseen.delivery.run.as_str()).or(foreseen.contact.language.as_ref());
+        line(told, window, foreseen, person.map(String::as_str), (phone, foreseen.delivery.step.clone(), *count))
     };
     ahead.messages.iter().map(&mut line).collect()
 }
 
-fn line(told: &Told<'_>, window: Window, foreseen: &Foreseen, key: (String, String, usize)) -> Line {
+/// `person`: the language of the run's person.
+fn line(
+    told: &Told<'_>,
+    window: Window,
+    foreseen: &Foreseen,
+    person: Option<&str>,
+    key: (String, String, usize),
+) -> Line {
     let (delivery, contact) = (&foreseen.delivery, &foreseen.contact);
     let at_ms = foreseen.at_ms();
     let zone = zone_of(told, foreseen);
@@ -69,6 +83,9 @@ fn line(told: &Told<'_>, window: Window, foreseen: &Foreseen, key: (String, Stri
         _ => &foreseen.reads,
     };
     let template = delivery.message.template.as_ref().filter(|_| form == Form::Template);
+    let step = told.workflow.step(&delivery.step);
+    let usual = told.project.settings.language.as_str();
+    let language = step.and_then(|step| languages::chosen(step, form, person, usual));
     let plain_media = delivery.message.plain.as_ref().and_then(|plain| plain.media.as_ref());
     let media = match form {
         Form::Text => plain_media.map(|media| media.url.clone()),
@@ -87,6 +104,7 @@ fn line(told: &Told<'_>, window: Window, foreseen: &Foreseen, key: (String, Stri
         until: waits.then(|| clock_time(delivery.due_at_ms, &zone)),
         form,
         template: template.map(|template| template.name.clone()),
+        language: language.map(str::to_owned),
         values: template.map(|template| template.values.iter().map(|value| shown(value)).collect()).unwrap_or_default(),
         media: media.as_deref().map(shown),
         reads: shown(reads),
@@ -152,7 +170,7 @@ impl Line {
         json!({
             "to": self.to, "name": self.name, "at": instant(self.at_ms), "local": self.local, "zone": self.zone,
             "step": self.step, "state": self.state, "reason": self.reason, "until": self.until,
-            "form": self.form.as_str(), "template": self.template, "values": self.values, "media": self.media,
+            "form": self.form.as_str(), "template": self.template, "language": self.language, "values": self.values, "media": self.media,
             "reads": self.reads, "held": held,
         })
     }

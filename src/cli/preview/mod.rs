@@ -4,6 +4,7 @@
 //! of a message is what the fake account took, or what the engine said of it.
 
 mod cause;
+mod languages;
 mod lines;
 mod report;
 
@@ -37,6 +38,9 @@ pub struct Args {
     /// Whether the person wrote in the last 24 hours; both are shown when nothing is said
     #[arg(long, value_enum)]
     window: Option<Window>,
+    /// As if the people spoke this language; `all` shows one after the other each that the workflow speaks
+    #[arg(long, value_name = "CODE|all")]
+    language: Option<String>,
     /// When it happens, by default now: `2026-03-02 10:00` in the workflow's zone, or with an offset
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
@@ -60,6 +64,10 @@ struct Told<'a> {
     at_ms: i64,
     people: &'a [(String, Person)],
     show_pii: bool,
+    /// What the workflow speaks, the project's language first.
+    spoken: Vec<String>,
+    /// The language that everybody is made to speak; `None` = each their own.
+    language: Option<String>,
     played: Vec<(Window, Ahead)>,
     /// Why only one window was played, when both were asked for.
     note: Option<String>,
@@ -87,6 +95,8 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let people = contacts(&loaded.tests, &args.workflow);
     let chosen =
         cause::choose(project, workflow, &people, args, now_ms).map_err(|error| told_why(error, args, &loaded))?;
+    let spoken = languages::spoken(workflow, &project.settings.language);
+    let asked_languages = languages::asked(args.language.as_deref(), &spoken)?;
     let progress = Progress::of(global, "playing ahead");
     let mut told = Told {
         project,
@@ -95,15 +105,21 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         at_ms: chosen.at_ms,
         people: &people,
         show_pii: args.show_pii,
+        spoken,
+        language: None,
         played: Vec::new(),
         note: None,
     };
     let asked =
         Asked { workflow: args.workflow.clone(), cause: chosen.cause, people: chosen.people, at_ms: chosen.at_ms };
-    play(&mut told, &global.project, asked, chosen.person, args.window)?;
+    let mut shown = report::Shown::new(&told, global.json);
+    for language in asked_languages {
+        told.language = language;
+        play(&mut told, &global.project, asked.clone(), chosen.person.clone(), args.window)?;
+        shown.add(&told);
+    }
     drop(progress);
-    let text = if global.json { format!("{}\n", report::render_json(&told)) } else { report::render(&told) };
-    global.out().write_all(text.as_bytes())?;
+    global.out().write_all(shown.text().as_bytes())?;
     Ok(Exit::Fine)
 }
 
@@ -196,9 +212,13 @@ fn play(
     person: Option<Person>,
     only: Option<Window>,
 ) -> anyhow::Result<()> {
-    let (project, root) = (told.project.clone(), root.to_owned());
+    let (mut project, root) = (told.project.clone(), root.to_owned());
+    let speaks = told.language.clone();
+    if let Some(code) = &speaks {
+        languages::speaking(&mut project, &asked.workflow, code);
+    }
     // A stage waits by itself, which a thread of this program's runtime may not.
-    let played = std::thread::spawn(move || play_on_thread(project, root, asked, person, only)).join();
+    let played = std::thread::spawn(move || play_on_thread(project, root, asked, person, (only, speaks))).join();
     (told.played, told.note) = played.map_err(|_| anyhow::anyhow!("the preview ended unexpectedly"))??;
     Ok(())
 }
@@ -210,11 +230,14 @@ fn play_on_thread(
     root: std::path::PathBuf,
     mut asked: Asked,
     person: Option<Person>,
-    only: Option<Window>,
+    (only, speaks): (Option<Window>, Option<String>),
 ) -> anyhow::Result<Played> {
     let mut stage = Stage::new(project, root)?;
     let (mut played, mut note) = (Vec::new(), None);
-    let known = std::mem::take(&mut asked.people);
+    let mut known = std::mem::take(&mut asked.people);
+    if let Some(code) = speaks {
+        known.iter_mut().for_each(|person| drop(person.details.insert("language", code.clone())));
+    }
     if only != Some(Window::Open) || matches!(asked.cause, Cause::Fires) {
         asked.people = known.iter().cloned().map(|one| wrote(one, Window::Closed)).collect();
         played.push((Window::Closed, preview(&mut stage, &asked)?));

@@ -19,11 +19,55 @@ const MOST_NAMED: usize = 10;
 /// Characters of a text that are shown.
 const SHOWN: usize = 600;
 
+/// What is written at the end: one report, or one for each language.
+pub(super) enum Shown {
+    Text(String),
+    Json(Value),
+}
+
+impl Shown {
+    pub(super) fn new(told: &Told<'_>, json: bool) -> Self {
+        if json { Self::Json(head_json(told)) } else { Self::Text(String::new()) }
+    }
+
+    /// Adds what was played.
+    pub(super) fn add(&mut self, told: &Told<'_>) {
+        match self {
+            Self::Text(out) => {
+                if !out.is_empty() {
+                    out.push('\n');
+                }
+                out.push_str(&render(told));
+            }
+            Self::Json(all) => {
+                all["note"] = told.note.as_ref().map_or(all["note"].take(), |note| note.as_str().into());
+                let previews = previews_json(told);
+                if let Some(known) = all["previews"].as_array_mut() {
+                    known.extend(previews);
+                }
+            }
+        }
+    }
+
+    pub(super) fn text(self) -> String {
+        match self {
+            Self::Text(out) => out,
+            Self::Json(all) => format!("{all}\n"),
+        }
+    }
+}
+
 /// For people.
-pub(super) fn render(told: &Told<'_>) -> String {
+fn render(told: &Told<'_>) -> String {
     let zone = &told.workflow.settings.timezone;
     let name = zone.iana_name().unwrap_or("UTC");
-    let mut out = format!("{}: {} at {} ({name})\n", told.workflow.id, told.cause, lines::clock_time(told.at_ms, zone));
+    let speaks = told.language.as_ref().map(|code| format!(", to people who speak `{code}`")).unwrap_or_default();
+    let at = lines::clock_time(told.at_ms, zone);
+    let mut out = format!("{}: {} at {at} ({name}){speaks}\n", told.workflow.id, told.cause);
+    if told.language.is_none() && told.spoken.len() > 1 {
+        let codes: Vec<String> = told.spoken.iter().map(|code| format!("`{code}`")).collect();
+        let _ = writeln!(out, "written in {}: `--language all` shows each", codes.join(", "));
+    }
     if let Some(note) = &told.note {
         // Writing to a String cannot fail.
         let _ = writeln!(out, "{note}");
@@ -113,7 +157,8 @@ fn said(line: &Line) -> String {
         Some(name) => format!("template `{name}`"),
         None => "text".to_owned(),
     };
-    let _ = writeln!(out, "{state}{form}: {}", cut(&line.reads));
+    let language = line.language.as_ref().map(|code| format!(" in `{code}`")).unwrap_or_default();
+    let _ = writeln!(out, "{state}{form}{language}: {}", cut(&line.reads));
     if let Some(media) = &line.media {
         let _ = writeln!(out, "with {media}");
     }
@@ -223,7 +268,20 @@ fn in_number(count: usize, category: &str) -> String {
 }
 
 /// For programs: one object; its shape is versioned.
-pub(super) fn render_json(told: &Told<'_>) -> Value {
+fn head_json(told: &Told<'_>) -> Value {
+    json!({
+        "version": 1,
+        "workflow": told.workflow.id,
+        "cause": told.cause,
+        "at": lines::instant(told.at_ms),
+        "zone": told.workflow.settings.timezone.iana_name(),
+        "languages": told.spoken,
+        "note": told.note,
+        "previews": [],
+    })
+}
+
+fn previews_json(told: &Told<'_>) -> Vec<Value> {
     let window = |(window, ahead): &(Window, Ahead)| {
         let lines = lines::lines(told, *window, ahead);
         let calls = ahead.calls.iter().take(MOST_IN_JSON);
@@ -231,6 +289,7 @@ pub(super) fn render_json(told: &Told<'_>) -> Value {
         let counts = counts.into_iter().map(|(what, count)| json!({ "what": shown(told, &what), "count": count }));
         json!({
             "window": window.as_str(),
+            "language": told.language,
             "messages": lines.iter().take(MOST_IN_JSON).map(Line::json).collect::<Vec<_>>(),
             "all": lines.len(),
             "counts": counts.collect::<Vec<_>>(),
@@ -240,13 +299,5 @@ pub(super) fn render_json(told: &Told<'_>) -> Value {
             "until": lines::instant(ahead.until_ms),
         })
     };
-    json!({
-        "version": 1,
-        "workflow": told.workflow.id,
-        "cause": told.cause,
-        "at": lines::instant(told.at_ms),
-        "zone": told.workflow.settings.timezone.iana_name(),
-        "note": told.note,
-        "previews": told.played.iter().map(window).collect::<Vec<_>>(),
-    })
+    told.played.iter().map(window).collect()
 }

@@ -11,6 +11,7 @@ use crate::config::LockedTemplate;
 use crate::engine::drift::word;
 use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 
 #[derive(Debug, clap::Subcommand)]
@@ -60,9 +61,34 @@ fn names<'a>(account: &'a Account, template: &LockedTemplate) -> Vec<&'a str> {
     named.map(|(name, _)| name.as_str()).collect()
 }
 
+/// Codes of the languages in which the catalogue's entry `name` sends this template.
+fn languages(account: &Account, name: &str, template: &LockedTemplate) -> Vec<String> {
+    let entry = account.project.iter().find_map(|project| project.catalogue.entries.get(name));
+    let is_it = |(uuid, title): &(Option<String>, Option<String>)| {
+        uuid.as_ref().map_or(title.as_ref() == Some(&template.title), |uuid| *uuid == template.uuid)
+    };
+    let spoken = entry.into_iter().flat_map(|entry| &entry.languages).filter(|(_, named)| is_it(named));
+    spoken.map(|(code, _)| code.clone()).collect()
+}
+
+/// `order_paid`, `order_paid (fr)`.
+fn names_with_languages(account: &Account, template: &LockedTemplate) -> String {
+    let one = |name: &&str| match languages(account, name, template) {
+        codes if codes.is_empty() => (*name).to_owned(),
+        codes => format!("{name} ({})", codes.join(", ")),
+    };
+    names(account, template).iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
 fn row(account: &Account, template: &LockedTemplate) -> Value {
     let mut row = serde_json::to_value(template).unwrap_or_default();
-    row["names"] = names(account, template).into();
+    let names = names(account, template);
+    let spoken = names.iter().map(|name| ((*name).to_owned(), languages(account, name, template)));
+    let spoken: BTreeMap<String, Vec<String>> = spoken.filter(|(_, codes)| !codes.is_empty()).collect();
+    if !spoken.is_empty() {
+        row["languages"] = json!(spoken);
+    }
+    row["names"] = names.into();
     row
 }
 
@@ -74,7 +100,7 @@ fn list(global: &Global, account: &Account, templates: &[LockedTemplate]) -> any
         return Ok(Exit::Fine);
     }
     for template in templates {
-        let names = names(account, template).join(", ");
+        let names = names_with_languages(account, template);
         let (category, status) = (word(template.category), &template.status);
         writeln!(out, "{}  {status:<10}  {category:<14}  {}  {names}", template.uuid, template.title)?;
     }
@@ -105,7 +131,7 @@ fn show(global: &Global, account: &Account, templates: &[LockedTemplate], wanted
         writeln!(out, "  status    {}", template.status)?;
         writeln!(out, "  category  {}", word(template.category))?;
         writeln!(out, "  type      {}", serde_json::to_value(template.kind)?.as_str().unwrap_or_default())?;
-        writeln!(out, "  names     {}", names(account, template).join(", "))?;
+        writeln!(out, "  names     {}", names_with_languages(account, template))?;
         template.text.lines().try_for_each(|line| writeln!(out, "  | {line}"))?;
     }
     Ok(Exit::Fine)
