@@ -17,6 +17,7 @@ pub mod doctor;
 pub mod environment;
 pub mod exit;
 pub mod explain;
+pub mod fmt;
 pub mod init;
 pub mod language;
 mod marks;
@@ -94,6 +95,8 @@ enum Command {
     Serve(serve::Args),
     /// Find every mistake of the project's files
     Check(check::Args),
+    /// Lay the project's files out in one way; what they say and their comments stay
+    Fmt(fmt::Args),
     /// Play the tests of the project, with a clock that is moved and nothing that leaves
     Test(test::Args),
     /// What editors know of the project's files, as JSON Schema
@@ -198,6 +201,7 @@ async fn run(cli: Cli, words: &str) -> anyhow::Result<Exit> {
         Command::Dev(args) => dev::run(global, args).await,
         Command::Serve(args) => serve::run(global, args).await,
         Command::Check(args) => check::run(global, &args).await,
+        Command::Fmt(args) => fmt::run(global, &args),
         Command::Test(args) => test::run(global, &args),
         Command::Schema(args) => schema::run(global, &args),
         Command::Trigger(args) => trigger::run(global, &args).await,

@@ -2,6 +2,7 @@
 //!
 //! Invariant: whoever reads sees the old file or the new one, and a crash leaves one of them whole.
 
+use anyhow::bail;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -24,6 +25,17 @@ pub(super) fn replace_file(path: &Path, text: &str) -> io::Result<()> {
         let _ = fs::remove_file(&beside);
     }
     written
+}
+
+/// As [`replace_file`], of a file that was read before.
+///
+/// # Errors
+/// When it cannot be written, or is another one now than the one that was read.
+pub(super) fn replace_read(path: &Path, before: &str, after: &str) -> anyhow::Result<()> {
+    if fs::read(path)? != before.as_bytes() {
+        bail!("the file was changed in the meantime: nothing was written to it");
+    }
+    Ok(replace_file(path, after)?)
 }
 
 fn write_beside(path: &Path, beside: &Path, text: &str) -> io::Result<()> {

@@ -8,6 +8,7 @@ pub mod codes;
 pub mod diagnostic;
 mod explain;
 pub mod fix;
+pub mod format;
 pub mod place;
 pub mod schema;
 pub mod test_file;

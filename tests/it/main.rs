@@ -59,6 +59,7 @@ mod engine_versions;
 mod explain;
 mod fixes;
 mod fleet;
+mod formatting;
 mod gateway;
 mod gateway_clients;
 mod gateway_stand;

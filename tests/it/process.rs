@@ -101,11 +101,22 @@ impl Site {
 
     /// As [`Site::run`], for what takes long.
     pub(crate) async fn run_within(&self, patience: Duration, args: &[&str]) -> Said {
+        self.run_reading(patience, args, Stdio::null()).await
+    }
+
+    /// As [`Site::run`], with something to read.
+    pub(crate) async fn run_with(&self, args: &[&str], input: &str) -> Said {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), input).unwrap();
+        self.run_reading(PATIENCE, args, file.reopen().unwrap().into()).await
+    }
+
+    async fn run_reading(&self, patience: Duration, args: &[&str], input: Stdio) -> Said {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         let (out, err) = (self.path().join(format!(".{n}.out")), self.path().join(format!(".{n}.err")));
         let mut command = self.command(args);
-        let command = command.stdin(Stdio::null()).stdout(File::create(&out).unwrap());
+        let command = command.stdin(input).stdout(File::create(&out).unwrap());
         let child = command.stderr(File::create(&err).unwrap()).spawn().unwrap();
         let mut process = Process { name: "command", child, log: err.clone() };
         let code = process.ended_within(patience).await;

@@ -1,12 +1,10 @@
-//! `check --fix` on disk: the mended files take the place of the old ones, each at once.
-//!
-//! Invariant: a file that changed since it was read is not written, and none is ever half written.
+//! `check --fix` on disk: the mended files take the place of the old ones, and what is said of it.
 
 use crate::cli::diff::lines;
-use crate::cli::replace::replace_file;
+use crate::cli::replace::replace_read;
 use crate::config::Files;
 use crate::workflow::fix::Fixed;
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -17,17 +15,10 @@ use std::path::Path;
 pub(super) fn write(root: &Path, read: &Files, fixed: &Fixed) -> anyhow::Result<()> {
     for path in &fixed.changed {
         if let (Some(before), Some(after)) = (read.get(path), fixed.files.get(path)) {
-            write_one(&root.join(path), before, after).with_context(|| path.clone())?;
+            replace_read(&root.join(path), before, after).with_context(|| path.clone())?;
         }
     }
     Ok(())
-}
-
-fn write_one(path: &Path, before: &str, after: &str) -> anyhow::Result<()> {
-    if std::fs::read(path)? != before.as_bytes() {
-        bail!("the file was changed in the meantime: nothing was written to it");
-    }
-    Ok(replace_file(path, after)?)
 }
 
 /// What would change, file by file.
