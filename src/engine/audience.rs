@@ -9,8 +9,9 @@ use csv::ByteRecord;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Cursor, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Rows of one chunk.
 pub const CHUNK: usize = 500;
@@ -29,7 +30,6 @@ pub fn agrees(row: &Map<String, Value>) -> bool {
 }
 
 /// An audience file under way: a header, then rows.
-#[derive(Debug)]
 pub struct Audience {
     /// SHA-256 of the file, hex.
     pub hash: String,
@@ -37,7 +37,7 @@ pub struct Audience {
     pub total: i64,
     /// Names of the columns.
     pub header: Vec<String>,
-    reader: csv::Reader<BufReader<File>>,
+    reader: csv::Reader<BufReader<Box<dyn Read + Send>>>,
 }
 
 /// A row: its line and its columns, or what is wrong with it.
@@ -62,8 +62,21 @@ impl Audience {
     /// # Errors
     /// When it is not there, cannot be read, or is empty.
     pub fn open(path: &Path, skip: i64) -> anyhow::Result<Self> {
-        let delimiter = delimiter_of(path)?;
-        let mut hashing = Hashing { inner: File::open(path)?, sha: Sha256::new() };
+        let name = path.file_name().unwrap_or_default().display().to_string();
+        Self::read(|| Ok(Box::new(File::open(path).with_context(|| format!("no file `{name}`"))?)), skip)
+    }
+
+    /// As [`Audience::open`], of what such a file would hold.
+    ///
+    /// # Errors
+    /// When it is empty.
+    pub fn of_bytes(bytes: &Arc<[u8]>, skip: i64) -> anyhow::Result<Self> {
+        Self::read(|| Ok(Box::new(Cursor::new(bytes.clone()))), skip)
+    }
+
+    fn read(open: impl Fn() -> anyhow::Result<Box<dyn Read + Send>>, skip: i64) -> anyhow::Result<Self> {
+        let delimiter = delimiter_of(open()?)?;
+        let mut hashing = Hashing { inner: open()?, sha: Sha256::new() };
         let mut counted = reader(BufReader::with_capacity(64 * 1024, &mut hashing), delimiter);
         let (mut record, mut rows) = (ByteRecord::new(), 0_i64);
         while next_record(&mut counted, &mut record)?.is_some() {
@@ -71,7 +84,7 @@ impl Audience {
         }
         drop(counted);
         let hash = hex::encode(hashing.sha.finalize());
-        let mut reader = reader(BufReader::new(File::open(path)?), delimiter);
+        let mut reader = reader(BufReader::new(open()?), delimiter);
         anyhow::ensure!(next_record(&mut reader, &mut record)?.is_some(), "the file is empty");
         let header =
             record.iter().map(|field| decode(field).trim_start_matches('\u{feff}').trim().to_owned()).collect();
@@ -133,10 +146,8 @@ fn next_record<R: Read>(reader: &mut csv::Reader<R>, record: &mut ByteRecord) ->
 }
 
 /// `,` or `;`: the one that the first line has more of.
-fn delimiter_of(path: &Path) -> anyhow::Result<u8> {
+fn delimiter_of(file: impl Read) -> anyhow::Result<u8> {
     let mut start = vec![0; 8 * 1024];
-    let file =
-        File::open(path).with_context(|| format!("no file `{}`", path.file_name().unwrap_or_default().display()))?;
     let read = file.take(start.len() as u64).read(&mut start)?;
     let first = start[..read].split(|byte| *byte == b'\n').next().unwrap_or_default();
     let count = |wanted: u8| first.iter().filter(|byte| **byte == wanted).count();
@@ -153,7 +164,7 @@ fn decode(field: &[u8]) -> String {
 
 /// Hashes what passes through.
 struct Hashing {
-    inner: File,
+    inner: Box<dyn Read + Send>,
     sha: Sha256,
 }
 

@@ -160,7 +160,12 @@ async fn feed_one(
     queue: &mpsc::Sender<Item>,
 ) -> anyhow::Result<()> {
     let (name, skip) = (firing.audience.clone().unwrap_or_default(), firing.cursor);
-    let opened = tokio::task::spawn_blocking(move || Audience::of_project(&root, &name, skip)).await?;
+    let instead = shared.outside.lists.of(&name);
+    let opened = tokio::task::spawn_blocking(move || match instead {
+        Some(bytes) => Audience::of_bytes(&bytes, skip),
+        None => Audience::of_project(&root, &name, skip),
+    });
+    let opened = opened.await?;
     let mut audience = match opened {
         Ok(audience) => audience,
         Err(error) => return stop(firing, &format!("the audience cannot be read: {error:#}"), queue).await,

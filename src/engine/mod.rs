@@ -79,7 +79,7 @@ pub use deploy::{Manner, decisive};
 pub use group::Accepted;
 pub use in_flight::InFlight;
 pub use operator::{Answer, NotSettled};
-pub use outside::{Outside, SecretLookup};
+pub use outside::{Lists, Outside, SecretLookup};
 pub(crate) use submit::{Submission, Submitted};
 pub(crate) use take_back::TakenBack;
 

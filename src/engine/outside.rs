@@ -3,8 +3,9 @@
 
 use crate::config::Secret;
 use crate::connector::transport::Transport;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Looks the variable of a secret up; `None` = not set.
 pub type SecretLookup = Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>;
@@ -24,6 +25,23 @@ pub struct Outside {
     pub hints: bool,
     /// How the calls of `http_request` travel.
     pub http: Transport,
+    /// What is read in the place of lists of people.
+    pub lists: Lists,
+}
+
+/// Lists of people that stand for files of the project, by their path below `workflows/`: of a test that gives its own.
+#[derive(Debug, Clone, Default)]
+pub struct Lists(Arc<Mutex<BTreeMap<String, Arc<[u8]>>>>);
+
+impl Lists {
+    /// From now on these are read, and nothing that stood before them.
+    pub fn set(&self, lists: impl IntoIterator<Item = (String, Arc<[u8]>)>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = lists.into_iter().collect();
+    }
+
+    pub(super) fn of(&self, name: &str) -> Option<Arc<[u8]>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
 }
 
 impl Default for Outside {
@@ -36,6 +54,7 @@ impl Default for Outside {
             ballast: false,
             hints: false,
             http: Transport::Network,
+            lists: Lists::default(),
         }
     }
 }

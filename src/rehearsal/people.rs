@@ -8,9 +8,10 @@ use crate::connector::sandbox::Sandbox;
 use crate::contact::Phone;
 use crate::engine::calendar;
 use crate::engine::import::{Import, ImportRow};
-use crate::workflow::test_file::{Person, Test};
+use crate::workflow::test_file::{Person, Rows, Test};
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// What a person wrote before the story began.
 pub(super) const SAID: &str = "Hello";
@@ -18,6 +19,16 @@ pub(super) const SAID: &str = "Hello";
 /// When the person last wrote before the story, Unix milliseconds.
 pub(super) fn wrote_ms(person: &Person, start_ms: i64, zone: &TimeZone) -> Option<i64> {
     person.last_message.map(|ago| calendar::shift(start_ms, ago, -1, zone))
+}
+
+/// The rows as the file that they stand for would hold them.
+pub(super) fn list(rows: Option<&Rows>) -> anyhow::Result<Option<(String, Arc<[u8]>)>> {
+    let Some(Rows { file, columns, rows }) = rows else { return Ok(None) };
+    let mut written = csv::Writer::from_writer(Vec::new());
+    for row in std::iter::once(columns).chain(rows) {
+        written.write_record(row)?;
+    }
+    Ok(Some((file.clone(), written.into_inner()?.into())))
 }
 
 /// The account knows the person.

@@ -38,6 +38,7 @@ pub fn play(stage: &mut Stage, file: &TestFile, test: &Test) -> anyhow::Result<O
         workflows: file.workflows.clone(),
         people: test.people.values().cloned().collect(),
         replies: test.replies.clone(),
+        audience: test.audience.clone(),
     };
     let mut scene = stage.begin(&opening)?;
     let mut failures = Vec::new();

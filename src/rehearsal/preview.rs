@@ -145,6 +145,7 @@ pub fn preview(stage: &mut Stage, asked: &Asked) -> anyhow::Result<Ahead> {
         workflows: beside(stage, &asked.workflow),
         people: asked.people.clone(),
         replies: any_answer()?,
+        audience: None,
     };
     let mut scene = stage.begin(&opening)?;
     happen(&mut scene, asked)?;

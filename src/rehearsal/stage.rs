@@ -15,11 +15,11 @@ use crate::connector::sandbox::{Inbound, Sandbox, SandboxConfig, SandboxMessage,
 use crate::connector::transport::Transport;
 use crate::connector::webhook;
 use crate::contact::Phone;
-use crate::engine::{Engine, Manner, Outside, Setup};
+use crate::engine::{Engine, Lists, Manner, Outside, Setup};
 use crate::event::{Dedupe, NewEvent};
 use crate::store::Store;
 use crate::store::memory::Memory;
-use crate::workflow::test_file::{HttpReply, Person, StatusWord};
+use crate::workflow::test_file::{HttpReply, Person, Rows, StatusWord};
 use anyhow::Context as _;
 use axum::Router;
 use axum::body::Bytes;
@@ -44,6 +44,8 @@ pub struct Stage {
     project: Project,
     root: PathBuf,
     memory: Memory,
+    /// What a scene has in the place of files.
+    lists: Lists,
     /// Of the database; lives of the engine have their own.
     house: Runtime,
 }
@@ -58,6 +60,8 @@ pub struct Opening {
     pub people: Vec<Person>,
     /// What other systems answer.
     pub replies: Vec<HttpReply>,
+    /// Read in the place of a file.
+    pub audience: Option<Rows>,
 }
 
 /// One story under way.
@@ -91,7 +95,7 @@ impl Stage {
     pub fn new(project: Project, root: PathBuf) -> anyhow::Result<Self> {
         let (house, project) = (house()?, without_tests(project));
         let memory = house.block_on(Memory::new())?;
-        Ok(Self { project: furnished(project), root, memory, house })
+        Ok(Self { project: furnished(project), root, memory, lists: Lists::default(), house })
     }
 
     pub fn project(&self) -> &Project {
@@ -104,6 +108,7 @@ impl Stage {
     /// When the engine does not start, or does not come to rest.
     pub fn begin(&mut self, opening: &Opening) -> anyhow::Result<Scene<'_>> {
         self.house.block_on(self.memory.empty())?;
+        self.lists.set(people::list(opening.audience.as_ref())?);
         let serves_ms = opening.start_ms - HEAD_START_MS;
         let zone = self.project.settings.zone().clone();
         let wrote_ms = |person: &Person| people::wrote_ms(person, opening.start_ms, &zone).map(|at| at.min(serves_ms));
@@ -279,7 +284,7 @@ impl Scene<'_> {
             store: self.stage.memory.store().clone(),
             callbell: Some(self.callbell.clone()),
             root: self.stage.root.clone(),
-            outside: Outside { secrets, http, ..Outside::default() },
+            outside: Outside { secrets, http, lists: self.stage.lists.clone(), ..Outside::default() },
             manner: Manner::default(),
         };
         let engine = runtime.block_on(Engine::start(setup, project)).context("the engine did not start")?;

@@ -40,6 +40,8 @@ pub struct Test {
     pub start_ms: i64,
     /// By the name they have in the file.
     pub people: BTreeMap<String, Person>,
+    /// Read in the place of a file.
+    pub audience: Option<Rows>,
     pub replies: Vec<HttpReply>,
     pub timeline: Vec<Entry>,
 }
@@ -64,6 +66,17 @@ impl Person {
         let details = BTreeMap::new();
         Self { phone, name: None, details, tags: Vec::new(), custom: Map::new(), last_message: None }
     }
+}
+
+/// A list of people that a test gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows {
+    /// The file whose rows these replace, below `workflows/`.
+    pub file: String,
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// As many fields each as there are columns.
+    pub rows: Vec<Vec<String>>,
 }
 
 /// What another system answers to the calls of `http_request`.

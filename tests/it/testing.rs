@@ -277,3 +277,53 @@ fn watching_goes_on_when_files_cannot_be_read_and_sees_a_row_of_a_list_change() 
     fs::remove_file(path("away.yaml")).unwrap();
     until("1 test passed");
 }
+
+const CLASSES: &str = "
+name: Classes
+purpose: utility
+when: { schedule: every monday at 10:00 }
+audience: { file: audiences/members.csv }
+if: event.status == \"active\"
+do:
+  - send_message: { text: \"{{event.class}}, {{event.first_name}}\", outside_window: skip }
+";
+const ROWS: &str = "
+workflow: classes
+contacts:
+  ana: { phone: \"+34600000001\", tags: [opted_in], last_message: 1h ago }
+tests:
+  - name: only who is active, by the rows of the test
+    start: 2026-03-02 09:00
+    given:
+      audience:
+        - { phone: \"+34600000001\", first_name: Ana, class: \"yoga, late\", status: active }
+        - { phone: \"+34600000002\", status: paused }
+    timeline:
+      - { at: 2h, expect: [{ message: { to: ana, text: \"yoga, late, Ana\" } }] }
+  - name: those of the file, where a test gives none
+    start: 2026-03-02 09:00
+    timeline:
+      - { at: 2h, expect: [{ message: { to: ana, text: \"boxing, Ana\" } }] }
+  - name: an empty list
+    start: 2026-03-02 09:00
+    given: { audience: [] }
+    timeline:
+      - { at: 2h, expect: nothing }
+";
+
+#[test]
+fn a_test_gives_the_rows_of_an_audience_in_the_place_of_the_file() {
+    let folder = project(PASSING);
+    let write =
+        |path: &str, text: &str| fs::write(folder.path().join("workflows").join(path), text.trim_start()).unwrap();
+    fs::create_dir(folder.path().join("workflows/audiences")).unwrap();
+    write("audiences/members.csv", "phone;first_name;class;status\n+34600000001;Ana;boxing;active\n");
+    write("classes.yaml", CLASSES);
+    write("classes.test.yaml", ROWS);
+    let (code, out, err) = test(folder.path(), &["classes"]);
+    assert_eq!((code, out.as_str()), (0, ""), "{err}");
+    assert!(err.contains("3 tests passed"), "{err}");
+    write("classes.test.yaml", &ROWS.replace("class:", "klass:"));
+    let (code, out, _) = test(folder.path(), &["classes"]);
+    assert!(code == 1 && out.contains("no column `klass`") && out.contains("did you mean `class`?"), "{out}");
+}

@@ -1,8 +1,9 @@
 //! A test file, `workflows/<name>.test.yaml`: read against the project that it is about, every mistake at its place.
 //!
-//! `timeline` reads what happens, `expect` what is looked for, `values` the scalars of both. Everything that is wrong is
+//! `timeline` reads what happens, `expect` what is looked for, `audience` the rows of a list, `values` the scalars of all. Everything that is wrong is
 //! R701, but mistakes of the notation and keys of a later release. Invariant: what is not understood is never played.
 
+mod audience;
 mod expect;
 mod timeline;
 mod values;
@@ -51,6 +52,8 @@ pub(super) struct Reader<'a> {
     zone: TimeZone,
     /// Numbers of the file's contacts; `None` = the number is wrong, which is told.
     phones: BTreeMap<String, Option<Phone>>,
+    /// What the workflows under test are; `None` = not all of them can be read.
+    tested: Option<Vec<Arc<Workflow>>>,
 }
 
 /// Reads every test file of the project.
@@ -66,7 +69,7 @@ pub(super) fn read_tests<'a>(
         let unread = !found.is_empty();
         let report = Report::new(path, &document, found).all_as("R701");
         let zone = world.settings.zone().clone();
-        let mut reader = Reader { report, world, zone, phones: BTreeMap::new() };
+        let mut reader = Reader { report, world, zone, phones: BTreeMap::new(), tested: None };
         match &document.root {
             Some(root) => tests.extend(reader.file(path, root, workflows)),
             None if document.broken_at.is_none() && !unread => {
@@ -110,6 +113,7 @@ impl<'a> Reader<'a> {
         if let Some(workflow) = first {
             self.zone = workflow.settings.timezone.clone();
         }
+        self.tested = workflows.iter().map(|id| known.get(id).cloned()).collect();
         let people = fields.get("contacts").map(|entry| self.people(entry, &BTreeMap::new())).unwrap_or_default();
         let tests = match fields.required(&mut self.report, "tests", "write the tests below it, each after `- `") {
             Some(entry) => self.tests(entry, &people),
@@ -140,10 +144,10 @@ impl<'a> Reader<'a> {
         let given = entry.key == "given";
         for named in entries {
             let known = before.get(&named.key);
-            if given && named.key == "audience" {
-                let hint = "remove it: the file of the audience is read";
-                self.report.error("R206", &named.key_span, "this version cannot do `audience` in a test yet", hint);
-            } else if given && known.is_none() && !self.phones.contains_key(&named.key) {
+            if given && named.key == audience::KEY {
+                continue;
+            }
+            if given && known.is_none() && !self.phones.contains_key(&named.key) {
                 let names: Vec<&str> = before.keys().map(String::as_str).collect();
                 let hint = suggestion(&named.key, &names);
                 self.wrong(&named.key_span, format!("no contact `{}`", named.key), hint);
@@ -246,6 +250,7 @@ impl<'a> Reader<'a> {
             Some(entry) => self.people(entry, people),
             None => people.clone(),
         };
+        let audience = fields.get("given").and_then(|given| self.audience(given));
         let replies = fields.get("http").map(|entry| self.replies(entry)).unwrap_or_default();
         let hint = "write what happens and what is expected, each after `- `";
         let timeline = match fields.required(&mut self.report, "timeline", hint) {
@@ -254,7 +259,7 @@ impl<'a> Reader<'a> {
             None => Vec::new(),
         };
         let place = self.place(&item.span);
-        Some(Test { name: name?.to_owned(), place, start_ms: start_ms?, people, replies, timeline })
+        Some(Test { name: name?.to_owned(), place, start_ms: start_ms?, people, audience, replies, timeline })
     }
 
     fn replies(&mut self, entry: &'a Entry) -> Vec<HttpReply> {
