@@ -1,10 +1,12 @@
 //! Format: one layout for all files of a project. Only blanks and line ends outside of texts change: `plan` says which,
-//! by the places of the tree; `write` makes them. Quotes, braces, the order of keys and every comment stay as written.
+//! by the places of the tree; `write` makes them. Quotes, braces and every comment stay as written.
+//! Then `order` puts the keys of a workflow and of its steps into the order of the language, where no comment stands in the way.
 //!
 //! Pure: text in, text out; who calls writes it. Invariants: the tree read from the result is the tree read from the
 //! file, with every comment beside the value it was beside (`unchanged` compares both, or nothing is given out), and a
 //! result formatted again is itself.
 
+mod order;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -38,10 +40,10 @@ pub fn format(file: &str, text: &str) -> Result<String, Left> {
     }
     let plan = plan::plan(&document).ok_or(Left::Unusual)?;
     let formatted = write::write(text, &plan);
-    if formatted == text || unchanged::says_the_same(&document, &plan, &formatted) {
-        return Ok(formatted);
+    if formatted != text && !unchanged::says_the_same(&document, &plan, &formatted) {
+        return Err(Left::Unusual);
     }
-    Err(Left::Unusual)
+    Ok(order::ordered(formatted))
 }
 
 fn told(file: &str, document: &Document, found: Found) -> Diagnostic {

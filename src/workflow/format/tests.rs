@@ -194,3 +194,52 @@ proptest! {
         let _ = format("a.yaml", &text);
     }
 }
+
+#[test]
+fn the_keys_of_a_workflow_and_of_its_steps_come_in_the_order_of_the_language() {
+    let written = "purpose: utility   # why
+name: A
+
+do:
+  - wait_for_reply:
+      for: 1h
+      no_reply:
+        - retry: 2
+          if: event.a
+          send_message:
+            text: |
+              Hi
+              # no comment
+    id: ask # it
+  # below the last step
+  - wait: 1h
+when: { webhook: a.b }
+";
+    let expected = "name: A
+purpose: utility   # why
+
+when: { webhook: a.b }
+do:
+  - id: ask # it
+    wait_for_reply:
+      for: 1h
+      no_reply:
+        - if: event.a
+          send_message:
+            text: |
+              Hi
+              # no comment
+          retry: 2
+  # below the last step
+  - wait: 1h
+";
+    assert_eq!(formatted(written), expected);
+    for left in [
+        "when: { webhook: a.b }\n# about the name\nname: A\ndo:\n  - wait: 1h\n",
+        "when: { webhook: a.b }\nunheard: 1\nname: A\ndo:\n  - wait: 1h\n",
+        "tests: 1\nname: A\n",
+        "when: { webhook: a.b }\ndo:\n  - http_request:\n      json:\n        do:\n          - wait: 1\n            id: x\n",
+    ] {
+        assert_eq!(formatted(left), left);
+    }
+}
