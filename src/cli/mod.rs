@@ -202,7 +202,7 @@ async fn run(cli: Cli, words: &str) -> anyhow::Result<Exit> {
         Command::Serve(args) => serve::run(global, args).await,
         Command::Check(args) => check::run(global, &args).await,
         Command::Fmt(args) => fmt::run(global, &args),
-        Command::Test(args) => test::run(global, &args),
+        Command::Test(args) => test::run(global, &args).await,
         Command::Schema(args) => schema::run(global, &args),
         Command::Trigger(args) => trigger::run(global, &args).await,
         Command::Explain(args) => explain::run(global, &args),

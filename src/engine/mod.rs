@@ -6,8 +6,7 @@
 //! clock  ──► tick ─┘                          └─► calls, after the commit
 //! ```
 //! Everything that changes a row is an item of the queue; the loop takes what waits, decides it (`group`) and commits
-//! it together. A kill at any moment loses nothing that was answered. Invariant: nobody is answered and no byte is
-//! sent before the commit that holds the reason for it.
+//! it together. Invariant: nobody is answered and no byte is sent before the commit that holds the reason for it.
 
 pub mod account;
 pub mod advance;
@@ -56,6 +55,7 @@ mod outside;
 mod overdue;
 mod person;
 mod porter;
+pub mod record;
 mod redo;
 pub mod repair;
 pub mod replay;

@@ -84,6 +84,7 @@ mod preview;
 mod preview_made;
 mod preview_proof;
 mod process;
+mod recording;
 mod relay;
 mod relay_serve;
 mod schema;

@@ -4,6 +4,7 @@
 //! number of workers.
 
 mod junit;
+mod record;
 mod report;
 
 use super::exit::Failure;
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// Only tests whose file, workflow or name holds this
     filter: Option<String>,
@@ -33,6 +34,15 @@ pub struct Args {
     /// Play them again each time a file of the project changes, until interrupted
     #[arg(long)]
     watch: bool,
+    /// Write a test from this run of a running server into `workflows/`, and play it
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["filter", "watch", "junit"])]
+    record: Option<String>,
+    /// With `--record`: keep numbers, names and addresses as they are
+    #[arg(long, requires = "record")]
+    show_pii: bool,
+    /// With `--record`: write over a file that is there
+    #[arg(long, requires = "record")]
+    force: bool,
 }
 
 /// One test, played.
@@ -55,8 +65,13 @@ struct Results<'a> {
 /// Plays the tests.
 ///
 /// # Errors
-/// When the project cannot be read, nothing fits the filter, or a test cannot be played at all.
-pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
+/// When the project cannot be read, nothing fits the filter, a run cannot be recorded, or a test cannot be played at all.
+pub(super) async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
+    if let Some(run) = &args.record {
+        let path = record::record(global, run, args.show_pii, args.force).await?;
+        let only = Args { filter: Some(path), ..Args::default() };
+        return go(global, &only, &project::read_files(&global.project)?);
+    }
     if !args.watch {
         return go(global, args, &project::read_files(&global.project)?);
     }

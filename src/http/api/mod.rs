@@ -9,6 +9,7 @@ mod export;
 mod outbound;
 mod people;
 mod query;
+mod record;
 mod relay;
 mod repair;
 mod view;
@@ -56,6 +57,7 @@ pub(super) fn router(app: App) -> Router<App> {
         .route("/api/load", get(load))
         .route("/api/why", get(why::why).post(why::why))
         .route("/api/runs/{id}/replay", get(why::replay))
+        .route("/api/runs/{id}/record", get(record::record))
         .route("/api/deploy", get(deploy::deploy))
         .route("/api/attachments/{event}/{n}", get(attachments::file))
         .route("/api/relay", get(relay::list))

@@ -1,0 +1,22 @@
+//! `GET /api/runs/<id>/record`: an old run as a test file, for `relance test --record`.
+
+use super::not_found;
+use super::query::Query;
+use crate::engine::record::NotRecorded;
+use crate::http::App;
+use crate::http::error::Refusal;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
+use serde_json::{Value, json};
+
+/// Without `show_pii=1` numbers, names and addresses are of nobody.
+pub(super) async fn record(State(app): State<App>, Path(id): Path<String>, uri: Uri) -> Result<Json<Value>, Refusal> {
+    let open = Query::read(&uri, &["show_pii"])?.text("show_pii").is_some();
+    let recorded = app.engine().record(&id, open).await.map_err(|error| Refusal::store(&error))?;
+    let file = recorded.map_err(|why| match why {
+        NotRecorded::Unknown => not_found("run"),
+        NotRecorded::Refused(error, hint) => Refusal::new(StatusCode::CONFLICT, error, hint),
+    })?;
+    Ok(Json(json!({ "version": 1, "run": id, "file": file })))
+}
