@@ -4,7 +4,8 @@
 
 use super::diff::lines;
 use super::exit::Failure;
-use super::{Exit, Global, check, project, replace};
+use super::replace::replace_read;
+use super::{Exit, Global, check, project};
 use crate::config::Files;
 use crate::workflow::diagnostic::Diagnostic;
 use crate::workflow::format::{Left, format};
@@ -59,7 +60,9 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         }
     }
     let text = if global.json { format!("{}\n", report.json()) } else { report.text(args) };
-    std::io::stdout().write_all(text.as_bytes())?;
+    let out = global.out();
+    let mut out = if global.json || args.diff { out.whole() } else { out };
+    out.write_all(text.as_bytes())?;
     report.tell(global, args);
     Ok(report.exit(args))
 }
@@ -100,7 +103,8 @@ fn stdin(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         (false, true) if !args.check && !args.diff => formatted.clone(),
         (false, _) => report.text(args),
     };
-    std::io::stdout().write_all(out.as_bytes())?;
+    // A file is no talk: not a line of it is folded.
+    global.out().whole().write_all(out.as_bytes())?;
     Ok(report.exit(args))
 }
 

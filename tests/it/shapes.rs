@@ -111,6 +111,7 @@ fn files(ledger: &mut Ledger) {
     ledger.at(&desk, &["schema", "--output"]);
     ledger.at(&desk, &["check", "--offline"]);
     ledger.at(&desk, &["test"]);
+    ledger.at(&desk, &["fmt", "--check"]);
     ledger.at(&desk, &["explain", "R102"]);
     let workflow = fs::read_dir(desk.path("workflows")).unwrap().find_map(|entry| {
         let name = entry.unwrap().file_name().into_string().unwrap();

@@ -1,7 +1,7 @@
 //! Shapes of what is told of the account and of this machine. Pure.
 
 use super::Printed;
-use super::notation::{Shape, document, flag, instant, list, object, text, whole};
+use super::notation::{Shape, document, flag, instant, list, map, object, text, whole};
 
 pub(super) const PRINTED: &[Printed] = &[
     Printed::new("templates list", "The templates of the account", templates),
@@ -27,6 +27,7 @@ fn templates() -> Shape {
         ("status", text()),
         ("placeholders", whole()),
         ("names", list(text()).about("what `templates.yaml` calls it")),
+        ("languages?", map(list(text())).about("by the names that have several: the languages it is sent for")),
     ]);
     document(1, [("templates", list(template))])
 }

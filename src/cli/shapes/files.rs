@@ -13,6 +13,7 @@ pub(super) const PRINTED: &[Printed] = &[
     Printed::new("schedule", "The next firings of each schedule", schedule),
     Printed::new("schema", "A JSON Schema as it is; what there is, or what was written", schema),
     Printed::new("init", "What was written; with `--from` alone, the blueprints", init),
+    Printed::new("fmt", "The files whose layout changed, or would", fmt),
     Printed::new("diff", "The folder against what serves", diff),
 ];
 
@@ -63,6 +64,7 @@ fn preview() -> Shape {
         ("until", text().or_null()),
         ("form", text().about("text, template")),
         ("template", text().or_null()),
+        ("language", text().or_null().about("of that form, where there were several to choose from")),
         ("values", list(text())),
         ("media", text().or_null()),
         ("reads", text().about("what the person reads")),
@@ -71,6 +73,7 @@ fn preview() -> Shape {
     let people = object([("file", text().or_null()), ("state", text()), ("reason", text())]);
     let window = object([
         ("window", text().about("open, closed")),
+        ("language", text().or_null().about("that everybody speaks in it, with `--language`")),
         ("messages", list(message).about("a thousand at most")),
         ("all", whole().about("how many messages there are")),
         ("counts", list(object([("what", text()), ("count", whole())]))),
@@ -85,9 +88,23 @@ fn preview() -> Shape {
         ("at", instant().or_null()),
         ("zone", text().or_null()),
         ("note", text().or_null()),
+        ("languages", list(text()).about("that the workflow speaks")),
         ("previews", list(window)),
     ];
     either([document(1, fields), check()])
+}
+
+fn fmt() -> Shape {
+    document(
+        1,
+        [
+            ("diagnostics", diagnostics()),
+            ("errors", whole()),
+            ("warnings", whole()),
+            ("changed", list(text()).about("files by their paths")),
+            ("left_alone", list(text()).about("files written in a way that has no layout here")),
+        ],
+    )
 }
 
 fn explain() -> Shape {
