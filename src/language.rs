@@ -42,6 +42,9 @@ const MEANT: &[(&str, &[&str])] = &[
 /// Countries by the letters that people know them by.
 const COUNTRIES: &[(&str, &str)] = &[("UK", "GB"), ("EN", "GB"), ("USA", "US"), ("SP", "ES"), ("MEX", "MX")];
 
+/// Codes that mean what another one does: what everybody calls the larger of two, and codes of old.
+const EQUAL: [(&str, &str); 4] = [("nb", "no"), ("tl", "fil"), ("iw", "he"), ("in", "id")];
+
 /// One of several entries, and why it.
 #[derive(Debug)]
 pub struct Choice<'a, T> {
@@ -70,7 +73,12 @@ pub fn base(code: &str) -> &str {
 
 /// Whether two codes are of one language, whatever their regions.
 pub fn same(one: &str, other: &str) -> bool {
-    base(one).eq_ignore_ascii_case(base(other))
+    common(one) == common(other)
+}
+
+fn common(code: &str) -> String {
+    let base = base(code).to_ascii_lowercase();
+    EQUAL.iter().find(|(one, _)| *one == base).map_or(base, |(_, other)| (*other).to_owned())
 }
 
 /// Whether there is such a language: `es`, `es-MX`, `es_mx`.
@@ -152,7 +160,7 @@ mod tests {
     #[test]
     fn a_person_reads_their_language_else_the_projects() {
         type Row<'a> = (&'a [&'a str], Option<&'a str>, &'a str, &'a str, Why);
-        let rows: [Row<'_>; 16] = [
+        let rows: [Row<'_>; 18] = [
             (&["en", "fr"], Some("fr"), "en", "fr", Why::Theirs),
             (&["en", "fr"], Some("fr-CA"), "en", "fr", Why::Theirs),
             (&["en", "fr"], Some("FR_ca"), "en", "fr", Why::Theirs),
@@ -160,6 +168,8 @@ mod tests {
             (&["en", "fr-CA", "fr"], Some("fr-CH"), "en", "fr", Why::Theirs),
             (&["en", "pt-BR"], Some("pt"), "en", "pt-BR", Why::Theirs),
             (&["en", "pt-BR"], Some("pt-PT"), "en", "pt-BR", Why::Theirs),
+            (&["en", "no"], Some("nb-NO"), "en", "no", Why::Theirs),
+            (&["en", "tl"], Some("fil"), "en", "tl", Why::Theirs),
             (&["en", "fr"], Some("de"), "en", "en", Why::Instead),
             (&["fr", "en"], None, "en", "en", Why::Unknown),
             (&["en", "es"], Some("de"), "es-MX", "es", Why::Instead),

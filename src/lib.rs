@@ -50,6 +50,7 @@ pub mod delivery;
 pub mod event;
 pub mod language;
 pub mod message;
+pub mod personal;
 pub mod relay;
 pub mod rules;
 pub mod run;

@@ -141,10 +141,8 @@ impl Server {
 }
 
 /// What is posted may hold a secret, and goes nowhere else.
-fn client() -> reqwest::Result<reqwest::Client> {
-    crate::connector::install_crypto();
-    let stay = reqwest::redirect::Policy::none();
-    reqwest::Client::builder().no_proxy().redirect(stay).timeout(Duration::from_secs(30)).build()
+fn client() -> anyhow::Result<reqwest::Client> {
+    Ok(crate::connector::http_client()?.no_proxy().timeout(Duration::from_secs(30)).build()?)
 }
 
 /// A request that is not answered as it was asked.

@@ -3,32 +3,12 @@
 //! Names, addresses of e-mail and texts are known by the name of their field, e-mail also by its form. Invariant: the
 //! shape stays: a blanked text is a text, so that a workflow reads the sample as it reads the event.
 
-use regex::Regex;
+use crate::personal::{MAIL, is_name, is_place};
 use serde_json::Value;
-use std::sync::LazyLock;
 
 const BLANK: &str = "…";
-/// Parts of the names of such fields, lower case.
-const NAMES: [&str; 15] = [
-    "name",
-    "nombre",
-    "apellido",
-    "prenom",
-    "prénom",
-    "mail",
-    "correo",
-    "text",
-    "body",
-    "message",
-    "caption",
-    "comment",
-    "note",
-    "address",
-    "direccion",
-];
-
-static MAIL: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"[^\s<>,;:]+@[^\s<>,;:]+").expect("the form of an e-mail address is a valid pattern"));
+/// Parts of the names of such fields beside those with names and places, lower case.
+const TEXTS: [&str; 8] = ["mail", "correo", "text", "body", "message", "caption", "comment", "note"];
 
 /// The same JSON without names, e-mail addresses and texts.
 pub(super) fn blanked(value: Value) -> Value {
@@ -42,7 +22,7 @@ pub(super) fn blanked(value: Value) -> Value {
 
 fn field(name: String, value: Value) -> (String, Value) {
     let lower = name.to_lowercase();
-    let personal = lower == "nom" || NAMES.iter().any(|part| lower.contains(part));
+    let personal = is_name(&name) || is_place(&name) || TEXTS.iter().any(|part| lower.contains(part));
     let value = if personal { all_blank(value) } else { blanked(value) };
     (name, value)
 }

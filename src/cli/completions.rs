@@ -5,7 +5,7 @@
 //! and nothing fails.
 
 use super::exit::Failure;
-use super::{Exit, project};
+use super::{Exit, Global, project};
 use crate::workflow::schema::Names;
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -46,7 +46,7 @@ pub(super) fn answer(command: fn() -> clap::Command) {
 }
 
 /// Prints what a shell reads at its start.
-pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
+pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let shell = match args.shell {
         Shell::Bash => "bash",
         Shell::Zsh => "zsh",
@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let binary = std::env::current_exe().context("where this program lies is not known")?;
     let mut script = Vec::new();
     completer.write_registration(ASKED, "relance", "relance", &binary.to_string_lossy(), &mut script)?;
-    std::io::stdout().write_all(&script)?;
+    global.out().whole().write_all(&script)?;
     Ok(Exit::Fine)
 }
 

@@ -121,7 +121,7 @@ async fn order(global: &Global, server: &Server, act: &str, body: Value, said: &
     let answer = server.post_and_wait(&format!("/api/contacts/{act}"), &body).await?;
     drop(progress);
     if global.json {
-        writeln!(std::io::stdout(), "{answer}")?;
+        writeln!(global.out(), "{answer}")?;
     } else {
         let named = answer["number"].as_str().or(answer["contact"].as_str());
         let unknown = if answer["contact"].is_null() {

@@ -57,7 +57,7 @@ fn workflow(global: &Global, name: &str, language: &str) -> anyhow::Result<Exit>
             return Err(unknown(name, &workflows, &files));
         }
         match global.json {
-            true => check::print_json(&mistakes)?,
+            true => check::print_json(global, &mistakes)?,
             false => check::show(global.err(), &mistakes, &files)?,
         }
         return Ok(Exit::Problems);

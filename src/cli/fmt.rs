@@ -90,7 +90,7 @@ fn text_of(input: impl std::io::Read) -> anyhow::Result<String> {
     Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
-/// One text, through: what cannot be formatted is told, and nothing is printed.
+/// One text, through: what cannot be formatted is told beside it, and comes out as it is.
 fn stdin(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     if args.files.len() > 1 {
         return Err(Failure::error(Exit::Usage, "`-` stands for one file", "leave the others out"));
@@ -100,9 +100,13 @@ fn stdin(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let formatted = report.changed.first().map_or(&text, |(_, _, after)| after);
     let out = match (global.json, report.is_whole()) {
         (true, _) => format!("{}\n", report.json()),
-        (false, true) if !args.check && !args.diff => formatted.clone(),
+        (false, _) if !args.check && !args.diff => formatted.clone(),
         (false, _) => report.text(args),
     };
+    if !global.json && !args.check && !args.diff {
+        eprint!("{}", check::render_human(&report.mistakes, &report.files));
+    }
+    report.tell_unusual();
     // A file is no talk: not a line of it is folded.
     global.out().whole().write_all(out.as_bytes())?;
     Ok(report.exit(args))
@@ -151,11 +155,15 @@ impl Report {
         told
     }
 
-    fn tell(&self, global: &Global, args: &Args) {
+    fn tell_unusual(&self) {
         for path in &self.unusual {
             eprintln!("{path}: left as it is: it is written in a way that has no layout here");
             eprintln!("hint: write it as `key: value` and lists with `- `, without `...` at the end");
         }
+    }
+
+    fn tell(&self, global: &Global, args: &Args) {
+        self.tell_unusual();
         if global.quiet || global.json {
             return;
         }

@@ -220,7 +220,7 @@ async fn run(cli: Cli, words: &str) -> anyhow::Result<Exit> {
         Command::Backup(args) => backup::run(global, &args).await,
         Command::Doctor(args) => doctor::run(global, &args).await,
         Command::Sandbox(args) => sandbox::run(global, args).await,
-        Command::Completions(args) => completions::run(&args),
+        Command::Completions(args) => completions::run(global, &args),
         Command::Man(args) => completions::man(command(), &args),
     }
 }

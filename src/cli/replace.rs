@@ -27,6 +27,17 @@ pub(super) fn replace_file(path: &Path, text: &str) -> io::Result<()> {
     written
 }
 
+/// Writes a file that is not there yet; with `force` in the place of one that is.
+///
+/// # Errors
+/// When one is there, or it cannot be written: `AlreadyExists` of the first.
+pub(super) fn write_new(path: &Path, text: &str, force: bool) -> io::Result<()> {
+    match force {
+        true => replace_file(path, text),
+        false => File::create_new(path)?.write_all(text.as_bytes()),
+    }
+}
+
 /// As [`replace_file`], of a file that was read before.
 ///
 /// # Errors

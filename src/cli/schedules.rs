@@ -17,7 +17,7 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let loaded = workflow::load(&files);
     let Some(project) = loaded.project else {
         match global.json {
-            true => super::check::print_json(&loaded.diagnostics)?,
+            true => super::check::print_json(global, &loaded.diagnostics)?,
             false => super::check::show(global.err(), &loaded.diagnostics, &files)?,
         }
         return Ok(Exit::Problems);

@@ -64,7 +64,7 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     if args.write {
         let written = write(&global.project, &files)?;
         match global.json {
-            true => writeln!(std::io::stdout(), "{}", json!({ "version": 1, "written": written }))?,
+            true => writeln!(global.out(), "{}", json!({ "version": 1, "written": written }))?,
             false => written.iter().for_each(|path| eprintln!("written: {path}")),
         }
         return Ok(Exit::Fine);

@@ -7,6 +7,7 @@ use super::account::{Account, read_environment, told};
 use super::ask::{Server, confirmed};
 use super::blank::blanked;
 use super::exit::Failure;
+use super::replace::write_new;
 use super::{Exit, Global, serve};
 use crate::clock::Clock;
 use crate::config::{Environment, Secret, read_url};
@@ -107,7 +108,7 @@ async fn connect(global: &Global, public_url: Option<&str>, yes: bool) -> anyhow
     if global.json {
         let shown = json!({ "version": 1, "url": format!("{public}/callbell/…"), "events": subscribed.events,
             "enabled": subscribed.enabled, "remembered": remembered.is_ok() });
-        writeln!(std::io::stdout(), "{shown}")?;
+        writeln!(global.out(), "{shown}")?;
     } else {
         writeln!(
             global.out(),
@@ -252,11 +253,7 @@ async fn test(global: &Global, public_url: Option<&str>) -> anyhow::Result<Exit>
 
 /// Asks this server at its address as the account does: the secret in it goes to nobody else.
 pub(super) fn client(base: &str) -> anyhow::Result<reqwest::Client> {
-    crate::connector::install_crypto();
-    let builder = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .timeout(Duration::from_secs(15));
+    let builder = crate::connector::http_client()?.timeout(Duration::from_secs(15));
     let builder = if serve::is_loopback(base) { builder.no_proxy() } else { builder };
     Ok(builder.build()?)
 }
@@ -347,7 +344,7 @@ async fn record(
     let data = if show_pii { data.clone() } else { blanked(data.clone()) };
     write_sample(&path, &(serde_json::to_string_pretty(&data)? + "\n"), force)?;
     if global.json {
-        writeln!(std::io::stdout(), "{}", json!({ "version": 1, "event": found["id"], "file": path }))?;
+        writeln!(global.out(), "{}", json!({ "version": 1, "event": found["id"], "file": path }))?;
     } else if !global.quiet {
         eprintln!("written: {}", path.display());
     }
@@ -355,10 +352,7 @@ async fn record(
 }
 
 fn write_sample(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    let options = if force { options.create(true).truncate(true) } else { options.create_new(true) };
-    let written = options.write(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| match error.kind() {
+    write_new(path, text, force).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => {
             let hint = "add `--force` to write over it, or `--as <name>` for another one";
             Failure::error(Exit::Usage, format!("the sample is there already: {}", path.display()), hint)

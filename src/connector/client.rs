@@ -23,7 +23,7 @@ pub fn install_crypto() {
 ///
 /// # Errors
 /// When TLS cannot be set up.
-pub(super) fn builder() -> anyhow::Result<ClientBuilder> {
+pub(crate) fn builder() -> anyhow::Result<ClientBuilder> {
     let builder = Client::builder()
         .tls_backend_preconfigured(tls()?)
         .http1_only()

@@ -23,6 +23,7 @@ pub mod verdicts;
 pub mod webhook;
 pub mod wire;
 
+pub(crate) use client::builder as http_client;
 pub use client::install_crypto;
 
 use crate::config::Secret;

@@ -165,6 +165,7 @@ impl Engine {
                 None => break,
             }
         }
+        kept.more |= found.len() > MOST_TOLD;
         found.truncate(MOST_TOLD);
         let runs: HashSet<&str> = kept.runs.iter().map(|run| run.id.as_str()).collect();
         let mut events = self.store().events(&found).await?;

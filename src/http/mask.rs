@@ -4,6 +4,7 @@
 //! number of ten digits is left alone: what has neither form nor name is no phone number to us.
 
 use crate::contact::Phone;
+use crate::personal::is_number;
 use regex::Regex;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -12,12 +13,6 @@ use std::sync::LazyLock;
 static INTERNATIONAL: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"\+\d(?:[ \u{a0}().-]{0,2}\d){6,14}").expect("the form of a number is a valid pattern")
 });
-
-/// Parts of the names of fields that hold a number, lower case.
-const NAMES: [&str; 9] =
-    ["phone", "mobile", "movil", "móvil", "telefon", "teléfono", "téléphone", "whatsapp", "msisdn"];
-/// Whole names of such fields.
-const WHOLE_NAMES: [&str; 7] = ["tel", "wa_id", "from", "to", "destination", "recipient_id", "identifier"];
 
 /// What a `show_pii` asks for: whole numbers or not; `None` for what is neither. Nothing written asks for nothing.
 pub(super) fn asks_open(written: &str) -> Option<bool> {
@@ -44,8 +39,7 @@ pub fn masked_text(text: &str) -> Cow<'_, str> {
 }
 
 fn masked_field((name, value): (String, Value)) -> (String, Value) {
-    let lower = name.to_lowercase();
-    let is_phone = NAMES.iter().any(|part| lower.contains(part)) || WHOLE_NAMES.contains(&lower.as_str());
+    let is_phone = is_number(&name);
     let number = match &value {
         Value::String(text) if is_phone => masked_number(text),
         Value::Number(number) if is_phone => masked_number(&number.to_string()),

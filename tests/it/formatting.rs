@@ -46,7 +46,11 @@ async fn one_file_comes_through_stdin() {
     let looked = site.run_with(&["fmt", "--check", "-"], MESSY).await;
     assert_eq!((looked.code, looked.stdout.as_str()), (1, "stdin\n"), "{looked:?}");
     let broken = site.run_with(&["fmt", "-"], "a: [1\n").await;
-    assert!(broken.code == 1 && broken.stdout.contains("error[R104]"), "{broken:?}");
+    assert!(broken.code == 1 && broken.stderr.contains("error[R104]"), "{broken:?}");
+    assert_eq!(broken.stdout, "a: [1\n", "what goes through a filter comes out");
+    let unusual = site.run_with(&["fmt", "-"], "a:   1\n...\n").await;
+    assert_eq!((unusual.code, unusual.stdout.as_str()), (1, "a:   1\n...\n"), "{unusual:?}");
+    assert!(unusual.stderr.contains("left as it is"), "{unusual:?}");
 }
 
 fn yaml_below(folder: &Path, found: &mut Files) {

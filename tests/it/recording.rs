@@ -25,8 +25,8 @@ do:
 /// A server on which a run was answered and is done; its id.
 async fn answered(site: &Site) -> String {
     site.customer_writes(ANA, "hello, Ana here").await;
-    let event =
-        json!({ "parcel": "P-7", "address": "Calle Mayor 5", "customer": { "phone": ANA, "first_name": "Ana" } });
+    let event = json!({ "parcel": "P-7", "address": "Calle Mayor 5", "customer": { "phone": ANA, "first_name": "Ana" }, "from": ANA,
+            "recipient": { "phone": "612 345 678", "name": "leo" }, "wa_id": "34655999888" });
     let said = site.run(&["trigger", "parcel.sent", "--data", &event.to_string()]).await;
     assert_eq!(said.code, 0, "{said:?}");
     let sent = async |many: usize| {
@@ -63,7 +63,7 @@ async fn a_recorded_run_passes_until_its_workflow_changes_and_holds_nobodys_data
     let (name, text) = recorded(&site);
     assert!(said.code == 0 && said.stderr.contains("written: workflows/parcel_"), "{said:?}\n{text}");
     assert!(said.stderr.contains("1 test passed"), "{said:?}\n{text}");
-    for secret in ["Ana", "ANA", "655123456", "123456", "Calle Mayor"] {
+    for secret in ["Ana", "ANA", "655123456", "123456", "Calle Mayor", "612 345", "345678", "leo", "999888"] {
         assert!(!text.contains(secret), "{secret}:\n{text}");
     }
     for part in ["webhook: parcel.sent", "text: OK", "run: done", "P-7", "expect: [{ message: {"] {
@@ -75,6 +75,8 @@ async fn a_recorded_run_passes_until_its_workflow_changes_and_holds_nobodys_data
     let there = site.run(&["test", "--record", &run]).await;
     assert!(there.code == 2 && there.stderr.contains("--force"), "{there:?}");
     assert_eq!(recorded(&site), (name, text.clone()));
+    let masked = site.api(&format!("runs/{run}/record?show_pii=0")).await.to_string();
+    assert!(masked.contains("parcel.sent") && !masked.contains("Ana"), "{masked}");
     let open = site.run(&["test", "--record", &run, "--force", "--show-pii"]).await;
     let (_, shown) = recorded(&site);
     assert!(open.code == 0 && shown.contains("Hi Ana") && shown.contains(ANA), "{open:?}\n{shown}");

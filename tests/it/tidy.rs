@@ -290,6 +290,20 @@ fn only_the_clock_asks_what_time_it_is() {
 }
 
 #[test]
+fn what_commands_print_goes_one_way() {
+    // `mod.rs` asks whether a terminal is there.
+    let others =
+        |source: &&Source| source.path.starts_with("cli/") && !["cli/out.rs", "cli/mod.rs"].contains(&&*source.path);
+    let wrong: Vec<_> = sources()
+        .iter()
+        .filter(others)
+        .filter(|source| source.says("stdout()"))
+        .map(|source| source.path.clone())
+        .collect();
+    assert!(wrong.is_empty(), "not by `global.out()`: {wrong:#?}");
+}
+
+#[test]
 fn every_file_says_first_what_it_is_for() {
     // A `tests.rs` belongs to the module beside it.
     let rust = files("src").into_iter().chain(files("tests/it"));

@@ -102,8 +102,8 @@ pub(super) async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
 }
 
 /// The mistakes that keep a command from its work, for programs: what `check` prints of them.
-pub(super) fn print_json(diagnostics: &[Diagnostic]) -> anyhow::Result<()> {
-    Ok(writeln!(std::io::stdout(), "{}", render_json(diagnostics, None))?)
+pub(super) fn print_json(global: &Global, diagnostics: &[Diagnostic]) -> anyhow::Result<()> {
+    Ok(writeln!(global.out(), "{}", render_json(diagnostics, None))?)
 }
 
 /// The mistakes for people, as wide and as colourful as the stream is.

@@ -219,7 +219,7 @@ fn tell(
 ) -> anyhow::Result<()> {
     if global.json {
         let said = json!({ "version": 1, "written": outcome.written, "kept": outcome.kept });
-        writeln!(std::io::stdout(), "{said}")?;
+        writeln!(global.out(), "{said}")?;
         return Ok(());
     }
     if global.quiet {

@@ -155,7 +155,7 @@ fn unusable(
     let mistakes = if own.is_empty() { of(&|path| !path.starts_with("workflows/")) } else { own };
     if !mistakes.is_empty() && (files.contains_key(&file) || project.is_none()) {
         match global.json {
-            true => check::print_json(&mistakes)?,
+            true => check::print_json(global, &mistakes)?,
             false => check::show(global.out(), &mistakes, files)?,
         }
         eprintln!("nothing was played: {}", check::summary(&mistakes, files));

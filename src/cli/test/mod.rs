@@ -125,7 +125,7 @@ fn usable<'a>(global: &Global, files: &Files, loaded: &'a Loaded) -> anyhow::Res
         return Ok(loaded.project.as_ref());
     }
     match global.json {
-        true => check::print_json(&errors)?,
+        true => check::print_json(global, &errors)?,
         false => check::show(global.out(), &errors, files)?,
     }
     eprintln!("nothing was played: {}", check::summary(&errors, files));

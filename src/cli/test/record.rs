@@ -6,14 +6,14 @@
 use crate::cli::Global;
 use crate::cli::ask::Server;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::replace::write_new;
 use crate::cli::runs::escaped;
 use crate::workflow::format::format;
 use anyhow::Context as _;
 use regex::Regex;
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::fs;
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::sync::LazyLock;
 
 /// Parts of a test in the order in which they are written.
@@ -43,10 +43,7 @@ pub(super) async fn record(global: &Global, run: &str, show_pii: bool, force: bo
     let path = format!("workflows/{workflow}_{}.test.yaml", mark.to_lowercase());
     let text = yaml(run, file);
     let text = format(&path, &text).map_err(|left| anyhow::anyhow!("the recorded test cannot be written: {left:?}"))?;
-    let mut options = fs::OpenOptions::new();
-    let options = if force { options.create(true).truncate(true) } else { options.create_new(true) };
-    let written = options.write(true).open(global.project.join(&path));
-    written.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| match error.kind() {
+    write_new(&global.project.join(&path), &text, force).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => {
             let hint = "add `--force` to write over it";
             Failure::error(Exit::Usage, format!("the test is there already: {path}"), hint)

@@ -5,6 +5,7 @@
 
 use super::Kept;
 use crate::contact::Phone;
+use crate::personal::{MAIL, is_name, is_number, is_place};
 use regex::Regex;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,17 +13,12 @@ use std::sync::LazyLock;
 
 /// Names for words of names.
 const NAMES: [&str; 8] = ["Alex", "Robin", "Sasha", "Kim", "Noa", "Charlie", "Camille", "Andrea"];
-/// Parts of the names of fields with people's names, lower case.
-const OF_NAMES: [&str; 7] = ["name", "nombre", "apellido", "prenom", "prénom", "surname", "nachname"];
-/// Parts of the names of fields with addresses.
-const OF_PLACES: [&str; 6] = ["address", "adresse", "direccion", "dirección", "street", "indirizzo"];
 /// Digits of a number that a stand-in has of its own.
 const OWN: usize = 6;
-/// Digits at the end by which a number is known, however its beginning is written.
+/// Digits at the end by which a number is known, however its beginning is written; fewer where a field says that it is one.
 const TAIL: usize = 8;
+const SHORT_TAIL: usize = 6;
 
-static MAIL: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"[^\s<>,;:]+@[^\s<>,;:]+").expect("the form of an e-mail address is a valid pattern"));
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"\+?\d(?:[ \u{a0}().-]{0,2}\d){6,14}").expect("the form of a number is a valid pattern")
 });
@@ -37,12 +33,25 @@ struct StandIns {
     words: BTreeMap<String, String>,
     mails: BTreeMap<String, String>,
     places: Vec<String>,
-    /// Words that the workflow itself writes: in its messages they are nobody's.
+    /// Words that the workflow itself writes: in its messages, and in what it may ask about, they are nobody's.
     written: BTreeSet<String>,
+    /// Country of national numbers.
+    region: Option<String>,
 }
 
 /// Letters of a small word within a name, such as `de` and `van`.
 const PARTICLE: usize = 3;
+
+/// Whose words a part of the file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Words {
+    /// The file's own: how things of the project are called, and when.
+    File,
+    /// What came from outside.
+    Told,
+    /// What relance said, in which words of the workflow itself stay.
+    Said,
+}
 
 impl Kept {
     /// The same file about nobody.
@@ -50,16 +59,17 @@ impl Kept {
         let files: Value = serde_json::from_str(&self.definition.files).unwrap_or_default();
         let text = files[format!("workflows/{}.yaml", self.run.workflow)].as_str().unwrap_or_default();
         let written = WORD.find_iter(text).map(|word| word.as_str().to_owned()).collect();
-        let mut all = StandIns { written, ..StandIns::default() };
+        let region = self.definition.settings.phone_region.clone();
+        let mut all = StandIns { written, region, ..StandIns::default() };
         let people = std::iter::once(&self.contact).chain(self.people.values());
         for contact in people {
             contact.phone.iter().for_each(|phone| all.number(phone.digits()));
             contact.name.iter().chain(&contact.first_name).for_each(|name| all.name(name));
             contact.email.iter().for_each(|mail| drop(all.mail(mail)));
         }
-        all.learn_of(&told["tests"][0]);
+        all.learn_of(&told);
         all.places.sort_by_key(|place| std::cmp::Reverse(place.len()));
-        all.value(told, "", false)
+        all.value(told, "", Words::File)
     }
 }
 
@@ -71,18 +81,26 @@ impl StandIns {
     }
 
     fn name(&mut self, name: &str) {
-        for word in WORD.find_iter(name) {
-            let is_particle =
-                word.as_str().chars().count() <= PARTICLE && word.as_str().starts_with(char::is_lowercase);
-            if is_particle || word.as_str().chars().count() < 2 {
-                continue;
-            }
+        let letters = |word: &str| word.chars().count();
+        let words: Vec<&str> =
+            WORD.find_iter(name).map(|word| word.as_str()).filter(|word| letters(word) > 1).collect();
+        // `de` is one beside others; of `ana` it is all there is.
+        let is_particle = |word: &str| letters(word) <= PARTICLE && word.starts_with(char::is_lowercase);
+        let only_particles = words.iter().all(|word| is_particle(word));
+        for word in words.into_iter().filter(|word| only_particles || !is_particle(word)) {
             let next = self.words.len();
             let stand_in = || match NAMES.get(next) {
                 Some(name) => (*name).to_owned(),
                 None => format!("{}{next}", NAMES[next % NAMES.len()]),
             };
-            self.words.entry(word.as_str().to_lowercase()).or_insert_with(stand_in);
+            self.words.entry(word.to_lowercase()).or_insert_with(stand_in);
+        }
+    }
+
+    /// What a field calls a name may be a product's: what the workflow itself writes may be asked about, and stays.
+    fn guessed_name(&mut self, name: &str) {
+        if !WORD.find_iter(name).all(|word| self.written.contains(word.as_str())) {
+            self.name(name);
         }
     }
 
@@ -92,41 +110,62 @@ impl StandIns {
     }
 
     /// What came from outside.
-    fn learn_of(&mut self, test: &Value) {
+    fn learn_of(&mut self, file: &Value) {
+        let test = &file["tests"][0];
         self.learn(&test["given"]["audience"], "");
         let entries = test["timeline"].as_array().map(Vec::as_slice).unwrap_or_default();
         entries.iter().for_each(|entry| self.learn(&entry["with"], ""));
+        let contacts = file["contacts"].as_object();
+        contacts.into_iter().flat_map(Map::values).for_each(|contact| self.learn(&contact["fields"], ""));
     }
 
     /// What fields say by their names.
     fn learn(&mut self, value: &Value, field: &str) {
-        let lower = field.to_lowercase();
-        let is_of = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
         match value {
             Value::Object(fields) => fields.iter().for_each(|(name, value)| self.learn(value, name)),
             Value::Array(items) => items.iter().for_each(|item| self.learn(item, field)),
-            Value::String(text) if lower == "nom" || is_of(&OF_NAMES) => self.name(text),
-            Value::String(text) if is_of(&OF_PLACES) && text.chars().count() > 3 && !text.contains('@') => {
+            Value::String(text) if is_number(field) => self.told_number(text),
+            Value::Number(number) if is_number(field) => self.told_number(&number.to_string()),
+            Value::String(text) if is_name(field) => self.guessed_name(text),
+            Value::String(text) if is_place(field) && text.chars().count() > 3 && !text.contains('@') => {
                 self.places.push(text.clone());
             }
             _ => {}
         }
     }
 
-    /// `ours`: what relance said, in which words of the workflow itself stay.
-    fn value(&mut self, value: Value, field: &str, ours: bool) -> Value {
+    /// A number by the name of its field, however it is written.
+    fn told_number(&mut self, written: &str) {
+        let read = Phone::parse(written, self.region.as_deref()).or_else(|_| Phone::from_vendor(written));
+        if let Some(phone) = read.ok().filter(|_| self.known(written, SHORT_TAIL).is_none()) {
+            self.number(phone.digits());
+        }
+    }
+
+    fn value(&mut self, value: Value, field: &str, words: Words) -> Value {
+        let tail = if words == Words::Told && is_number(field) { SHORT_TAIL } else { TAIL };
         match value {
             // How the file itself is called and what it names is of nobody.
-            Value::String(text) if OURS.contains(&field) => Value::String(text),
-            Value::String(text) => Value::String(self.text(&text, ours)),
-            Value::Number(number) => match self.known(&number.to_string()) {
+            Value::String(text) if words != Words::Told && OURS.contains(&field) => Value::String(text),
+            Value::String(text) if tail == SHORT_TAIL => match self.known(&text, tail) {
+                Some(stand_in) => Value::String(stand_in),
+                None => Value::String(self.text(&text, words)),
+            },
+            Value::String(text) => Value::String(self.text(&text, words)),
+            Value::Number(number) => match self.known(&number.to_string(), tail) {
                 Some(stand_in) => Value::String(stand_in),
                 None => Value::Number(number),
             },
-            Value::Array(items) => items.into_iter().map(|item| self.value(item, field, ours)).collect(),
+            Value::Array(items) => items.into_iter().map(|item| self.value(item, field, words)).collect(),
             Value::Object(fields) => {
                 let one = |(name, value): (String, Value)| {
-                    let value = self.value(value, &name, ours || name == "expect");
+                    let words = match name.as_str() {
+                        _ if words == Words::Told => Words::Told,
+                        "with" | "audience" | "fields" => Words::Told,
+                        "expect" => Words::Said,
+                        _ => words,
+                    };
+                    let value = self.value(value, &name, words);
                     (name, value)
                 };
                 Value::Object(fields.into_iter().map(one).collect::<Map<_, _>>())
@@ -135,21 +174,21 @@ impl StandIns {
         }
     }
 
-    fn text(&mut self, text: &str, ours: bool) -> String {
+    fn text(&mut self, text: &str, words: Words) -> String {
         let mut out = text.to_owned();
         for place in &self.places {
             out = out.replace(place.as_str(), "…");
         }
         let out = MAIL.replace_all(&out, |found: &regex::Captures| self.mail(&found[0])).into_owned();
         let out = NUMBER.replace_all(&out, |found: &regex::Captures| self.any_number(&found[0])).into_owned();
-        let left = |word: &str| ours && self.written.contains(word);
+        let left = |word: &str| words == Words::Said && self.written.contains(word);
         let stand_in = |word: &str| if left(word) { word.to_owned() } else { self.word(word) };
         WORD.replace_all(&out, |found: &regex::Captures| stand_in(&found[0])).into_owned()
     }
 
     /// The stand-in of a known number, however it is written; of another one when it is international.
     fn any_number(&mut self, written: &str) -> String {
-        if let Some(stand_in) = self.known(written) {
+        if let Some(stand_in) = self.known(written, TAIL) {
             return stand_in;
         }
         match Phone::parse(written, None).ok().filter(|_| written.starts_with('+')) {
@@ -161,9 +200,10 @@ impl StandIns {
         }
     }
 
-    fn known(&self, written: &str) -> Option<String> {
+    /// The stand-in of a number that ends as this one, by so many digits at least.
+    fn known(&self, written: &str, least: usize) -> Option<String> {
         let digits: String = written.chars().filter(char::is_ascii_digit).collect();
-        let tail = digits.get(digits.len().checked_sub(TAIL)?..)?;
+        let tail = digits.get(digits.len().checked_sub(least)?.min(digits.len().saturating_sub(TAIL))..)?;
         self.numbers.iter().find(|(known, _)| known.ends_with(tail)).map(|(_, stand_in)| stand_in.clone())
     }
 
@@ -182,7 +222,7 @@ impl StandIns {
 }
 
 /// Fields of a test file whose texts are names of the project's own, or times.
-const OURS: [&str; 14] = [
+const OURS: [&str; 17] = [
     "workflow",
     "webhook",
     "at",
@@ -197,6 +237,9 @@ const OURS: [&str; 14] = [
     "last_message",
     "match",
     "method",
+    "timezone",
+    "language",
+    "tags",
 ];
 
 #[cfg(test)]
@@ -206,21 +249,30 @@ mod tests {
 
     #[test]
     fn people_have_stand_ins_that_are_the_same_wherever_they_are_named() {
-        let mut all = StandIns { written: ["Maria".to_owned()].into(), ..StandIns::default() };
+        let mut all = StandIns {
+            written: ["Lemon".to_owned(), "Vega".to_owned()].into(),
+            region: Some("ES".into()),
+            ..StandIns::default()
+        };
         all.number("34655123456");
         all.name("Ana de la Vega");
-        let test = json!({ "with": {
+        let test = json!({ "from": "+34655123456", "with": {
             "phone": "655 123 456", "digits": 34_655_123_456_u64, "customer_name": "Maria Ruiz", "street": "Calle Mayor 5",
-            "note": "ask ANA or ana@shop.es or +33612345678, order 1234567890, at Calle Mayor 5, de nada",
+            "from": "612 345 678", "to": "Maria", "wa_id": "34655999888", "first_name": "eva", "product_name": "Lemon",
+            "note": "ask ANA or ana@shop.es or +33698765432, order 1234567890, at Calle Mayor 5, de nada, Eva",
         } });
-        all.learn_of(&json!({ "timeline": [test] }));
-        let disguised = json!({ "with": {
+        let contact = json!({ "timezone": "Europe/Vega", "fields": { "apellidos": "Soler" } });
+        all.learn_of(&json!({ "tests": [{ "timeline": [test] }], "contacts": { "person": contact } }));
+        let disguised = json!({ "from": "+34655123456", "with": {
             "phone": "+34655000001", "digits": "+34655000001", "customer_name": "Sasha Kim", "street": "…",
-            "note": "ask ALEX or person1@example.com or +33612000002, order 1234567890, at …, de nada",
+            "from": "+34612000002", "to": "Sasha", "wa_id": "+34655000003", "first_name": "noa", "product_name": "Lemon",
+            "note": "ask ALEX or person1@example.com or +33698000004, order 1234567890, at …, de nada, Noa",
         } });
-        assert_eq!(all.value(test, "", false), disguised);
-        let said = json!({ "expect": [{ "text": "Hi Ana, Maria is here, Ruiz", "to": "Ana" }] });
-        let disguised = json!({ "expect": [{ "text": "Hi Alex, Maria is here, Kim", "to": "Ana" }] });
-        assert_eq!(all.value(said, "", false), disguised, "words of the workflow and names of the file stay");
+        assert_eq!(all.value(test, "", Words::File), disguised);
+        let disguised = json!({ "timezone": "Europe/Vega", "fields": { "apellidos": "Charlie" } });
+        assert_eq!(all.value(contact, "", Words::File), disguised);
+        let said = json!({ "expect": [{ "text": "Hi Ana Vega, Lemon for Ruiz", "to": "Ana" }] });
+        let disguised = json!({ "expect": [{ "text": "Hi Alex Vega, Lemon for Kim", "to": "Ana" }] });
+        assert_eq!(all.value(said, "", Words::File), disguised, "words of the workflow and names of the file stay");
     }
 }

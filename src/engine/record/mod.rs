@@ -29,6 +29,9 @@ use std::sync::Arc;
 /// How long before the run the person's messages are looked for: a window is open as long.
 const BEFORE_MS: i64 = 24 * 3_600_000;
 
+/// What ended a run may be told of after its end.
+const AFTER_MS: i64 = 60_000;
+
 /// Why a run cannot be recorded, and what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotRecorded {
@@ -92,10 +95,15 @@ impl Engine {
         let question = Question {
             keys: vec![key],
             from_ms: run.started_at_ms - BEFORE_MS,
-            to_ms: self.clock().now_ms() + 1,
+            to_ms: run.ended_at_ms.map_or(self.clock().now_ms(), |at_ms| at_ms + AFTER_MS) + 1,
             workflow: None,
         };
-        let mut events = self.why(&question).await?.events;
+        let heard = self.why(&question).await?;
+        if heard.more {
+            let hint = "take a run about somebody who wrote less, or a shorter one";
+            return Ok(Err(NotRecorded::Refused("more happened to the person meanwhile than can be told", hint)));
+        }
+        let mut events = heard.events;
         events.sort_by_key(|event| event.received_at_ms);
         let deliveries = store.deliveries_of_runs(&[id]).await?;
         let ids: Vec<&str> = deliveries.iter().map(|row| row.delivery.id.as_str()).collect();

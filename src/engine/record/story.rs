@@ -6,9 +6,10 @@
 use super::times::{length, start};
 use super::{Kept, NotRecorded, data_of, evaluations_of};
 use crate::call::CallState;
-use crate::contact::Contact;
+use crate::contact::{Consent, Contact};
 use crate::delivery::DeliveryState;
-use crate::event::EvaluationResult;
+use crate::engine::deployed::opted_in;
+use crate::event::{EvaluationResult, is_own_message};
 use crate::message::Form;
 use crate::run::{RunState, Sentence};
 use crate::store::deliveries::DeliveryRow;
@@ -89,6 +90,11 @@ impl Kept {
         if self.run.reason == "restarted" {
             let hint = "take the run that began in its place";
             return Err(NotRecorded::Refused("the run was ended by a newer one about the same", hint));
+        }
+        let template = self.deliveries.iter().any(|row| row.delivery.form == Some(Form::Template));
+        if template && agreed_elsewhere(self) {
+            let hint = "take a run about somebody who agreed by the project's rule, `consent` of `relance.yaml`";
+            return Err(NotRecorded::Refused("the person agreed elsewhere, which no test can say", hint));
         }
         if self.run.is_in_line() {
             return Err(NotRecorded::Refused("the run has not begun", "wait until the run before it has ended"));
@@ -176,8 +182,7 @@ impl Kept {
             let evaluations = evaluations_of(event);
             let of_run =
                 |result| evaluations.iter().any(|one| one.result == result && one.run.as_ref() == Some(&self.run.id));
-            let writes =
-                event.name == "message_created" && event.source == "callbell" && data_of(event)["direction"].is_null();
+            let writes = is_written(event);
             let stops = of_run(EvaluationResult::Stopped);
             let within = (self.event.received_at_ms..=until_ms).contains(&at_ms) && writes;
             if !within && !stops && !of_run(EvaluationResult::Woke) {
@@ -294,14 +299,25 @@ impl Kept {
 
     /// When the person last wrote before what started the run.
     fn last_message_ms(&self) -> Option<i64> {
-        let wrote = |event: &&EventRow| event.name == "message_created" && data_of(event)["direction"].is_null();
-        let events = self.events.iter().filter(|event| event.id != self.event.id).filter(wrote);
+        let events = self.events.iter().filter(|event| event.id != self.event.id && is_written(event));
         // The line may know the message that started the run by an earlier instant, the platform's.
         let margin_ms = if self.event.name == "message_created" { LINE_MARGIN_MS } else { 0 };
         let lines = self.lines.iter().filter_map(|(_, line)| line.last_inbound_ms.map(|at_ms| at_ms + margin_ms));
         let all = events.map(|event| event.received_at_ms).chain(lines);
         all.filter(|at_ms| *at_ms < self.origin_ms()).max()
     }
+}
+
+/// Whether consent rests on a file or a program: an event gives it again when it is played, and so does the project's rule.
+fn agreed_elsewhere(kept: &Kept) -> bool {
+    let by_event = |consent: &Consent| consent.proof.starts_with("event ");
+    let without = Contact { consent: kept.contact.consent.clone().filter(by_event), ..kept.contact.clone() };
+    kept.contact.consent.is_some() && !opted_in(&without, &kept.definition.settings.consent)
+}
+
+/// Whether the person wrote it.
+fn is_written(event: &EventRow) -> bool {
+    event.source == "callbell" && event.name == "message_created" && !is_own_message(&event.source, &data_of(event))
 }
 
 /// Statuses that a test plays.

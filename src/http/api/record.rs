@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 /// Without `show_pii=1` numbers, names and addresses are of nobody.
 pub(super) async fn record(State(app): State<App>, Path(id): Path<String>, uri: Uri) -> Result<Json<Value>, Refusal> {
-    let open = Query::read(&uri, &["show_pii"])?.text("show_pii").is_some();
+    let open = Query::read(&uri, &["show_pii"])?.open()?;
     let recorded = app.engine().record(&id, open).await.map_err(|error| Refusal::store(&error))?;
     let file = recorded.map_err(|why| match why {
         NotRecorded::Unknown => not_found("run"),

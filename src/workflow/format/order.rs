@@ -117,6 +117,9 @@ fn moved(document: &Document, entries: &[Entry], rank: impl Fn(&Entry) -> Option
     }
     let mut order: Vec<usize> = (0..entries.len()).collect();
     order.sort_by_key(|at| ranks[*at]);
+    if order.first() != Some(&0) && is_spoken_of(&text[..slots.first()?.start]) {
+        return None;
+    }
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
     for (slot, from) in slots.iter().zip(order) {
@@ -126,6 +129,12 @@ fn moved(document: &Document, entries: &[Entry], rank: impl Fn(&Entry) -> Option
     }
     out.push_str(&text[at..]);
     Some(out)
+}
+
+/// Whether a comment stands directly above what follows. That an editor reads is about the whole file.
+fn is_spoken_of(before: &str) -> bool {
+    let above = before.rfind('\n').and_then(|end| before[..end].lines().last());
+    above.is_some_and(|line| comment_column(line).is_some() && !line.contains("yaml-language-server:"))
 }
 
 fn comment_column(line: &str) -> Option<usize> {

@@ -236,6 +236,7 @@ do:
     assert_eq!(formatted(written), expected);
     for left in [
         "when: { webhook: a.b }\n# about the name\nname: A\ndo:\n  - wait: 1h\n",
+        "# only answers\nwhen: { webhook: a.b }\nname: A\ndo:\n  - wait: 1h\n",
         "when: { webhook: a.b }\nunheard: 1\nname: A\ndo:\n  - wait: 1h\n",
         "tests: 1\nname: A\n",
         "when: { webhook: a.b }\ndo:\n  - http_request:\n      json:\n        do:\n          - wait: 1\n            id: x\n",
