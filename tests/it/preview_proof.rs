@@ -218,25 +218,31 @@ fn said_by_the_binary(folder: &Path, one: &Made, ahead: &Ahead) {
     let messages = told["previews"][0]["messages"].as_array().unwrap();
     let told = messages.iter().map(|one| {
         let values: Vec<String> = one["values"].as_array().unwrap().iter().map(text).collect();
-        (
-            ms(&text(&one["at"])),
-            text(&one["to"]),
-            text(&one["state"]),
-            text(&one["reason"]),
-            text(&one["reads"]),
-            values,
-        )
+        let told = ["to", "state", "reason", "form", "reads"].map(|key| text(&one[key]));
+        (ms(&text(&one["at"])), told, values)
     });
     let foretold = ahead.messages.iter().map(|foreseen| {
         let delivery = &foreseen.delivery;
-        let template = delivery.message.template.as_ref();
-        let form = foreseen.sent.as_ref().map(|sent| sent.form).or(delivery.form);
-        let form = form.unwrap_or(if delivery.message.plain.is_some() { Form::Text } else { Form::Template });
-        let values = template.filter(|_| form == Form::Template).map(|one| one.values.clone()).unwrap_or_default();
-        let state = if foreseen.sent.is_some() { "sent" } else { delivery.state.as_str() }.to_owned();
-        (foreseen.at_ms(), phone_of(foreseen), state, delivery.reason.clone(), foreseen.reads.clone(), values)
+        let sent = foreseen.sent.as_ref().map(|sent| sent.form);
+        let form = sent.or(delivery.form).unwrap_or_else(|| form_of_unsent(one, foreseen));
+        let template = delivery.message.template.as_ref().filter(|_| form == Form::Template);
+        let values = template.map(|template| template.values.clone()).unwrap_or_default();
+        let state = if sent.is_some() { "sent" } else { delivery.state.as_str() };
+        let reads = if sent.is_none() && form == Form::Template { &foreseen.as_template } else { &foreseen.reads };
+        let told = [&phone_of(foreseen), state, &delivery.reason, form.as_str(), reads].map(str::to_owned);
+        (foreseen.at_ms(), told, values)
     });
     assert_eq!(sorted(told), sorted(foretold), "{}\n{}", one.id, one.text);
+}
+
+/// What the person would have read: the template where no text may go, or where its consent was asked for.
+fn form_of_unsent(one: &Made, foreseen: &Foreseen) -> Form {
+    let (message, reason) = (&foreseen.delivery.message, foreseen.delivery.reason.as_str());
+    match (&message.plain, &message.template) {
+        (None, _) => Form::Template,
+        (Some(_), Some(_)) if !one.open || reason == "no_consent" => Form::Template,
+        (Some(_), _) => Form::Text,
+    }
 }
 
 // --- served ----------------------------------------------------------------------------------------------------------

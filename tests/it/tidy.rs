@@ -16,6 +16,7 @@ const NOUNS: &[&str] = &[
     "language",
     "message",
     "delivery",
+    "personal",
     "relay",
     "rules",
     "run",
@@ -30,6 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("language", &[]),
     ("message", &["nouns"]),
     ("delivery", &["nouns"]),
+    ("personal", &[]),
     ("relay", &["nouns"]),
     ("rules", &[]),
     ("run", &["nouns"]),
@@ -420,9 +422,13 @@ fn no_file_knows_where_it_was_written() {
         );
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    for file in [".cargo", "rust-toolchain.toml", ".env"] {
+    for file in ["rust-toolchain.toml", ".env"] {
         assert!(!root().join(file).exists(), "`{file}` belongs to one machine");
     }
+    // How SQLite is compiled belongs to the project; registries, mirrors and linkers do not.
+    let cargo: toml::Table = fs::read_to_string(root().join(".cargo/config.toml")).unwrap().parse().unwrap();
+    assert_eq!(cargo.keys().collect::<Vec<_>>(), ["env"], "the rest of `.cargo/config.toml` belongs to one machine");
+    assert_eq!(cargo["env"].as_table().unwrap().keys().collect::<Vec<_>>(), ["LIBSQLITE3_FLAGS"]);
 }
 
 #[test]
