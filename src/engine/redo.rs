@@ -6,6 +6,7 @@
 use super::group::Work;
 use super::loops::{Loop, NAP, Owed};
 use crate::store::Moved;
+use crate::store::refusal::Refusal;
 
 impl Loop {
     /// The connection may have broken while the commit got through: the group is done once more on another one, where it
@@ -87,19 +88,12 @@ pub(super) fn without_chunk(mut work: Work, mut owed: Owed) -> (Work, Owed) {
 
 /// The database works and refuses what it was given: doing the items apart may save the others.
 pub(super) fn is_refusal(error: &anyhow::Error) -> bool {
-    let database = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref().is_some_and(|error: &sqlx::Error| matches!(error, sqlx::Error::Database(_)))
-    };
-    error.chain().any(|cause| cause.is::<Moved>() || cause.is::<serde_json::Error>() || database(cause))
+    let item = |cause: &(dyn std::error::Error + 'static)| cause.is::<Moved>() || cause.is::<serde_json::Error>();
+    error.chain().any(item) || Refusal::within(error).is_some()
 }
 
 /// Another writer was faster: the same work may succeed on fresh facts.
 pub(super) fn is_conflict(error: &anyhow::Error) -> bool {
-    let database = |error: &sqlx::Error| match error {
-        sqlx::Error::Database(error) => {
-            error.is_unique_violation() || matches!(error.code().as_deref(), Some("40001" | "40P01" | "5"))
-        }
-        _ => false,
-    };
-    error.chain().any(|cause| cause.is::<Moved>() || cause.downcast_ref().is_some_and(database))
+    let refused = |refusal: Refusal| refusal.unique || matches!(refusal.code.as_str(), "40001" | "40P01" | "5");
+    error.chain().any(|cause| cause.is::<Moved>()) || Refusal::within(error).is_some_and(refused)
 }

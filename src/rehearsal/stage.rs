@@ -107,7 +107,7 @@ impl Stage {
     /// # Errors
     /// When the engine does not start, or does not come to rest.
     pub fn begin(&mut self, opening: &Opening) -> anyhow::Result<Scene<'_>> {
-        self.house.block_on(self.memory.empty())?;
+        self.memory.empty()?;
         self.lists.set(people::list(opening.audience.as_ref())?);
         let serves_ms = opening.start_ms - HEAD_START_MS;
         let zone = self.project.settings.zone().clone();

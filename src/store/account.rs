@@ -4,10 +4,9 @@
 //! `data` is JSON that only the engine reads. Invariant: the rows of a kind are those of one answer.
 
 use super::dialect::Statement;
+use super::row::Row;
 use super::{Cell, Rows, Store, Tx, first_id};
 use anyhow::Context as _;
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
 /// What may be told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -152,7 +151,7 @@ fn every_kind() -> Rows {
     rows
 }
 
-fn read_holding(row: &AnyRow) -> anyhow::Result<HoldingRow> {
+fn read_holding(row: &Row) -> anyhow::Result<HoldingRow> {
     let word: String = row.try_get(0)?;
     let kind = Holding::ALL.into_iter().find(|kind| kind.as_str() == word);
     let kind = kind.with_context(|| format!("the account holds no such kind: {word}"))?;

@@ -1,10 +1,9 @@
 //! Alerts: what an operator should know, until it is over.
 
 use super::dialect::Statement;
+use super::row::Row;
 use super::{Cell, Rows, Store, Tx};
 use serde::Serialize;
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
 /// Something that an operator should know. `name` is stable (`template:<uuid>`); `what` is for people, and holds no
 /// number, token or text of a message.
@@ -66,6 +65,6 @@ fn all() -> Rows {
     rows
 }
 
-fn read_alert(row: &AnyRow) -> anyhow::Result<Alert> {
+fn read_alert(row: &Row) -> anyhow::Result<Alert> {
     Ok(Alert { name: row.try_get(0)?, what: row.try_get(1)?, since_ms: row.try_get(2)? })
 }

@@ -3,10 +3,9 @@
 //! Invariant: one that was kept or has failed stays so.
 
 use super::dialect::Statement;
+use super::row::Row;
 use super::{Cell, Rows, Store, Tx};
 use crate::attachment::{Attachment, AttachmentState};
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
 macro_rules! attachment_columns {
     () => {
@@ -97,18 +96,18 @@ impl Store {
     }
 }
 
-fn read_attachment(row: &AnyRow) -> anyhow::Result<Attachment> {
+fn read_attachment(row: &Row) -> anyhow::Result<Attachment> {
     let state: String = row.try_get(5)?;
     Ok(Attachment {
         event: row.try_get(0)?,
-        n: u32::try_from(row.try_get::<i64, _>(1)?)?,
+        n: u32::try_from(row.try_get::<i64>(1)?)?,
         kind: row.try_get(2)?,
         name: row.try_get(3)?,
         url: row.try_get(4)?,
         state: AttachmentState::parse(&state).ok_or_else(|| anyhow::anyhow!("no state of a file: {state}"))?,
         reason: row.try_get(6)?,
         content_type: row.try_get(7)?,
-        size: row.try_get::<Option<i64>, _>(8)?.map(u64::try_from).transpose()?,
+        size: row.try_get::<Option<i64>>(8)?.map(u64::try_from).transpose()?,
         hash: row.try_get(9)?,
         at_ms: row.try_get(10)?,
     })

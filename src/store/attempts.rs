@@ -2,13 +2,12 @@
 
 use super::deliveries::read_word;
 use super::dialect::Statement;
+use super::row::Row;
 use super::{Cell, Rows, Store, Tx};
 use crate::delivery::Attempt;
 use crate::message::Form;
 use anyhow::Context as _;
 use serde::Serialize;
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
 /// How one call ended, as it is kept with the attempt.
 #[derive(Debug, Clone)]
@@ -248,7 +247,7 @@ impl Store {
     }
 }
 
-fn read_attempt(row: &AnyRow) -> anyhow::Result<AttemptRow> {
+fn read_attempt(row: &Row) -> anyhow::Result<AttemptRow> {
     let statuses: String = row.try_get(11)?;
     Ok(AttemptRow {
         id: row.try_get(0)?,
@@ -267,6 +266,6 @@ fn read_attempt(row: &AnyRow) -> anyhow::Result<AttemptRow> {
     })
 }
 
-fn read_early(row: &AnyRow) -> anyhow::Result<(String, String, String)> {
+fn read_early(row: &Row) -> anyhow::Result<(String, String, String)> {
     Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
 }

@@ -3,7 +3,6 @@
 use super::dialect::Statement;
 use super::{Rows, Store, Tx};
 use serde::Serialize;
-use sqlx::Row as _;
 
 /// One thing that somebody did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -48,7 +47,7 @@ impl Store {
     pub async fn audit(&self, most: u32) -> anyhow::Result<Vec<AuditRow>> {
         let mut rows = Rows::default();
         rows.push(&[most.into()]);
-        let read = |row: &sqlx::any::AnyRow| -> anyhow::Result<AuditRow> {
+        let read = |row: &super::row::Row| -> anyhow::Result<AuditRow> {
             Ok(AuditRow {
                 id: row.try_get(0)?,
                 at_ms: row.try_get(1)?,

@@ -3,12 +3,11 @@
 //! Invariant: a result is written only over the taking it belongs to, and one that is stopped before it began never begins.
 
 use super::dialect::Statement;
+use super::row::Row;
 use super::unreadable::Table;
 use super::{Cell, Moved, Rows, Store, Tx};
 use crate::call::{CallState, StepCall};
 use anyhow::Context as _;
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
 /// Calls of one run that are shown, at most.
 const MOST_SHOWN: i64 = 500;
@@ -282,8 +281,8 @@ impl Store {
     }
 }
 
-fn read_call(row: &AnyRow) -> anyhow::Result<StepCall> {
-    let number = |index: usize| -> anyhow::Result<u32> { Ok(u32::try_from(row.try_get::<i64, _>(index)?)?) };
+fn read_call(row: &Row) -> anyhow::Result<StepCall> {
+    let number = |index: usize| -> anyhow::Result<u32> { Ok(u32::try_from(row.try_get::<i64>(index)?)?) };
     let (state, input, parts): (String, String, String) = (row.try_get(4)?, row.try_get(5)?, row.try_get(6)?);
     let result: Option<String> = row.try_get(12)?;
     Ok(StepCall {

@@ -4,12 +4,11 @@
 //! gone. Invariant: nothing here tells a number.
 
 use super::dialect::Statement;
+use super::row::Row;
 use super::{Rows, Store, Tx};
 use crate::consent::{Act, Entry};
 use crate::contact::WithdrawalScope;
 use anyhow::Context as _;
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 use std::collections::HashMap;
 
 macro_rules! consent_columns {
@@ -94,7 +93,7 @@ fn scope_word(scope: WithdrawalScope) -> &'static str {
     }
 }
 
-fn read_entry(row: &AnyRow) -> anyhow::Result<Entry> {
+fn read_entry(row: &Row) -> anyhow::Result<Entry> {
     let (act, scope): (String, String) = (row.try_get(4)?, row.try_get(5)?);
     Ok(Entry {
         id: row.try_get(0)?,

@@ -1,12 +1,11 @@
 //! Contacts and their lines (the window ledger). Who is known by another name is found through `aliases`.
 
 use super::dialect::Statement;
+use super::row::Row;
 use super::unreadable::Table;
 use super::{Cell, Rows, Store, Tx};
 use crate::contact::{Contact, Line, Phone};
 use anyhow::Context as _;
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
 /// A contact with the number of its last change.
 #[derive(Debug, Clone)]
@@ -225,19 +224,19 @@ fn asked(keys: &[ContactKey]) -> Rows {
     rows
 }
 
-fn found_by(row: &AnyRow, keys: &[ContactKey]) -> anyhow::Result<ContactRow> {
+fn found_by(row: &Row, keys: &[ContactKey]) -> anyhow::Result<ContactRow> {
     let name: Option<String> = row.try_get(2)?;
     let found_as = name.and_then(|name| keys.iter().find(|key| key.alias().as_ref() == Some(&name)).cloned());
     Ok(ContactRow { found_as, ..read_contact(row)? })
 }
 
-fn read_contact(row: &AnyRow) -> anyhow::Result<ContactRow> {
+fn read_contact(row: &Row) -> anyhow::Result<ContactRow> {
     let data: String = row.try_get(1)?;
     let contact = serde_json::from_str(&data).context("a stored contact is not readable")?;
     Ok(ContactRow { contact, version: row.try_get(0)?, found_as: None })
 }
 
-fn read_line(row: &AnyRow) -> anyhow::Result<(String, String, Line)> {
+fn read_line(row: &Row) -> anyhow::Result<(String, String, Line)> {
     let line = Line {
         last_inbound_ms: row.try_get(2)?,
         refused_at_ms: row.try_get(3)?,

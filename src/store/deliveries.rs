@@ -1,9 +1,9 @@
 //! Deliveries. What was tried for each is in `attempts`, what they are sent by in `scopes`.
 
-use super::deadline::answered;
 use super::dialect::Statement;
+use super::row::Row;
 use super::unreadable::Table;
-use super::{Cell, Rows, Store, Tx, heeded};
+use super::{Cell, Rows, Store, Tx};
 use crate::contact::Contact;
 use crate::contact::Line;
 use crate::delivery::{Delivery, DeliveryState, OutsideWindow, Purpose, VendorStatus};
@@ -11,8 +11,6 @@ use crate::message::Form;
 use anyhow::Context as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
 /// A due delivery with every fact that the gate asks for.
 #[derive(Debug, Clone)]
@@ -221,7 +219,7 @@ impl Tx<'_> {
         most: usize,
         counted: (i64, usize),
     ) -> anyhow::Result<Vec<DueDelivery>> {
-        let due = |row: &AnyRow| -> anyhow::Result<DueDelivery> {
+        let due = |row: &Row| -> anyhow::Result<DueDelivery> {
             let contact: String = row.try_get(31)?;
             let DeliveryRow { delivery, status, .. } = read_delivery(row)?;
             Ok(DueDelivery {
@@ -238,12 +236,11 @@ impl Tx<'_> {
                 capped_at_ms: row.try_get(37)?,
             })
         };
-        self.counted.statements += 1;
-        let (since_ms, nth) = counted;
-        let query = sqlx::query(CLAIM.sql(self.dialect, 0)).bind(self.now_ms).bind(i64::try_from(most)?).bind(lane);
-        let query = query.bind(since_ms).bind(i64::try_from(nth.saturating_sub(1))?);
-        let answer = answered(self.dialect, query.fetch_all(&mut *self.tx)).await;
-        let found = heeded(&self.disk, answer)?;
+        let ((since_ms, nth), now_ms) = (counted, self.now_ms);
+        let most = i64::try_from(most)?;
+        let nth = i64::try_from(nth.saturating_sub(1))?;
+        let asked = [now_ms.into(), most.into(), lane.into(), since_ms.into(), nth.into()];
+        let found = self.fetch_by(&CLAIM, &asked).await?;
         Ok(self.readable(Table::Delivery, &found, due))
     }
 
@@ -439,7 +436,7 @@ impl Store {
     }
 }
 
-pub(super) fn read_delivery(row: &AnyRow) -> anyhow::Result<DeliveryRow> {
+pub(super) fn read_delivery(row: &Row) -> anyhow::Result<DeliveryRow> {
     let state: String = row.try_get(9)?;
     let state = DeliveryState::parse(&state).with_context(|| format!("no state of a delivery: {state}"))?;
     let message: String = row.try_get(8)?;
@@ -465,18 +462,18 @@ pub(super) fn read_delivery(row: &AnyRow) -> anyhow::Result<DeliveryRow> {
         due_at_ms: row.try_get(12)?,
         expires_at_ms: row.try_get(13)?,
         line_at_ms: row.try_get(14)?,
-        fallback_used: row.try_get::<i64, _>(15)? != 0,
-        attempts: u32::try_from(row.try_get::<i64, _>(16)?)?,
-        retries: u32::try_from(row.try_get::<i64, _>(17)?)?,
-        retry_limit: u32::try_from(row.try_get::<i64, _>(18)?)?,
+        fallback_used: row.try_get::<i64>(15)? != 0,
+        attempts: u32::try_from(row.try_get::<i64>(16)?)?,
+        retries: u32::try_from(row.try_get::<i64>(17)?)?,
+        retry_limit: u32::try_from(row.try_get::<i64>(18)?)?,
         seed: row.try_get(19)?,
         planned_at_ms: row.try_get(20)?,
         caller: row.try_get(22)?,
         reconcile_until_ms: row.try_get(23)?,
-        looks: u32::try_from(row.try_get::<i64, _>(24)?)?,
+        looks: u32::try_from(row.try_get::<i64>(24)?)?,
         probable: row.try_get(25)?,
-        possible_duplicate: row.try_get::<i64, _>(26)? != 0,
-        duplicate_confirmed: row.try_get::<i64, _>(27)? != 0,
+        possible_duplicate: row.try_get::<i64>(26)? != 0,
+        duplicate_confirmed: row.try_get::<i64>(27)? != 0,
         rules: rules.unwrap_or_default(),
         handed_at_ms: row.try_get(29)?,
         redrive_of: row.try_get(30)?,

@@ -4,9 +4,8 @@
 //! did. Invariant: the highest number serves, and its texts are here.
 
 use super::dialect::Statement;
+use super::row::Row;
 use super::{Cell, Rows, Store, Tx};
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
 /// The row of `installation` that is locked while somebody deploys.
 const POINTER: &str = "deploy";
@@ -82,7 +81,7 @@ impl Tx<'_> {
         let mut rows = Rows::default();
         rows.push(&[hash.into()]);
         let found = self.fetch(&BEFORE, rows).await?;
-        Ok(found.first().map(|row| row.try_get::<Option<i64>, _>(0)).transpose()?.flatten())
+        Ok(found.first().map(|row| row.try_get::<Option<i64>>(0)).transpose()?.flatten())
     }
 
     /// Moves on to a higher number. What the former ones asked for live runs is not done any more.
@@ -126,7 +125,7 @@ impl Store {
     }
 }
 
-fn read_deploy(row: &AnyRow) -> anyhow::Result<DeployRow> {
+fn read_deploy(row: &Row) -> anyhow::Result<DeployRow> {
     Ok(DeployRow {
         number: row.try_get(0)?,
         hash: row.try_get(1)?,

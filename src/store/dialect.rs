@@ -53,11 +53,6 @@ impl Statement {
     }
 }
 
-/// Removes every row of these tables, whose names the schema gave.
-pub(super) fn emptying(tables: &[String]) -> AssertSqlSafe<String> {
-    AssertSqlSafe(tables.iter().map(|table| format!("delete from \"{table}\";")).collect())
-}
-
 impl Dialect {
     /// From the address of the database; `None` for any other scheme.
     pub fn of(url: &str) -> Option<Self> {
@@ -128,11 +123,17 @@ impl Dialect {
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
             let (placeholder, after) = after.split_once('}').expect("a placeholder of a statement is closed");
-            out.push_str(before);
+            out.push_str(&self.numbers(before));
             out.push_str(&self.placeholder(placeholder, size, numbered));
             rest = after;
         }
-        out + rest
+        out + &self.numbers(rest)
+    }
+
+    /// A parameter's number is its place on both: to SQLite `$1` is a name, and its place that of its first use.
+    fn numbers(self, text: &str) -> String {
+        let place = |text: String, number: usize| text.replace(&format!("${number}"), &format!("?{number}"));
+        if self == Self::Postgres { text.to_owned() } else { (1..=9).fold(text.to_owned(), place) }
     }
 
     fn placeholder(self, placeholder: &str, size: usize, numbered: bool) -> String {
@@ -160,7 +161,7 @@ impl Dialect {
         let columns = read_columns(columns);
         let value = |row: usize, index: usize, kind: &str| match (self, numbered) {
             (Self::Sqlite, false) => "?".to_owned(),
-            (Self::Sqlite, true) => format!("${}", row * columns.len() + index + 1),
+            (Self::Sqlite, true) => format!("?{}", row * columns.len() + index + 1),
             (Self::Postgres, _) => format!("${}::{kind}", row * columns.len() + index + 1),
         };
         let row = |row: usize| {

@@ -11,6 +11,7 @@
 
 use super::dialect::Dialect;
 use super::inspect::path_of;
+use super::refusal::Refusal;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -145,11 +146,7 @@ impl Disk {
     }
 
     fn says(&self, error: &anyhow::Error) -> Says {
-        let mut codes = error.chain().filter_map(|cause| match cause.downcast_ref()? {
-            sqlx::Error::Database(error) => error.code().map(|code| code.into_owned()),
-            _ => None,
-        });
-        let Some(code) = codes.next() else { return Says::Nothing };
+        let Some(Refusal { code, .. }) = Refusal::within(error) else { return Says::Nothing };
         match self.dialect {
             Dialect::Sqlite => said_by_sqlite(code.parse().unwrap_or_default(), || has_room(&self.file)),
             // Insufficient resources: a full disk, no memory, no connection left.

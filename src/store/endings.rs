@@ -3,10 +3,9 @@
 //! A person may have any number of runs: what reads them has a bound, and a row says where the next group goes on.
 
 use super::dialect::Statement;
+use super::row::Row;
 use super::{Rows, Tx};
 use crate::run::Run;
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
 /// An end that goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +71,7 @@ impl Tx<'_> {
             rows.push(&[contact.into(), after.into(), (*before_ms).into(), id.into(), i64::try_from(most)?.into()]);
             Ok(rows)
         };
-        let ids = |rows: Vec<AnyRow>| rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<anyhow::Result<_>>();
+        let ids = |rows: Vec<Row>| rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<anyhow::Result<_>>();
         let runs = self.fetch(&OPEN_RUNS, question()?).await?;
         let deliveries = self.fetch(&OPEN_DELIVERIES, question()?).await?;
         Ok((ids(runs)?, ids(deliveries)?))
@@ -106,7 +105,7 @@ impl Tx<'_> {
     }
 }
 
-fn read_ending(row: &AnyRow) -> anyhow::Result<EndingRow> {
+fn read_ending(row: &Row) -> anyhow::Result<EndingRow> {
     Ok(EndingRow {
         id: row.try_get(0)?,
         contact: row.try_get(1)?,

@@ -2,7 +2,6 @@
 
 use super::dialect::Statement;
 use super::{Rows, Store, Tx};
-use sqlx::Row as _;
 
 /// An event as it is kept.
 #[derive(Debug, Clone)]
@@ -120,7 +119,7 @@ impl Tx<'_> {
     pub(crate) async fn known_keys(&mut self, keys: &[(&str, &str)]) -> anyhow::Result<Vec<KnownKey>> {
         let mut rows = Rows::default();
         keys.iter().for_each(|(source, key)| rows.push(&[(*source).into(), (*key).into()]));
-        let known = |row: &sqlx::any::AnyRow| -> anyhow::Result<KnownKey> {
+        let known = |row: &super::row::Row| -> anyhow::Result<KnownKey> {
             Ok(KnownKey {
                 source: row.try_get(0)?,
                 key: row.try_get(1)?,
@@ -208,7 +207,7 @@ impl Store {
     }
 }
 
-pub(super) fn read_event(row: &sqlx::any::AnyRow) -> anyhow::Result<EventRow> {
+pub(super) fn read_event(row: &super::row::Row) -> anyhow::Result<EventRow> {
     Ok(EventRow {
         id: row.try_get(0)?,
         source: row.try_get(1)?,

@@ -5,7 +5,7 @@
 
 use super::deadline::{self, answered};
 use super::dialect::Dialect;
-use super::{Store, Tx, heeded};
+use super::{Store, Tx};
 use sqlx::postgres::PgListener;
 use std::time::Duration;
 
@@ -66,8 +66,6 @@ impl Tx<'_> {
     /// Calls out to the other servers when this is committed.
     pub(crate) async fn hint(&mut self, node: &str) -> anyhow::Result<()> {
         let Some(statement) = self.dialect.notify() else { return Ok(()) };
-        self.counted.statements += 1;
-        let query = sqlx::query(statement).bind(CHANNEL).bind(node.to_owned());
-        heeded(&self.disk, answered(self.dialect, query.execute(&mut *self.tx)).await).map(drop)
+        self.ask_for(statement, &[CHANNEL.into(), node.into()]).await
     }
 }

@@ -1,9 +1,8 @@
 //! Limits: which runs reached whom, for workflows that ask how often they may.
 
 use super::dialect::Statement;
+use super::row::Row;
 use super::{Rows, Tx};
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
 /// A run that reached its contact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +53,7 @@ impl Tx<'_> {
     pub(crate) async fn first_messages(&mut self, runs: &[&str]) -> anyhow::Result<Vec<(String, (String, String))>> {
         let mut rows = Rows::default();
         runs.iter().for_each(|run| rows.push(&[(*run).into()]));
-        let first = |row: &AnyRow| -> anyhow::Result<_> { Ok((row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?))) };
+        let first = |row: &Row| -> anyhow::Result<_> { Ok((row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?))) };
         self.fetch(&FIRST, rows).await?.iter().map(first).collect()
     }
 
@@ -62,7 +61,7 @@ impl Tx<'_> {
     pub(crate) async fn reached(&mut self, asked: &[(String, String, i64)]) -> anyhow::Result<Vec<Counted>> {
         let mut rows = Rows::default();
         asked.iter().for_each(|(workflow, contact, ms)| rows.push(&[workflow.into(), contact.into(), (*ms).into()]));
-        let counted = |row: &AnyRow| -> anyhow::Result<Counted> {
+        let counted = |row: &Row| -> anyhow::Result<Counted> {
             Ok(Counted {
                 workflow: row.try_get(0)?,
                 contact: row.try_get(1)?,

@@ -4,7 +4,6 @@ use super::dialect::Statement;
 use super::runs::{RunRow, read_run, run_columns};
 use super::unreadable::Table;
 use super::{Rows, Tx};
-use sqlx::Row as _;
 
 /// Runs in line that one question brings at most.
 pub(crate) const IN_LINE: usize = 1000;

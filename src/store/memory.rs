@@ -3,11 +3,12 @@
 //! The same statements on the same SQLite; only what makes a database last is missing. Invariant: it is there as long as
 //! its `Memory` is, and nobody else reaches it.
 
-use super::dialect::{Dialect, emptying};
+use super::connection::open_file;
+use super::dialect::Dialect;
 use super::disk::Disk;
 use super::{Store, connect};
 use anyhow::Context as _;
-use sqlx::{AnyConnection, Connection as _, Executor as _, Row as _};
+use sqlx::Connection as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,8 +19,9 @@ static MADE: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug)]
 pub struct Memory {
     store: Store,
-    keeper: AnyConnection,
-    tables: Vec<String>,
+    keeper: rusqlite::Connection,
+    /// What removes every row, table by table.
+    emptying: Vec<String>,
 }
 
 impl Memory {
@@ -32,15 +34,17 @@ impl Memory {
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         // A file system of SQLite's own; files whose names begin with `/` are shared within the process.
         let url = format!("sqlite:///relance-{number}?mode=rwc&vfs=memdb");
-        let mut keeper = connect(&url).await?;
         let disk = Arc::new(Disk::of(&url, Dialect::Sqlite));
+        // Reached by the readers' name for it; there as long as one connection is.
+        let made = connect(&url).await?;
         let store = Store { parked: Some(Arc::default()), ..Store::opened(&url, Dialect::Sqlite, None, disk).await? };
-        keeper.execute("pragma foreign_keys = off; pragma busy_timeout = 5000").await?;
-        let tables = "select name from sqlite_master where type = 'table' and name not like 'sqlite%' \
-                      and name <> '_sqlx_migrations'";
-        let rows = sqlx::query(tables).fetch_all(&mut keeper).await?;
-        let names: Vec<String> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-        Ok(Self { store, keeper, tables: names })
+        let keeper = open_file(&url)?;
+        made.close().await?;
+        keeper.pragma_update(None, "foreign_keys", false)?;
+        let emptying = "select format('delete from \"%w\"', name) from sqlite_master
+                        where type = 'table' and name not like 'sqlite%' and name <> '_sqlx_migrations'";
+        let emptying = keeper.prepare(emptying)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(Self { store, keeper, emptying })
     }
 
     /// Its store; as good as any as long as this lives.
@@ -52,10 +56,14 @@ impl Memory {
     ///
     /// # Errors
     /// What the database said.
-    pub async fn empty(&mut self) -> anyhow::Result<()> {
-        let mut tx = self.keeper.begin().await?;
-        sqlx::query(emptying(&self.tables)).execute(&mut *tx).await.context("the rows could not be removed")?;
-        tx.commit().await.context("the rows could not be removed")
+    pub fn empty(&mut self) -> anyhow::Result<()> {
+        let tx = self.keeper.transaction().context("the rows could not be removed")?;
+        for statement in &self.emptying {
+            tx.prepare_cached(statement)
+                .and_then(|mut statement| statement.execute([]))
+                .context("the rows could not be removed")?;
+        }
+        tx.commit().context("the rows could not be removed")
     }
 }
 
@@ -74,7 +82,7 @@ mod tests {
         tx.commit().await.unwrap();
         assert_eq!(one.store().remembered("fact").await.unwrap().as_deref(), Some("yes"));
         assert_eq!(other.store().remembered("fact").await.unwrap(), None);
-        one.empty().await.unwrap();
+        one.empty().unwrap();
         assert_eq!(one.store().remembered("fact").await.unwrap(), None);
     }
 }

@@ -12,6 +12,7 @@ pub mod attempts;
 pub mod audit;
 pub mod backup;
 pub mod calls;
+mod connection;
 pub mod consents;
 pub mod contacts;
 mod deadline;
@@ -31,10 +32,12 @@ pub mod nodes;
 mod older;
 pub mod overdue;
 pub mod people;
+pub mod refusal;
 pub mod relay_targets;
 pub mod relays;
 pub mod repair;
 pub mod retention;
+mod row;
 pub mod runs;
 pub mod schedules;
 mod schema;
@@ -53,12 +56,14 @@ pub use sound::Unsound;
 use crate::clock::Clock;
 use crate::delivery::Delivery;
 use anyhow::{Context as _, bail};
+use connection::{Bound, Connection, Open, Sql, arguments};
 use deadline::{answered, read};
 use dialect::{Dialect, Kind, SIZES, Statement};
 use disk::Disk;
-use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
+use row::Row;
+use sqlx::any::AnyPoolOptions;
 use sqlx::pool::PoolConnection;
-use sqlx::{AnyConnection, AnyPool, Arguments as _, Connection as _, Executor as _, Row as _};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Executor as _};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -84,7 +89,7 @@ pub struct Store {
 #[derive(Debug)]
 pub struct Writer {
     /// `None` after the connection broke, until there is another.
-    connection: Option<AnyConnection>,
+    connection: Option<Connection>,
     dialect: Dialect,
     disk: Arc<Disk>,
     parked: Parked,
@@ -93,11 +98,11 @@ pub struct Writer {
 
 /// Where the writer of a database in memory waits for the next life of the engine: a new one would have to read the schema
 /// and every statement again.
-type Parked = Option<Arc<Mutex<Option<AnyConnection>>>>;
+type Parked = Option<Arc<Mutex<Option<Connection>>>>;
 
 /// One open transaction. Dropped without [`Tx::commit`] it is rolled back.
 pub struct Tx<'w> {
-    tx: sqlx::Transaction<'w, sqlx::Any>,
+    tx: Open<'w>,
     dialect: Dialect,
     disk: Arc<Disk>,
     /// The store's time, read once for the whole transaction. Unix milliseconds.
@@ -179,13 +184,11 @@ impl Store {
         Ok(Writer { connection: Some(connection), dialect: self.dialect, disk, parked, clock })
     }
 
-    async fn connect_writer(&self) -> anyhow::Result<AnyConnection> {
-        let mut connection = heeded(&self.disk, connect(&self.url).await)?;
-        heeded(&self.disk, answered(self.dialect, connection.execute(self.dialect.settings(true))).await)?;
-        Ok(connection)
+    async fn connect_writer(&self) -> anyhow::Result<Connection> {
+        heeded(&self.disk, Connection::open(&self.url, self.dialect).await)
     }
 
-    fn take_parked(&self) -> Option<AnyConnection> {
+    fn take_parked(&self) -> Option<Connection> {
         self.parked.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -208,13 +211,13 @@ impl Store {
         self.given_back(reader, answer).map(drop)
     }
 
-    async fn read(&self, statement: &Statement, rows: Rows) -> anyhow::Result<Vec<AnyRow>> {
+    async fn read(&self, statement: &Statement, rows: Rows) -> anyhow::Result<Vec<Row>> {
         let mut found = Vec::new();
-        for (size, arguments) in rows.executions(statement.kinds()) {
+        for (size, values) in rows.executions(statement.kinds()) {
             let mut reader = self.readers.acquire().await?;
-            let query = query(statement, self.dialect, size, arguments);
+            let query = sqlx::query_with(statement.sql(self.dialect, size), arguments(values));
             let answer = read(self.dialect, query.fetch_all(&mut *reader)).await;
-            found.extend(self.given_back(reader, answer)?);
+            found.extend(self.given_back(reader, answer)?.into_iter().map(Row::Any));
         }
         Ok(found)
     }
@@ -244,12 +247,11 @@ impl Writer {
     /// What the database said.
     pub async fn begin(&mut self) -> anyhow::Result<Tx<'_>> {
         let connection = self.connection.as_mut().context("the database is not connected")?;
-        let begun = answered(self.dialect, connection.begin_with(self.dialect.begin())).await;
-        let mut tx = heeded(&self.disk, begun)?;
+        let mut tx = heeded(&self.disk, connection.begin().await)?;
         let now_ms = match self.dialect.server_time() {
             Some(statement) if !self.clock.is_virtual() => {
-                let answer = answered(self.dialect, sqlx::query(statement).fetch_one(&mut *tx)).await?;
-                let server_ms: i64 = answer.try_get(0)?;
+                let answer = tx.fetch(constant(statement), Vec::new()).await?;
+                let server_ms: i64 = answer.first().context("the server tells no time")?.try_get(0)?;
                 server_ms + self.clock.offset_ms()
             }
             _ => self.clock.now_ms(),
@@ -276,12 +278,10 @@ impl Writer {
 
     /// Brings the log of SQLite into the database file, before the process ends; one in memory waits for the next life.
     pub async fn close(mut self) {
-        let Some(mut connection) = self.connection.take() else { return };
+        let Some(connection) = self.connection.take() else { return };
         if let Some(parked) = &self.parked {
             *parked.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
-        } else if self.dialect == Dialect::Sqlite
-            && let Err(error) = connection.execute("pragma wal_checkpoint(truncate)").await
-        {
+        } else if let Err(error) = connection.checkpoint() {
             tracing::warn!(%error, "the log could not be brought into the database file");
         }
     }
@@ -292,32 +292,42 @@ impl Tx<'_> {
     pub(crate) async fn write(&mut self, statement: &Statement, rows: Rows) -> anyhow::Result<u64> {
         self.counted.rows += rows.count as u64;
         let mut written = 0;
-        for (size, arguments) in rows.executions(statement.kinds()) {
+        for (size, values) in rows.executions(statement.kinds()) {
             self.counted.statements += 1;
-            let query = query(statement, self.dialect, size, arguments);
-            let answer = answered(self.dialect, query.execute(&mut *self.tx)).await;
-            written += heeded(&self.disk, answer)?.rows_affected();
+            let answer = self.tx.execute(statement.sql(self.dialect, size), values).await;
+            written += heeded(&self.disk, answer)?;
         }
         Ok(written)
     }
 
     /// Reads with rows as the question; nothing is asked without rows.
-    pub(crate) async fn fetch(&mut self, statement: &Statement, rows: Rows) -> anyhow::Result<Vec<AnyRow>> {
+    pub(crate) async fn fetch(&mut self, statement: &Statement, rows: Rows) -> anyhow::Result<Vec<Row>> {
         let mut found = Vec::new();
-        for (size, arguments) in rows.executions(statement.kinds()) {
-            self.counted.statements += 1;
-            let query = query(statement, self.dialect, size, arguments);
-            let answer = answered(self.dialect, query.fetch_all(&mut *self.tx)).await;
-            found.extend(heeded(&self.disk, answer)?);
+        for (size, values) in rows.executions(statement.kinds()) {
+            found.extend(self.ask(statement.sql(self.dialect, size), values).await?);
         }
         Ok(found)
     }
 
     /// Reads with an instant and a number as the question.
-    pub(crate) async fn due(&mut self, statement: &Statement, at_ms: i64, most: usize) -> anyhow::Result<Vec<AnyRow>> {
+    pub(crate) async fn due(&mut self, statement: &Statement, at_ms: i64, most: usize) -> anyhow::Result<Vec<Row>> {
+        self.fetch_by(statement, &[at_ms.into(), i64::try_from(most)?.into()]).await
+    }
+
+    /// Reads with these values as the question, in the order of their numbers.
+    pub(crate) async fn fetch_by(&mut self, statement: &Statement, values: &[Cell<'_>]) -> anyhow::Result<Vec<Row>> {
+        self.ask(statement.sql(self.dialect, 0), values.iter().map(|cell| (cell.owned(), cell.kind())).collect()).await
+    }
+
+    /// Executes what only one of the databases has.
+    pub(crate) async fn ask_for(&mut self, sql: &'static str, values: &[Cell<'_>]) -> anyhow::Result<()> {
+        let values = values.iter().map(|cell| (cell.owned(), cell.kind())).collect();
+        self.ask(constant(sql), values).await.map(drop)
+    }
+
+    async fn ask(&mut self, sql: Sql, values: Vec<Bound>) -> anyhow::Result<Vec<Row>> {
         self.counted.statements += 1;
-        let query = sqlx::query(statement.sql(self.dialect, 0)).bind(at_ms).bind(i64::try_from(most)?);
-        heeded(&self.disk, answered(self.dialect, query.fetch_all(&mut *self.tx)).await)
+        heeded(&self.disk, self.tx.fetch(sql, values).await)
     }
 
     /// Makes everything durable.
@@ -325,7 +335,7 @@ impl Tx<'_> {
     /// # Errors
     /// What the database said; whether it was committed is then unknown if the connection broke.
     pub async fn commit(self) -> anyhow::Result<()> {
-        heeded(&self.disk, answered(self.dialect, self.tx.commit()).await)
+        heeded(&self.disk, self.tx.commit().await)
     }
 
     /// Undoes everything.
@@ -333,7 +343,7 @@ impl Tx<'_> {
     /// # Errors
     /// What the database said.
     pub async fn rollback(self) -> anyhow::Result<()> {
-        answered(self.dialect, self.tx.rollback()).await
+        self.tx.rollback().await
     }
 }
 
@@ -342,13 +352,8 @@ fn heeded<T>(disk: &Disk, answer: anyhow::Result<T>) -> anyhow::Result<T> {
     answer.inspect_err(|error| disk.heed(error))
 }
 
-fn query(
-    statement: &Statement,
-    dialect: Dialect,
-    size: usize,
-    arguments: AnyArguments,
-) -> sqlx::query::Query<'static, sqlx::Any, AnyArguments> {
-    sqlx::query_with(statement.sql(dialect, size), arguments)
+fn constant(sql: &'static str) -> Sql {
+    AssertSqlSafe(sql.into())
 }
 
 /// Rows on their way into a statement.
@@ -367,7 +372,7 @@ pub(crate) enum Cell<'a> {
 }
 
 #[derive(Debug)]
-enum OwnedCell {
+pub(crate) enum OwnedCell {
     Text(String),
     Number(i64),
     Null,
@@ -381,24 +386,29 @@ impl Rows {
     }
 
     /// The executions that carry all rows: the index of each one's size, and its values.
-    fn executions(self, kinds: &[Kind]) -> Vec<(usize, AnyArguments)> {
+    fn executions(self, kinds: &[Kind]) -> Vec<(usize, Vec<Bound>)> {
         let largest = SIZES[SIZES.len() - 1];
         let width = kinds.len();
         let mut cells = self.cells.into_iter();
         let execution = |first: usize| {
             let rows = (self.count - first).min(largest);
             let size = SIZES.iter().position(|size| *size >= rows).unwrap_or(SIZES.len() - 1);
-            let mut arguments = AnyArguments::default();
             let filling = std::iter::repeat_with(|| OwnedCell::Null);
             let filled = cells.by_ref().take(rows * width).chain(filling.take((SIZES[size] - rows) * width));
-            filled.zip(kinds.iter().cycle()).for_each(|(cell, kind)| cell.bind(*kind, &mut arguments));
-            (size, arguments)
+            (size, filled.zip(kinds.iter().copied().cycle()).collect())
         };
         (0..self.count).step_by(largest).map(execution).collect()
     }
 }
 
 impl Cell<'_> {
+    fn kind(self) -> Kind {
+        match self {
+            Cell::Number(_) => Kind::Number,
+            Cell::Text(_) | Cell::Null => Kind::Text,
+        }
+    }
+
     fn owned(self) -> OwnedCell {
         match self {
             Cell::Null => OwnedCell::Null,
@@ -407,18 +417,6 @@ impl Cell<'_> {
             Cell::Text(text) if text.contains('\0') => OwnedCell::Text(text.replace('\0', "\u{fffd}")),
             Cell::Text(text) => OwnedCell::Text(text.to_owned()),
         }
-    }
-}
-
-impl OwnedCell {
-    fn bind(self, kind: Kind, arguments: &mut AnyArguments) {
-        let bound = match (self, kind) {
-            (Self::Text(text), _) => arguments.add(text),
-            (Self::Number(number), _) => arguments.add(number),
-            (Self::Null, Kind::Text) => arguments.add(None::<String>),
-            (Self::Null, Kind::Number) => arguments.add(None::<i64>),
-        };
-        bound.expect("text and integers can be bound");
     }
 }
 

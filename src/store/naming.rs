@@ -5,7 +5,6 @@
 
 use super::dialect::Statement;
 use super::{Moved, Rows, Tx};
-use sqlx::Row as _;
 
 /// Where such a text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,9 +4,8 @@
 //! over, so that the database puts the two in an order. Invariant: heartbeats are written and judged by the store's time.
 
 use super::dialect::Statement;
+use super::row::Row;
 use super::{Rows, Store, Tx};
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
 /// More servers than anybody runs on one database.
 const MOST: usize = 1000;
@@ -67,7 +66,7 @@ impl Tx<'_> {
 
     /// Every node with its heartbeat.
     pub(crate) async fn nodes(&mut self) -> anyhow::Result<Vec<(String, i64)>> {
-        let node = |row: &AnyRow| -> anyhow::Result<_> { Ok((row.try_get(0)?, row.try_get(1)?)) };
+        let node = |row: &Row| -> anyhow::Result<_> { Ok((row.try_get(0)?, row.try_get(1)?)) };
         self.due(&NODES, 0, MOST).await?.iter().map(node).collect()
     }
 

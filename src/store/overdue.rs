@@ -5,7 +5,6 @@
 
 use super::dialect::Statement;
 use super::{Rows, Store};
-use sqlx::Row as _;
 
 /// When the oldest was due, Unix milliseconds; `None` = nothing is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

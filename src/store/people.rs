@@ -5,9 +5,8 @@
 
 use super::deliveries::{DeliveryRow, delivery_columns, read_delivery};
 use super::dialect::Statement;
+use super::row::Row;
 use super::{Cell, Rows, Store, Tx};
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
 /// An event, and what a look at it tells of a person.
 #[derive(Debug, Clone)]
@@ -185,7 +184,7 @@ impl Tx<'_> {
         self.write(&FORGET_FILES, of_events()).await?;
         let mut hashes: Vec<String> = Vec::new();
         for row in files {
-            hashes.extend(row.try_get::<Option<String>, _>(0)?);
+            hashes.extend(row.try_get::<Option<String>>(0)?);
         }
         let mut rows = Rows::default();
         hashes.iter().for_each(|hash| rows.push(&[hash.into()]));
@@ -268,8 +267,8 @@ fn about(contact: &str, numbers: &Numbers, after: &str, most: u32) -> Rows {
     rows
 }
 
-fn read_about(row: &AnyRow) -> anyhow::Result<AboutRow> {
-    let (about, by_number) = match row.try_get::<i64, _>(1)? {
+fn read_about(row: &Row) -> anyhow::Result<AboutRow> {
+    let (about, by_number) = match row.try_get::<i64>(1)? {
         1 => (About::Them, false),
         2 => (About::Several, false),
         3 => (About::Them, true),
@@ -280,7 +279,7 @@ fn read_about(row: &AnyRow) -> anyhow::Result<AboutRow> {
     Ok(AboutRow { id: row.try_get(0)?, about, text })
 }
 
-fn ids(rows: &[AnyRow]) -> anyhow::Result<Vec<String>> {
+fn ids(rows: &[Row]) -> anyhow::Result<Vec<String>> {
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 

@@ -3,9 +3,8 @@
 //! Invariant: one target per name, and a name is a token's.
 
 use super::dialect::Statement;
+use super::row::Row;
 use super::{Cell, Rows, Store, Tx};
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
 /// Somebody who gets the account's events handed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +42,7 @@ fn all() -> Rows {
 }
 
 /// `events` is a JSON list of names.
-fn read_target(row: &AnyRow) -> anyhow::Result<TargetRow> {
+fn read_target(row: &Row) -> anyhow::Result<TargetRow> {
     let events: String = row.try_get(2)?;
     Ok(TargetRow {
         name: row.try_get(0)?,
@@ -136,13 +135,13 @@ impl Store {
             skipped.into(),
         ]);
         let found = self.read(&RELAYED, rows).await?;
-        let all = found.first().map(|row| row.try_get::<i64, _>(5)).transpose()?.unwrap_or(0);
+        let all = found.first().map(|row| row.try_get::<i64>(5)).transpose()?.unwrap_or(0);
         let rows = found.iter().map(read_relayed).collect::<anyhow::Result<_>>()?;
         Ok((rows, u64::try_from(all)?))
     }
 }
 
-fn read_relayed(row: &AnyRow) -> anyhow::Result<RelayedRow> {
+fn read_relayed(row: &Row) -> anyhow::Result<RelayedRow> {
     let id: String = row.try_get(0)?;
     let drawn_ms = ulid::Ulid::from_string(&id).map_or(0, |id| id.timestamp_ms());
     Ok(RelayedRow {

@@ -3,10 +3,9 @@
 //! Invariant: one that has ended is never posted again; a dead one is repeated by one new row at most.
 
 use super::dialect::Statement;
+use super::row::Row;
 use super::{Cell, Rows, Store, Tx};
 use crate::relay::{Relay, RelayState};
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
 /// Which relays to list; `None` = any.
 #[derive(Debug, Clone, Default)]
@@ -169,7 +168,7 @@ impl Store {
     }
 }
 
-fn read_relay(row: &AnyRow) -> anyhow::Result<Relay> {
+fn read_relay(row: &Row) -> anyhow::Result<Relay> {
     let state: String = row.try_get(5)?;
     Ok(Relay {
         id: row.try_get(0)?,
@@ -178,7 +177,7 @@ fn read_relay(row: &AnyRow) -> anyhow::Result<Relay> {
         name: row.try_get(3)?,
         body: row.try_get(4)?,
         state: RelayState::parse(&state).ok_or_else(|| anyhow::anyhow!("no state of a relay: {state}"))?,
-        attempts: u32::try_from(row.try_get::<i64, _>(6)?)?,
+        attempts: u32::try_from(row.try_get::<i64>(6)?)?,
         due_at_ms: row.try_get(7)?,
         expires_at_ms: row.try_get(8)?,
         ended_at_ms: row.try_get(9)?,

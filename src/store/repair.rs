@@ -4,9 +4,8 @@
 
 use super::deliveries::{DeliveryRow, delivery_columns, read_delivery, released};
 use super::dialect::Statement;
+use super::row::Row;
 use super::{Rows, Store, Tx};
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
 /// Runs that need a person for the same cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -245,7 +244,7 @@ impl Store {
     /// # Errors
     /// What the database said.
     pub async fn campaign_states(&self, firing: &str) -> anyhow::Result<(Vec<StateCount>, Vec<StateCount>)> {
-        let count = |row: &AnyRow| -> anyhow::Result<StateCount> { Ok((row.try_get(0)?, row.try_get(1)?)) };
+        let count = |row: &Row| -> anyhow::Result<StateCount> { Ok((row.try_get(0)?, row.try_get(1)?)) };
         let runs = self.read(&RUN_STATES, each(&[firing])).await?.iter().map(count).collect::<Result<_, _>>()?;
         let sent = self.read(&DELIVERY_STATES, each(&[firing])).await?.iter().map(count).collect::<Result<_, _>>()?;
         Ok((runs, sent))
@@ -267,11 +266,11 @@ fn most_of(most: u32) -> Rows {
     rows
 }
 
-fn read_pair(row: &AnyRow) -> anyhow::Result<(String, String)> {
+fn read_pair(row: &Row) -> anyhow::Result<(String, String)> {
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
-fn read_cause(row: &AnyRow) -> anyhow::Result<CauseRow> {
+fn read_cause(row: &Row) -> anyhow::Result<CauseRow> {
     let mut examples: Vec<String> = vec![row.try_get(5)?, row.try_get(6)?];
     examples.dedup();
     Ok(CauseRow {

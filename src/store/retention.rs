@@ -3,11 +3,9 @@
 //! Rows are looked through in the order of their ids, which is the order of time, so that no index is needed for it.
 //! Invariant: each statement that removes judges once more by itself whether anything live needs the row.
 
-use super::deadline::answered;
 use super::dialect::Statement;
-use super::{Rows, Store, Tx, heeded};
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
+use super::row::Row;
+use super::{Rows, Store, Tx};
 
 /// A definition deployed since then is on its way to be used.
 const DEPLOYED_MS: i64 = 24 * 3_600_000;
@@ -278,8 +276,7 @@ impl Tx<'_> {
             self.write(statement, rows).await?;
         }
         if let Some(statement) = self.dialect.give_back_pages() {
-            let answer = answered(self.dialect, sqlx::query(statement).fetch_all(&mut *self.tx)).await;
-            heeded(&self.disk, answer)?;
+            self.ask_for(statement, &[]).await?;
         }
         Ok(())
     }
@@ -316,7 +313,7 @@ impl Store {
             stretch.limit_ms.into(),
             stretch.most.into(),
         ]);
-        let looked = |row: &AnyRow| -> anyhow::Result<Looked> {
+        let looked = |row: &Row| -> anyhow::Result<Looked> {
             let over: i64 = row.try_get(1)?;
             Ok(Looked { id: row.try_get(0)?, over: over == 1, text: row.try_get(2)? })
         };

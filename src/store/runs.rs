@@ -1,14 +1,12 @@
 //! Runs, the identities they took, and the definitions they are pinned to.
 
-use super::deadline::answered;
 use super::dialect::Statement;
+use super::row::Row;
 use super::unreadable::Table;
-use super::{Cell, Rows, Store, Tx, heeded};
+use super::{Cell, Rows, Store, Tx};
 use crate::run::{Run, RunState};
 use anyhow::Context as _;
 use serde_json::Value;
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
 /// A run with the data of the event that started it.
 #[derive(Debug, Clone)]
@@ -163,10 +161,7 @@ impl Tx<'_> {
     /// Runs whose wait ended after `after_ms` and until `until_ms`, oldest first, without those that another node is
     /// moving at this moment.
     pub(crate) async fn due_runs(&mut self, after_ms: i64, until_ms: i64, most: usize) -> anyhow::Result<Vec<RunRow>> {
-        self.counted.statements += 1;
-        let query = sqlx::query(DUE.sql(self.dialect, 0)).bind(until_ms).bind(i64::try_from(most)?).bind(after_ms);
-        let answer = answered(self.dialect, query.fetch_all(&mut *self.tx)).await;
-        let found = heeded(&self.disk, answer)?;
+        let found = self.fetch_by(&DUE, &[until_ms.into(), i64::try_from(most)?.into(), after_ms.into()]).await?;
         Ok(self.readable(Table::Run, &found, read_run))
     }
 
@@ -261,7 +256,7 @@ impl Tx<'_> {
     pub(crate) async fn identities(&mut self, keys: &[(&str, &str)]) -> anyhow::Result<Vec<IdentityRow>> {
         let mut rows = Rows::default();
         keys.iter().for_each(|(workflow, hash)| rows.push(&[(*workflow).into(), (*hash).into()]));
-        let identity = |row: &AnyRow| -> anyhow::Result<IdentityRow> {
+        let identity = |row: &Row| -> anyhow::Result<IdentityRow> {
             Ok(IdentityRow {
                 workflow: row.try_get(0)?,
                 hash: row.try_get(1)?,
@@ -377,11 +372,11 @@ impl Store {
     }
 }
 
-fn read_definition(row: &AnyRow) -> anyhow::Result<DefinitionRow> {
+fn read_definition(row: &Row) -> anyhow::Result<DefinitionRow> {
     Ok(DefinitionRow { hash: row.try_get(0)?, workflow: row.try_get(1)?, files: row.try_get(2)? })
 }
 
-pub(super) fn read_run(row: &AnyRow) -> anyhow::Result<RunRow> {
+pub(super) fn read_run(row: &Row) -> anyhow::Result<RunRow> {
     let progress: String = row.try_get(8)?;
     let run = Run {
         id: row.try_get(0)?,
@@ -402,7 +397,7 @@ pub(super) fn read_run(row: &AnyRow) -> anyhow::Result<RunRow> {
         turn: row.try_get(15)?,
         reached_at_ms: row.try_get(16)?,
         redrive_of: row.try_get(17)?,
-        redrive: u32::try_from(row.try_get::<i64, _>(18)?)?,
+        redrive: u32::try_from(row.try_get::<i64>(18)?)?,
     };
     let data: String = row.try_get(19)?;
     // Lists ask for no data.

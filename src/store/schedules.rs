@@ -1,10 +1,9 @@
 //! Schedules with their high-water marks, the firings they made, and facts of the installation.
 
 use super::dialect::Statement;
+use super::row::Row;
 use super::{Cell, Rows, Store, Tx};
 use serde::{Deserialize, Serialize};
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
 /// Up to which instant a trigger has been dealt with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -235,7 +234,7 @@ impl Tx<'_> {
         instants
             .iter()
             .for_each(|(workflow, trigger, at)| rows.push(&[(*workflow).into(), (*trigger).into(), (*at).into()]));
-        let fired = |row: &AnyRow| -> anyhow::Result<_> { Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)) };
+        let fired = |row: &Row| -> anyhow::Result<_> { Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)) };
         self.fetch(&FIRED, rows).await?.iter().map(fired).collect()
     }
 
@@ -393,7 +392,7 @@ impl Store {
     }
 }
 
-fn read_schedule(row: &AnyRow) -> anyhow::Result<ScheduleRow> {
+fn read_schedule(row: &Row) -> anyhow::Result<ScheduleRow> {
     Ok(ScheduleRow {
         workflow: row.try_get(0)?,
         trigger: row.try_get(1)?,
@@ -403,7 +402,7 @@ fn read_schedule(row: &AnyRow) -> anyhow::Result<ScheduleRow> {
     })
 }
 
-fn read_firing(row: &AnyRow) -> anyhow::Result<FiringRow> {
+fn read_firing(row: &Row) -> anyhow::Result<FiringRow> {
     let bad_rows: String = row.try_get(16)?;
     Ok(FiringRow {
         id: row.try_get(0)?,

@@ -4,11 +4,10 @@
 //! Invariant: a bucket is read with its row locked until the commit, so that two writers never grant the same token.
 
 use super::dialect::Statement;
+use super::row::Row;
 use super::{Cell, Rows, Store, Tx};
 use crate::delivery::{Pause, Scope};
 use anyhow::Context as _;
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
 /// Everything that is kept about a scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,14 +143,14 @@ fn all() -> Rows {
     rows
 }
 
-fn read_scope(row: &AnyRow) -> anyhow::Result<ScopeRow> {
+fn read_scope(row: &Row) -> anyhow::Result<ScopeRow> {
     let pause: Option<String> = row.try_get(2)?;
     let pause =
         pause.map(|pause| serde_json::from_str(&pause)).transpose().context("a stored pause is not readable")?;
     Ok(ScopeRow { scope: row.try_get(0)?, tat_us: row.try_get(1)?, pause, slow_until_ms: row.try_get(3)? })
 }
 
-fn read_pause(row: &AnyRow) -> anyhow::Result<(Scope, Pause)> {
+fn read_pause(row: &Row) -> anyhow::Result<(Scope, Pause)> {
     let (scope, pause): (String, String) = (row.try_get(0)?, row.try_get(1)?);
     let scope = Scope::parse(&scope).with_context(|| format!("no scope: {scope}"))?;
     Ok((scope, serde_json::from_str(&pause).context("a stored pause is not readable")?))

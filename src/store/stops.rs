@@ -3,12 +3,11 @@
 //! A stop may concern any number of runs: what reads them has a bound, and says where it ended.
 
 use super::dialect::Statement;
+use super::row::Row;
 use super::runs::{read_run, run_columns};
 use super::unreadable::Table;
 use super::{Rows, Tx};
 use crate::run::Run;
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
 /// Runs that one question brings at most.
 pub(crate) const MOST_STOPPED: usize = 500;
@@ -184,7 +183,7 @@ impl Tx<'_> {
         let full = rows.len() >= MOST_STOPPED;
         let mut last = 0;
         for row in &rows {
-            last = usize::try_from(row.try_get::<i64, _>(20)?)?;
+            last = usize::try_from(row.try_get::<i64>(20)?)?;
             found[last]
                 .runs
                 .extend(self.readable(Table::Run, std::slice::from_ref(row), read_run).pop().map(|row| row.run));
@@ -272,7 +271,7 @@ impl Tx<'_> {
     }
 }
 
-fn read_open(row: &AnyRow) -> anyhow::Result<OpenStop> {
+fn read_open(row: &Row) -> anyhow::Result<OpenStop> {
     let (contact, hash): (Option<String>, Option<String>) = (row.try_get(5)?, row.try_get(6)?);
     let concerns = match contact {
         Some(contact) => Concerns::Contact(contact),
@@ -282,7 +281,7 @@ fn read_open(row: &AnyRow) -> anyhow::Result<OpenStop> {
         id: row.try_get(0)?,
         event: row.try_get(1)?,
         search: Search { workflow: row.try_get(2)?, definition: row.try_get(3)?, concerns },
-        entry: usize::try_from(row.try_get::<i64, _>(4)?)?,
+        entry: usize::try_from(row.try_get::<i64>(4)?)?,
         before_ms: row.try_get(7)?,
         after: row.try_get(8)?,
     };

@@ -4,9 +4,8 @@
 //! Invariant: nothing of such a row is written over but when it is due: a server that can read it goes on with it.
 
 use super::dialect::Statement;
+use super::row::Row;
 use super::{Rows, Tx};
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 use std::collections::BTreeSet;
 
 /// How long what cannot be read is left alone. Another server may be able to.
@@ -61,8 +60,8 @@ impl Tx<'_> {
     pub(super) fn readable<T>(
         &mut self,
         table: Table,
-        found: &[AnyRow],
-        read: impl Fn(&AnyRow) -> anyhow::Result<T>,
+        found: &[Row],
+        read: impl Fn(&Row) -> anyhow::Result<T>,
     ) -> Vec<T> {
         let mut rows = Vec::with_capacity(found.len());
         for row in found {

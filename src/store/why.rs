@@ -4,7 +4,6 @@
 use super::dialect::Statement;
 use super::events::{EventRow, read_event};
 use super::{Rows, Store};
-use sqlx::Row as _;
 
 /// An event that a look found, as far as it tells.
 #[derive(Debug, Clone)]
@@ -67,8 +66,8 @@ impl Store {
             pattern(2).into(),
             naming.most.into(),
         ]);
-        let read = |row: &sqlx::any::AnyRow| -> anyhow::Result<NamingRow> {
-            Ok(NamingRow { id: row.try_get(0)?, fits: row.try_get::<i64, _>(1)? != 0 })
+        let read = |row: &super::row::Row| -> anyhow::Result<NamingRow> {
+            Ok(NamingRow { id: row.try_get(0)?, fits: row.try_get::<i64>(1)? != 0 })
         };
         self.read(&NAMING, rows).await?.iter().map(read).collect()
     }

@@ -30,6 +30,7 @@ mod sound;
 mod waiting;
 mod why;
 
+use super::refusal::Refusal;
 use super::{Moved, Store, Tx, Writer};
 use crate::clock::Clock;
 use crate::contact::Contact;
@@ -76,12 +77,8 @@ impl Rig {
 
 /// Whether a guard of ours refused, or a constraint of the database.
 fn is_refused(result: &anyhow::Result<()>) -> bool {
-    let unique = |cause: &(dyn std::error::Error + 'static)| {
-        cause
-            .downcast_ref::<sqlx::Error>()
-            .is_some_and(|error| matches!(error, sqlx::Error::Database(error) if error.is_unique_violation()))
-    };
-    result.as_ref().is_err_and(|error| error.chain().any(|cause| cause.is::<Moved>() || unique(cause)))
+    let unique = |error| Refusal::within(error).is_some_and(|refusal| refusal.unique);
+    result.as_ref().is_err_and(|error| error.is::<Moved>() || unique(error))
 }
 
 fn run(id: &str, contact: &str) -> Run {

@@ -4,7 +4,6 @@ use super::{Database, NOON, Rig, on_both_databases};
 use crate::clock::Clock;
 use crate::store::dialect::{Dialect, Statement};
 use crate::store::{Cell, Rows, Store};
-use sqlx::Row as _;
 
 on_both_databases!(
     values_come_back_as_they_went,

@@ -6,8 +6,8 @@ use crate::config::Pace;
 use crate::contact::Line;
 use crate::delivery::{Pause, Scope};
 use crate::outbox::rates::{self, Limit};
+use crate::store::Writer;
 use crate::store::dialect::Dialect;
-use crate::store::{Writer, connect};
 
 on_both_databases!(
     a_bucket_is_written_by_who_holds_it_and_a_silence_never_refills_it,
@@ -119,14 +119,11 @@ async fn take(mut writer: Writer, limit: Limit, rounds: usize) -> Vec<i64> {
 /// Two nodes on one database. On SQLite the clock stands still: all that may be granted is the burst.
 async fn two_writers_together_keep_the_rate(database: Database) {
     let rig = Rig::new(database).await;
-    let (url, dialect) = (rig.database.url.clone(), rig.store.dialect());
+    let dialect = rig.store.dialect();
     let limit = Limit::of(Pace { count: 1000, per_ms: 1000 });
     let mut nodes = Vec::new();
     for _ in 0..2 {
-        let mut connection = connect(&url).await.unwrap();
-        sqlx::Executor::execute(&mut connection, dialect.settings(true)).await.unwrap();
-        let disk = rig.store.disk.clone();
-        let writer = Writer { connection: Some(connection), dialect, disk, parked: None, clock: Clock::still(NOON) };
+        let writer = rig.store.writer(Clock::still(NOON)).await.unwrap();
         nodes.push(tokio::spawn(take(writer, limit, 150)));
     }
     let mut all = Vec::new();
