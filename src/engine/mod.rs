@@ -257,7 +257,7 @@ impl Engine {
         let (queue, items) = mpsc::channel(QUEUE);
         let (ready, started) = oneshot::channel();
         let (project, queued, beside) = (project.clone(), queue.downgrade(), Handle::current());
-        thread::on_own_thread(async move || match begin(setup, &project, queued, beside).await {
+        thread::run(setup.outside.own_thread, async move || match begin(setup, &project, queued, beside).await {
             Ok((shared, running)) => {
                 let _ = ready.send(Ok(shared));
                 running.run(items).await;

@@ -27,6 +27,8 @@ pub struct Outside {
     pub http: Transport,
     /// What is read in the place of lists of people.
     pub lists: Lists,
+    /// Whether the loop has a thread of its own; without it, it is a task of the runtime that starts it.
+    pub own_thread: bool,
 }
 
 /// Lists of people that stand for files of the project, by their path below `workflows/`: of a test that gives its own.
@@ -55,6 +57,7 @@ impl Default for Outside {
             hints: false,
             http: Transport::Network,
             lists: Lists::default(),
+            own_thread: true,
         }
     }
 }

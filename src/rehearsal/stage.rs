@@ -46,8 +46,6 @@ pub struct Stage {
     memory: Memory,
     /// What a scene has in the place of files.
     lists: Lists,
-    /// Of the database; lives of the engine have their own.
-    house: Runtime,
 }
 
 /// How a scene begins.
@@ -93,9 +91,8 @@ impl Stage {
     /// # Errors
     /// When the database in memory cannot be made.
     pub fn new(project: Project, root: PathBuf) -> anyhow::Result<Self> {
-        let (house, project) = (house()?, without_tests(project));
-        let memory = house.block_on(Memory::new())?;
-        Ok(Self { project: furnished(project), root, memory, lists: Lists::default(), house })
+        let memory = runtime()?.block_on(Memory::new())?;
+        Ok(Self { project: furnished(without_tests(project)), root, memory, lists: Lists::default() })
     }
 
     pub fn project(&self) -> &Project {
@@ -284,7 +281,13 @@ impl Scene<'_> {
             store: self.stage.memory.store().clone(),
             callbell: Some(self.callbell.clone()),
             root: self.stage.root.clone(),
-            outside: Outside { secrets, http, lists: self.stage.lists.clone(), ..Outside::default() },
+            outside: Outside {
+                secrets,
+                http,
+                lists: self.stage.lists.clone(),
+                own_thread: false,
+                ..Outside::default()
+            },
             manner: Manner::default(),
         };
         let engine = runtime.block_on(Engine::start(setup, project)).context("the engine did not start")?;
@@ -298,11 +301,12 @@ impl Scene<'_> {
         self.door.close();
         let Some(Life { runtime, engine }) = self.life.take() else { return };
         let store = self.stage.memory.store();
-        // One that is not back in time is opened anew.
-        let _ = runtime.block_on(async { tokio::time::timeout(PATIENCE, store.at_rest()).await });
-        // What runs beside the loop holds the engine, and goes with the runtime.
-        drop(runtime);
-        self.stage.house.block_on(engine.end());
+        let at_rest = async {
+            engine.end().await;
+            store.at_rest().await;
+        };
+        // What is not back in time is opened anew. What runs beside the loop goes with the runtime.
+        let _ = runtime.block_on(async { tokio::time::timeout(PATIENCE, at_rest).await });
     }
 
     /// Does something in the life of the engine.
@@ -359,11 +363,6 @@ impl Drop for Scene<'_> {
     fn drop(&mut self) {
         self.end_life();
     }
-}
-
-/// Works on by itself between two questions: a connection that was read from is given back, whoever waits for it next.
-fn house() -> anyhow::Result<Runtime> {
-    Builder::new_multi_thread().worker_threads(1).enable_all().build().context("no runtime")
 }
 
 fn runtime() -> anyhow::Result<Runtime> {
