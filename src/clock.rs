@@ -51,6 +51,15 @@ impl Clock {
         Self::new(Kind::Still, at_ms)
     }
 
+    /// Begins again at any instant, also an earlier one, with the same ids: for another story, when nobody is left of the
+    /// one before. Only a still clock does.
+    pub fn begin_at(&self, at_ms: i64) {
+        if self.0.kind == Kind::Still {
+            self.0.value_ms.store(at_ms, Ordering::SeqCst);
+            self.0.drawn.store(0, Ordering::SeqCst);
+        }
+    }
+
     fn new(kind: Kind, value_ms: i64) -> Self {
         Self(Arc::new(Inner {
             kind,

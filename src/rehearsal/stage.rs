@@ -29,13 +29,10 @@ use axum::routing::post;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 /// The project serves this long before the story begins, so that what is due at its first instant happens.
 const HEAD_START_MS: i64 = 1_000;
-/// For readers on their way back; in real time.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// Events of the sandbox are posted one by one, so that their order is the same each time.
 const POSTS_AT_ONCE: usize = 1;
 
@@ -46,6 +43,13 @@ pub struct Stage {
     memory: Memory,
     /// What a scene has in the place of files.
     lists: Lists,
+    clock: Clock,
+    /// The account, and the way to it.
+    sandbox: Sandbox,
+    callbell: Callbell,
+    door: Door,
+    systems: Systems,
+    http: Transport,
 }
 
 /// How a scene begins.
@@ -67,11 +71,6 @@ pub struct Scene<'s> {
     stage: &'s mut Stage,
     /// What serves in this scene.
     project: Project,
-    clock: Clock,
-    sandbox: Sandbox,
-    callbell: Callbell,
-    door: Door,
-    systems: Systems,
     life: Option<Life>,
     /// Number of the last message of the account that was looked at, and of the last call.
     seen: (u64, usize),
@@ -92,7 +91,22 @@ impl Stage {
     /// When the database in memory cannot be made.
     pub fn new(project: Project, root: PathBuf) -> anyhow::Result<Self> {
         let memory = runtime()?.block_on(Memory::new())?;
-        Ok(Self { project: furnished(without_tests(project)), root, memory, lists: Lists::default() })
+        let project = furnished(without_tests(project));
+        let (clock, door, systems, token) =
+            (Clock::still(0), Door::default(), Systems::default(), Secret::new("rehearsal"));
+        let sandbox = Sandbox::new(SandboxConfig {
+            token: Some(token.clone()),
+            templates: project.catalogue.lock.values().cloned().collect(),
+            channels: project.settings.channels.iter().filter(|channel| channel.listed).cloned().collect(),
+            office: office(&project),
+            webhook_url: Some("http://localhost/callbell".into()),
+            posts: Transport::here(door.router(&clock)),
+            posts_at_once: POSTS_AT_ONCE,
+            ..SandboxConfig::new(clock.clone())
+        })?;
+        let callbell = Callbell::here(sandbox.router(), &token)?;
+        let (lists, http) = (Lists::default(), systems.transport());
+        Ok(Self { project, root, memory, lists, clock, sandbox, callbell, door, systems, http })
     }
 
     pub fn project(&self) -> &Project {
@@ -110,29 +124,16 @@ impl Stage {
         let zone = self.project.settings.zone().clone();
         let wrote_ms = |person: &Person| people::wrote_ms(person, opening.start_ms, &zone).map(|at| at.min(serves_ms));
         let first_ms = opening.people.iter().filter_map(wrote_ms).min().unwrap_or(serves_ms) - HEAD_START_MS;
-        let clock = Clock::still(first_ms);
-        let door = Door::default();
-        let token = Secret::new("rehearsal");
-        let sandbox = Sandbox::new(SandboxConfig {
-            token: Some(token.clone()),
-            templates: self.project.catalogue.lock.values().cloned().collect(),
-            channels: self.project.settings.channels.iter().filter(|channel| channel.listed).cloned().collect(),
-            office: office(&self.project),
-            webhook_url: Some("http://localhost/callbell".into()),
-            posts: Transport::here(door.router(&clock)),
-            posts_at_once: POSTS_AT_ONCE,
-            ..SandboxConfig::new(clock.clone())
-        })?;
-        let callbell = Callbell::here(sandbox.router(), &token)?;
-        let systems = Systems::new(opening.replies.clone());
+        self.clock.begin_at(first_ms);
+        self.sandbox.reset();
+        self.systems.set(opening.replies.clone());
         let project = match opening.workflows.is_empty() {
             true => self.project.clone(),
             false => serving(&self.project, &opening.workflows),
         };
-        let (life, seen, posted) = (None, (0, 0), 0);
-        let mut scene = Scene { stage: self, project, clock, sandbox, callbell, door, systems, life, seen, posted };
+        let mut scene = Scene { stage: self, project, life: None, seen: (0, 0), posted: 0 };
         scene.remember(opening, wrote_ms)?;
-        scene.clock.move_to(serves_ms);
+        scene.stage.clock.move_to(serves_ms);
         scene.introduce(opening)?;
         let project = scene.project.clone();
         scene.ask(async move |engine| engine.deploy(project).await)??;
@@ -161,14 +162,14 @@ impl Scene<'_> {
     /// The account knows the people, who wrote as long ago as they did. Nobody is told yet.
     fn remember(&self, opening: &Opening, wrote_ms: impl Fn(&Person) -> Option<i64>) -> anyhow::Result<()> {
         for person in &opening.people {
-            people::introduce(&self.sandbox, person)?;
+            people::introduce(&self.stage.sandbox, person)?;
         }
         let mut writers: Vec<(i64, &Person)> =
             opening.people.iter().filter_map(|person| Some((wrote_ms(person)?, person))).collect();
         writers.sort_by_key(|(at_ms, _)| *at_ms);
         for (at_ms, person) in writers {
-            self.clock.move_to(at_ms);
-            self.sandbox.reply(&person.phone.e164(), people::SAID, None)?;
+            self.stage.clock.move_to(at_ms);
+            self.stage.sandbox.reply(&person.phone.e164(), people::SAID, None)?;
         }
         Ok(())
     }
@@ -177,7 +178,7 @@ impl Scene<'_> {
     fn introduce(&mut self, opening: &Opening) -> anyhow::Result<()> {
         // Without workflows nothing starts.
         self.start_life(&serving(&self.project, &[]))?;
-        let callbell = self.callbell.clone();
+        let callbell = self.stage.callbell.clone();
         self.ask(async move |engine| learn_lines(&engine, &callbell).await)??;
         self.settle()?;
         if let Some(import) = people::import(&opening.people, self.stage.project.settings.phone_region.as_deref()) {
@@ -200,7 +201,7 @@ impl Scene<'_> {
             Dedupe { key: format!("{name} {}", self.posted), keep_ms: Dedupe::ID_MS, body_hash: String::new() };
         // Of the form of `dev`: it stands in for any source, whichever a workflow names.
         let source = "local".to_owned();
-        let event = NewEvent { source, name: name.to_owned(), data, at_ms: self.clock.now_ms(), dedupe };
+        let event = NewEvent { source, name: name.to_owned(), data, at_ms: self.stage.clock.now_ms(), dedupe };
         let accepted = self.ask(async move |engine| engine.accept(event).await)?;
         accepted.map_err(|_| anyhow::anyhow!("the engine does not take the event"))?;
         self.settle()
@@ -211,7 +212,7 @@ impl Scene<'_> {
     /// # Errors
     /// When the engine does not come to rest.
     pub fn says(&mut self, from: &Phone, text: &str, media: Option<&str>) -> anyhow::Result<()> {
-        self.sandbox.reply(&from.e164(), text, media)?;
+        self.stage.sandbox.reply(&from.e164(), text, media)?;
         self.settle()
     }
 
@@ -221,7 +222,7 @@ impl Scene<'_> {
     /// When there is no such template, or the engine does not come to rest.
     pub fn taps(&mut self, from: &Phone, button: &str) -> anyhow::Result<()> {
         let (phone, button) = (Some(from.e164()), Some(button.to_owned()));
-        self.sandbox.receive(&Inbound { phone, button, ..Inbound::default() })?;
+        self.stage.sandbox.receive(&Inbound { phone, button, ..Inbound::default() })?;
         self.settle()
     }
 
@@ -230,7 +231,7 @@ impl Scene<'_> {
     /// # Errors
     /// When nothing was sent yet, or the engine does not come to rest.
     pub fn status(&mut self, is: StatusWord, code: Option<i64>) -> anyhow::Result<()> {
-        self.sandbox.tell_status_of_last(is.as_str(), code)?;
+        self.stage.sandbox.tell_status_of_last(is.as_str(), code)?;
         self.settle()
     }
 
@@ -239,7 +240,7 @@ impl Scene<'_> {
     /// # Errors
     /// When the engine does not come to rest.
     pub fn tagged(&mut self, of: &Phone, tags: &[String]) -> anyhow::Result<()> {
-        people::tag(&self.sandbox, of, tags)?;
+        people::tag(&self.stage.sandbox, of, tags)?;
         self.settle()
     }
 
@@ -248,12 +249,12 @@ impl Scene<'_> {
     /// # Errors
     /// When the engine does not come to rest.
     pub fn advance(&mut self, at_ms: i64) -> anyhow::Result<()> {
-        let sandbox = self.sandbox.clone();
+        let sandbox = self.stage.sandbox.clone();
         Ok(self.ask(async move |engine| travel(&engine, &sandbox, at_ms, 1, || {}).await)??)
     }
 
     fn settle(&mut self) -> anyhow::Result<()> {
-        let sandbox = self.sandbox.clone();
+        let sandbox = self.stage.sandbox.clone();
         let settled = self.ask(async move |engine| settle(&engine, &sandbox).await)?;
         Ok(settled.map(drop)?)
     }
@@ -273,13 +274,13 @@ impl Scene<'_> {
 
     fn start_life(&mut self, project: &Project) -> anyhow::Result<()> {
         let runtime = runtime()?;
-        let http = self.systems.transport();
+        let http = self.stage.http.clone();
         // Whatever a workflow calls with them stays here.
         let secrets = Arc::new(|name: &str| Some(Secret::new(format!("secret {name}"))));
         let setup = Setup {
-            clock: self.clock.clone(),
+            clock: self.stage.clock.clone(),
             store: self.stage.memory.store().clone(),
-            callbell: Some(self.callbell.clone()),
+            callbell: Some(self.stage.callbell.clone()),
             root: self.stage.root.clone(),
             outside: Outside {
                 secrets,
@@ -291,22 +292,17 @@ impl Scene<'_> {
             manner: Manner::default(),
         };
         let engine = runtime.block_on(Engine::start(setup, project)).context("the engine did not start")?;
-        self.door.open(&engine);
+        self.stage.door.open(&engine);
         self.life = Some(Life { runtime, engine });
         Ok(())
     }
 
     /// As by `kill -9`: comes back when nothing of it is left.
     fn end_life(&mut self) {
-        self.door.close();
+        self.stage.door.close();
         let Some(Life { runtime, engine }) = self.life.take() else { return };
-        let store = self.stage.memory.store();
-        let at_rest = async {
-            engine.end().await;
-            store.at_rest().await;
-        };
-        // What is not back in time is opened anew. What runs beside the loop goes with the runtime.
-        let _ = runtime.block_on(async { tokio::time::timeout(PATIENCE, at_rest).await });
+        // What runs beside the loop holds the engine, and goes with the runtime.
+        runtime.block_on(engine.end());
     }
 
     /// Does something in the life of the engine.
@@ -319,14 +315,14 @@ impl Scene<'_> {
 
     /// Unix milliseconds.
     pub fn now_ms(&self) -> i64 {
-        self.clock.now_ms()
+        self.stage.clock.now_ms()
     }
 
     /// What was sent, and what was called, since the last look.
     pub fn look(&mut self) -> (Vec<SandboxMessage>, Vec<Called>) {
-        let sent = self.sandbox.messages().into_iter().filter(|message| message.direction == Way::Sent);
+        let sent = self.stage.sandbox.messages().into_iter().filter(|message| message.direction == Way::Sent);
         let fresh: Vec<SandboxMessage> = sent.filter(|message| message.n > self.seen.0).collect();
-        let calls: Vec<Called> = self.systems.calls().split_off(self.seen.1);
+        let calls: Vec<Called> = self.stage.systems.calls().split_off(self.seen.1);
         self.seen = (fresh.last().map_or(self.seen.0, |message| message.n), self.seen.1 + calls.len());
         (fresh, calls)
     }
@@ -340,7 +336,7 @@ impl Scene<'_> {
     }
 
     pub fn sandbox(&self) -> &Sandbox {
-        &self.sandbox
+        &self.stage.sandbox
     }
 
     /// The name of a team of the account.

@@ -27,9 +27,10 @@ pub struct Called {
 }
 
 /// All of them. Cloning shares it.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Systems(Arc<Mutex<Inner>>);
 
+#[derive(Default)]
 struct Inner {
     replies: Vec<HttpReply>,
     /// How often each was used.
@@ -38,9 +39,10 @@ struct Inner {
 }
 
 impl Systems {
-    pub(super) fn new(replies: Vec<HttpReply>) -> Self {
+    /// From now on they answer so, and were never called.
+    pub(super) fn set(&self, replies: Vec<HttpReply>) {
         let used = vec![0; replies.len()];
-        Self(Arc::new(Mutex::new(Inner { replies, used, calls: Vec::new() })))
+        *self.inner() = Inner { replies, used, calls: Vec::new() };
     }
 
     pub(super) fn transport(&self) -> Transport {

@@ -146,7 +146,7 @@ impl Drop for OpenFile<'_> {
 }
 
 /// Executes to the end, and reads what comes. Values are bound in the order of their numbers.
-fn run(statement: &mut CachedStatement<'_>, values: &[Bound]) -> rusqlite::Result<Vec<Row>> {
+pub(super) fn run(statement: &mut CachedStatement<'_>, values: &[Bound]) -> rusqlite::Result<Vec<Row>> {
     for (index, (value, _)) in values.iter().enumerate() {
         statement.raw_bind_parameter(index + 1, value)?;
     }

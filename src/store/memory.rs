@@ -6,7 +6,8 @@
 use super::connection::open_file;
 use super::dialect::Dialect;
 use super::disk::Disk;
-use super::{Store, connect};
+use super::readers::Readers;
+use super::{Store, connect, schema};
 use anyhow::Context as _;
 use sqlx::Connection as _;
 use std::sync::Arc;
@@ -37,7 +38,15 @@ impl Memory {
         let disk = Arc::new(Disk::of(&url, Dialect::Sqlite));
         // Reached by the readers' name for it; there as long as one connection is.
         let made = connect(&url).await?;
-        let store = Store { parked: Some(Arc::default()), ..Store::opened(&url, Dialect::Sqlite, None, disk).await? };
+        schema::migrate(&url, Dialect::Sqlite).await?;
+        let store = Store {
+            readers: Readers::here(&url)?,
+            url: url.clone(),
+            dialect: Dialect::Sqlite,
+            disk,
+            parked: Some(Arc::default()),
+            _lock: None,
+        };
         let keeper = open_file(&url)?;
         made.close().await?;
         keeper.pragma_update(None, "foreign_keys", false)?;

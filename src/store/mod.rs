@@ -32,6 +32,7 @@ pub mod nodes;
 mod older;
 pub mod overdue;
 pub mod people;
+mod readers;
 pub mod refusal;
 pub mod relay_targets;
 pub mod relays;
@@ -56,14 +57,13 @@ pub use sound::Unsound;
 use crate::clock::Clock;
 use crate::delivery::Delivery;
 use anyhow::{Context as _, bail};
-use connection::{Bound, Connection, Open, Sql, arguments};
-use deadline::{answered, read};
+use connection::{Bound, Connection, Open, Sql};
+use deadline::answered;
 use dialect::{Dialect, Kind, SIZES, Statement};
 use disk::Disk;
+use readers::Readers;
 use row::Row;
-use sqlx::any::AnyPoolOptions;
-use sqlx::pool::PoolConnection;
-use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Executor as _};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -79,7 +79,7 @@ pub struct Store {
     url: String,
     dialect: Dialect,
     disk: Arc<Disk>,
-    readers: AnyPool,
+    readers: Readers,
     parked: Parked,
     /// Held as long as the store is open: no other process may write this file.
     _lock: Option<Arc<File>>,
@@ -158,15 +158,7 @@ impl Store {
 
     async fn opened(url: &str, dialect: Dialect, lock: Option<Arc<File>>, disk: Arc<Disk>) -> anyhow::Result<Self> {
         schema::migrate(url, dialect).await?;
-        let readers = AnyPoolOptions::new()
-            .max_connections(4)
-            .acquire_timeout(Duration::from_secs(5))
-            .test_before_acquire(dialect.is_shared())
-            .after_connect(move |connection, _| {
-                Box::pin(async move { connection.execute(dialect.settings(false)).await.map(drop) })
-            })
-            .connect(url)
-            .await?;
+        let readers = Readers::open(url, dialect).await?;
         Ok(Self { url: url.to_owned(), dialect, disk, readers, parked: None, _lock: lock })
     }
 
@@ -206,37 +198,15 @@ impl Store {
     /// # Errors
     /// What the database said.
     pub async fn ping(&self) -> anyhow::Result<()> {
-        let mut reader = self.readers.acquire().await?;
-        let answer = read(self.dialect, sqlx::query("select 1").fetch_one(&mut *reader)).await;
-        self.given_back(reader, answer).map(drop)
+        self.readers.fetch(constant("select 1"), Vec::new()).await.map(drop)
     }
 
     async fn read(&self, statement: &Statement, rows: Rows) -> anyhow::Result<Vec<Row>> {
         let mut found = Vec::new();
         for (size, values) in rows.executions(statement.kinds()) {
-            let mut reader = self.readers.acquire().await?;
-            let query = sqlx::query_with(statement.sql(self.dialect, size), arguments(values));
-            let answer = read(self.dialect, query.fetch_all(&mut *reader)).await;
-            found.extend(self.given_back(reader, answer)?.into_iter().map(Row::Any));
+            found.extend(self.readers.fetch(statement.sql(self.dialect, size), values).await?);
         }
         Ok(found)
-    }
-
-    /// Waits until every reader is given back, which a task of the runtime that used it does: one that ends before takes them
-    /// with it.
-    pub async fn at_rest(&self) {
-        while self.readers.num_idle() < self.readers.size() as usize {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// A reader that a server did not answer does not go back to the others. One of a file works on: it goes back when it
-    /// is done, so that there are never more of them.
-    fn given_back<T>(&self, reader: PoolConnection<sqlx::Any>, answer: anyhow::Result<T>) -> anyhow::Result<T> {
-        if self.dialect.is_shared() && answer.as_ref().is_err_and(|error| error.is::<Silent>()) {
-            drop(reader.detach());
-        }
-        answer
     }
 }
 

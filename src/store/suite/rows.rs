@@ -2,8 +2,8 @@
 
 use super::{Database, NOON, Rig, on_both_databases};
 use crate::clock::Clock;
-use crate::store::dialect::{Dialect, Statement};
-use crate::store::{Cell, Rows, Store};
+use crate::store::dialect::{Dialect, Kind, Statement};
+use crate::store::{Cell, OwnedCell, Rows, Store};
 
 on_both_databases!(
     values_come_back_as_they_went,
@@ -149,8 +149,8 @@ async fn a_writer_comes_back_after_its_connection_broke(database: Database) {
              and pid <> pg_backend_pid() and $1 = $1 and $2 = $2",
         );
         let other = Store::open(&rig.database.url).await.unwrap();
-        let query = sqlx::query(KILL.sql(Dialect::Postgres, 0)).bind(0_i64).bind(0_i64);
-        query.fetch_all(&other.readers).await.unwrap();
+        let no_matter = || (OwnedCell::Number(0), Kind::Number);
+        other.readers.fetch(KILL.sql(Dialect::Postgres, 0), vec![no_matter(), no_matter()]).await.unwrap();
         assert!(rig.writer.begin().await.is_err());
         rig.writer.reconnect(&store).await.unwrap();
         let mut tx = rig.begin().await;
