@@ -49,7 +49,8 @@ impl Memory {
         };
         let keeper = open_file(&url)?;
         made.close().await?;
-        keeper.pragma_update(None, "foreign_keys", false)?;
+        // What only removes needs no way back.
+        keeper.execute_batch("pragma foreign_keys = off; pragma journal_mode = off")?;
         let emptying = "select format('delete from \"%w\"', name) from sqlite_master
                         where type = 'table' and name not like 'sqlite%' and name <> '_sqlx_migrations'";
         let emptying = keeper.prepare(emptying)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
