@@ -15,6 +15,7 @@ use crate::engine::retention::Retention;
 use crate::engine::{Engine, InFlight, Manner, Outside, Setup};
 use crate::http::{self, limits::Limits};
 use crate::store::disk::Elsewhere;
+use crate::store::migrate::Left;
 use crate::store::{NewerSchema, Store, Unsound};
 use crate::workflow;
 use crate::workflow::diagnostic::Severity;
@@ -216,6 +217,9 @@ fn no_database(error: &anyhow::Error) -> anyhow::Error {
     }
     if error.is::<Elsewhere>() {
         return Failure::error(Exit::Configuration, format!("{error:#}"), Elsewhere::HINT);
+    }
+    if error.is::<Left>() {
+        return Failure::error(Exit::Configuration, format!("{error:#}"), Left::HINT);
     }
     if let Some(unsound) = error.downcast_ref::<Unsound>() {
         return Failure::error(Exit::Configuration, format!("{error:#}"), unsound.hint());

@@ -119,7 +119,7 @@ impl Store {
     pub async fn remembered(&self, name: &str) -> anyhow::Result<Option<String>> {
         let mut rows = Rows::default();
         rows.push(&[Cell::Text(name)]);
-        Ok(self.read(&REMEMBERED, rows).await?.first().map(|row| row.try_get(0)).transpose()?)
+        self.read(&REMEMBERED, rows).await?.first().map(|row| row.try_get(0)).transpose()
     }
 }
 
@@ -131,7 +131,7 @@ impl Store {
     pub async fn heard_since(&self, source: &str, since_ms: i64) -> anyhow::Result<Option<i64>> {
         let mut rows = Rows::default();
         rows.push(&[source.into(), Cell::Text(&first_id(since_ms))]);
-        Ok(self.read(&HEARD, rows).await?.first().map(|row| row.try_get(0)).transpose()?)
+        self.read(&HEARD, rows).await?.first().map(|row| row.try_get(0)).transpose()
     }
 
     /// When the first call began since then that the account took. Unix milliseconds.
@@ -141,7 +141,7 @@ impl Store {
     pub async fn first_accepted_since(&self, since_ms: i64) -> anyhow::Result<Option<i64>> {
         let mut rows = Rows::default();
         rows.push(&[Cell::Text(&first_id(since_ms))]);
-        Ok(self.read(&SENT, rows).await?.first().map(|row| row.try_get(0)).transpose()?)
+        self.read(&SENT, rows).await?.first().map(|row| row.try_get(0)).transpose()
     }
 }
 

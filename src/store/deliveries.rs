@@ -363,12 +363,12 @@ impl Tx<'_> {
     pub(crate) async fn lanes_with_work(&mut self, lanes: &[String]) -> anyhow::Result<Vec<String>> {
         let mut rows = Rows::default();
         lanes.iter().for_each(|lane| rows.push(&[lane.into()]));
-        self.fetch(&LANE_WAITS, rows).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        self.fetch(&LANE_WAITS, rows).await?.iter().map(|row| row.try_get(0)).collect()
     }
 
     /// The lanes that anything waits in, of channels listed in the project or not.
     pub(crate) async fn waiting_lanes(&mut self, most: usize) -> anyhow::Result<Vec<String>> {
-        self.due(&LANES, 0, most).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        self.due(&LANES, 0, most).await?.iter().map(|row| row.try_get(0)).collect()
     }
 
     /// Queues again what is held for one of these reasons.

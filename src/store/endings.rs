@@ -71,7 +71,7 @@ impl Tx<'_> {
             rows.push(&[contact.into(), after.into(), (*before_ms).into(), id.into(), i64::try_from(most)?.into()]);
             Ok(rows)
         };
-        let ids = |rows: Vec<Row>| rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<anyhow::Result<_>>();
+        let ids = |rows: Vec<Row>| rows.iter().map(|row| row.try_get(0)).collect::<anyhow::Result<_>>();
         let runs = self.fetch(&OPEN_RUNS, question()?).await?;
         let deliveries = self.fetch(&OPEN_DELIVERIES, question()?).await?;
         Ok((ids(runs)?, ids(deliveries)?))

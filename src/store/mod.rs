@@ -27,6 +27,7 @@ pub mod inspect;
 pub mod limits;
 pub mod live;
 pub mod memory;
+pub mod migrate;
 pub(crate) mod naming;
 pub mod nodes;
 mod older;
@@ -153,7 +154,11 @@ impl Store {
         };
         disk.make_way();
         sound::look(url, dialect, &disk).await?;
-        Self::opened(url, dialect, lock, disk).await
+        let store = Self::opened(url, dialect, lock, disk).await?;
+        if dialect == Dialect::Sqlite {
+            migrate::refuse_left(url)?;
+        }
+        Ok(store)
     }
 
     async fn opened(url: &str, dialect: Dialect, lock: Option<Arc<File>>, disk: Arc<Disk>) -> anyhow::Result<Self> {

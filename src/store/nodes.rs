@@ -50,7 +50,7 @@ impl Tx<'_> {
         let mut rows = Rows::default();
         rows.push(&[node.into(), self.now_ms.into()]);
         let beaten = self.fetch(&BEAT, rows).await?;
-        Ok(beaten.first().map(|row| row.try_get(0)).transpose()?)
+        beaten.first().map(|row| row.try_get(0)).transpose()
     }
 
     /// As [`Tx::beat`]; one that is not counted in, or no more, joins.
@@ -99,7 +99,7 @@ impl Store {
     pub async fn duty(&self, name: &str) -> anyhow::Result<Option<String>> {
         let mut rows = Rows::default();
         rows.push(&[name.into()]);
-        Ok(self.read(&DUTY, rows).await?.first().map(|row| row.try_get(0)).transpose()?)
+        self.read(&DUTY, rows).await?.first().map(|row| row.try_get(0)).transpose()
     }
 
     /// Whether another node than this one serves as well.

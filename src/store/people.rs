@@ -280,7 +280,7 @@ fn read_about(row: &Row) -> anyhow::Result<AboutRow> {
 }
 
 fn ids(rows: &[Row]) -> anyhow::Result<Vec<String>> {
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 /// What an event came to, without the sentences that say why.

@@ -143,7 +143,7 @@ impl Store {
     pub async fn waiting_targets(&self) -> anyhow::Result<Vec<String>> {
         let mut rows = Rows::default();
         rows.push(&[Cell::Number(1)]);
-        self.read(&WAITING, rows).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        self.read(&WAITING, rows).await?.iter().map(|row| row.try_get(0)).collect()
     }
 
     /// Ids of what a target did not take and nobody had posted again, the oldest 500.
@@ -153,7 +153,7 @@ impl Store {
     pub async fn dead_relays(&self, target: &str) -> anyhow::Result<Vec<String>> {
         let mut rows = Rows::default();
         rows.push(&[target.into()]);
-        self.read(&DEAD, rows).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        self.read(&DEAD, rows).await?.iter().map(|row| row.try_get(0)).collect()
     }
 
     /// Relays, newest first.

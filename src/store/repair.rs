@@ -135,7 +135,7 @@ impl Tx<'_> {
     ) -> anyhow::Result<Option<String>> {
         let mut rows = Rows::default();
         rows.push(&[event.into(), workflow.into(), contact.into(), redrive.into()]);
-        Ok(self.fetch(&REDRIVEN_RUN, rows).await?.first().map(|row| row.try_get(0)).transpose()?)
+        self.fetch(&REDRIVEN_RUN, rows).await?.first().map(|row| row.try_get(0)).transpose()
     }
 
     /// Holds what was not handed over of these (run, reason) pairs, until it is released or expires.
@@ -161,7 +161,7 @@ impl Tx<'_> {
     ) -> anyhow::Result<Vec<String>> {
         let mut rows = Rows::default();
         rows.push(&[firing.into(), after.into(), i64::try_from(most)?.into()]);
-        self.fetch(&RUNS_OF_FIRING, rows).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        self.fetch(&RUNS_OF_FIRING, rows).await?.iter().map(|row| row.try_get(0)).collect()
     }
 
     /// Whether a run of this campaign has not ended.
@@ -220,7 +220,7 @@ impl Store {
     ) -> anyhow::Result<Vec<String>> {
         let mut rows = Rows::default();
         rows.push(&[workflow.into(), cause.into(), after.into(), most.into()]);
-        self.read(&RUNS_OF_CAUSE, rows).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        self.read(&RUNS_OF_CAUSE, rows).await?.iter().map(|row| row.try_get(0)).collect()
     }
 
     /// Every message of these runs, oldest first.
@@ -236,7 +236,7 @@ impl Store {
     /// # Errors
     /// What the database said.
     pub async fn live_campaigns(&self, firings: &[&str]) -> anyhow::Result<Vec<String>> {
-        self.read(&LIVE_CAMPAIGNS, each(firings)).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        self.read(&LIVE_CAMPAIGNS, each(firings)).await?.iter().map(|row| row.try_get(0)).collect()
     }
 
     /// How many runs of a campaign stand in each state, and how many messages of theirs.

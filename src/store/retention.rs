@@ -297,7 +297,7 @@ impl Store {
     pub async fn live_runs_before(&self, before_ms: i64, after: &str, most: u32) -> anyhow::Result<Vec<String>> {
         let mut rows = Rows::default();
         rows.push(&[after.into(), (&super::first_id(before_ms)).into(), most.into()]);
-        self.read(&LIVE_BEFORE, rows).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        self.read(&LIVE_BEFORE, rows).await?.iter().map(|row| row.try_get(0)).collect()
     }
 
     /// Looks a stretch of rows through, in the order of their ids.
@@ -327,6 +327,6 @@ impl Store {
     pub async fn kept_hashes(&self, hashes: &[String]) -> anyhow::Result<Vec<String>> {
         let mut rows = Rows::default();
         hashes.iter().for_each(|hash| rows.push(&[hash.into()]));
-        self.read(&HASHES, rows).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        self.read(&HASHES, rows).await?.iter().map(|row| row.try_get(0)).collect()
     }
 }

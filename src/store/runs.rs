@@ -300,7 +300,7 @@ impl Tx<'_> {
     pub(crate) async fn definitions_in_use(&mut self) -> anyhow::Result<Vec<String>> {
         let mut rows = Rows::default();
         rows.push(&[(self.now_ms - NEW_MS).into()]);
-        self.fetch(&DEFINITIONS_IN_USE, rows).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        self.fetch(&DEFINITIONS_IN_USE, rows).await?.iter().map(|row| row.try_get(0)).collect()
     }
 }
 
@@ -338,7 +338,7 @@ impl Store {
     pub async fn live_runs_of(&self, definition: &str, after: &str, most: u32) -> anyhow::Result<Vec<String>> {
         let mut rows = Rows::default();
         rows.push(&[definition.into(), after.into(), most.into()]);
-        self.read(&LIVE_OF, rows).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        self.read(&LIVE_OF, rows).await?.iter().map(|row| row.try_get(0)).collect()
     }
 
     /// The newest runs of a person, newest first.

@@ -304,7 +304,7 @@ impl Tx<'_> {
     ) -> anyhow::Result<Option<String>> {
         let mut rows = Rows::default();
         rows.push(&[workflow.into(), trigger.into(), scheduled_at_ms.into()]);
-        Ok(self.fetch(&FIRING_OF, rows).await?.first().map(|row| row.try_get(0)).transpose()?)
+        self.fetch(&FIRING_OF, rows).await?.first().map(|row| row.try_get(0)).transpose()
     }
 
     /// Counts a row of a campaign that could not be used among those that `started`, or were refused.

@@ -90,7 +90,7 @@ impl Store {
         let mut rows = Rows::default();
         patterns.iter().for_each(|pattern| rows.push(&[pattern.into()]));
         let found = self.read(&LIKE, rows).await?;
-        let mut phones = found.iter().map(|row| Ok(row.try_get(0)?)).collect::<anyhow::Result<Vec<String>>>()?;
+        let mut phones = found.iter().map(|row| row.try_get(0)).collect::<anyhow::Result<Vec<String>>>()?;
         phones.sort_unstable();
         phones.dedup();
         Ok(phones)

@@ -35,29 +35,34 @@ impl Database {
 
     /// Every row of every table, as text.
     pub(crate) async fn dump(&self) -> String {
-        sqlx::any::install_default_drivers();
-        let mut connection = AnyConnection::connect(&self.url).await.unwrap();
-        let columns = match self.is_shared() {
-            true => {
-                "select table_name::text, string_agg('coalesce(' || column_name || '::text, '''')', ' || ''|'' || ')
+        dump(&self.url).await
+    }
+}
+
+/// Every row of every table of the database of this address, as text.
+pub(crate) async fn dump(url: &str) -> String {
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect(url).await.unwrap();
+    let columns = match url.starts_with("postgres") {
+        true => {
+            "select table_name::text, string_agg('coalesce(' || column_name || '::text, '''')', ' || ''|'' || ' order by column_name)
                  from information_schema.columns where table_schema = current_schema() and table_name not like '\\_%'
                  group by table_name order by 1"
-            }
-            false => {
-                "select m.name, group_concat('coalesce(cast(\"' || c.name || '\" as text), '''')', ' || ''|'' || ')
+        }
+        false => {
+            "select m.name, group_concat('coalesce(cast(\"' || c.name || '\" as text), '''')', ' || ''|'' || ' order by c.name)
                  from sqlite_master m join pragma_table_info(m.name) c
                  where m.type = 'table' and m.name not like '\\_%' escape '\\' group by m.name order by 1"
-            }
-        };
-        let mut dump = String::new();
-        for row in sqlx::query(columns).fetch_all(&mut connection).await.unwrap() {
-            let (table, columns): (String, String) = (row.get(0), row.get(1));
-            let rows = sqlx::query(AssertSqlSafe(format!("select {columns} from \"{table}\"")));
-            for row in rows.fetch_all(&mut connection).await.unwrap() {
-                dump += &format!("{table}: {}\n", row.get::<String, _>(0));
-            }
         }
-        connection.close().await.unwrap();
-        dump
+    };
+    let mut dump = String::new();
+    for row in sqlx::query(columns).fetch_all(&mut connection).await.unwrap() {
+        let (table, columns): (String, String) = (row.get(0), row.get(1));
+        let rows = sqlx::query(AssertSqlSafe(format!("select {columns} from \"{table}\"")));
+        for row in rows.fetch_all(&mut connection).await.unwrap() {
+            dump += &format!("{table}: {}\n", row.get::<String, _>(0));
+        }
     }
+    connection.close().await.unwrap();
+    dump
 }

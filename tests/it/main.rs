@@ -14,6 +14,7 @@ mod cli;
 mod cli_account;
 mod cli_check;
 mod cli_init;
+mod cli_migrate;
 mod cli_people;
 mod cli_repair;
 mod cli_shell;

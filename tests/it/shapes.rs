@@ -1,6 +1,7 @@
 //! What `--json` prints is what `relance schema --output` says: every command is run, and what it printed is held against
 //! its schema by the validator of editors, with no key allowed that the schema does not name.
 
+use crate::database::Database;
 use crate::editor::{Desk, validate};
 use crate::process::{Said, Site, eventually, list};
 use jiff::{ToSpan as _, Unit, Zoned};
@@ -271,11 +272,16 @@ async fn what_each_command_prints_as_json_is_what_its_schema_says_and_no_more() 
     site.set("RELANCE_CLOCK_OFFSET", "+16m");
     let port = site.port;
     site.set("RELANCE_PUBLIC_URL", format!("http://127.0.0.1:{port}"));
-    let _running = (site.sandbox().await, site.serve().await);
+    let (_sandbox, mut serve) = (site.sandbox().await, site.serve().await);
     campaigns(&mut ledger, &site).await;
     runs(&mut ledger, &site).await;
     account(&mut ledger, &site).await;
     people(&mut ledger, &site).await;
+    serve.signal("TERM");
+    assert_eq!(serve.ended().await, 0);
+    let database = Database::postgres();
+    site.set("RELANCE_DATABASE_URL", &database.url);
+    assert!(ledger.on(&site, &["migrate"]).await["rows"].as_i64().unwrap() > 100);
     let (wrong, commands) = ledger.judged();
     assert!(wrong.is_empty(), "{wrong:#?}");
     let listed: Value = serde_json::from_str(&Desk::empty().run(&["schema", "--output", "--json"]).stdout).unwrap();

@@ -15,6 +15,7 @@ pub(super) const PRINTED: &[Printed] = &[
     Printed::new("webhooks record", "The sample that was written", record),
     Printed::new("doctor", "What is wrong with this installation", doctor),
     Printed::new("backup", "The file that was made", backup),
+    Printed::new("migrate", "What was carried over to PostgreSQL", migrate),
 ];
 
 fn templates() -> Shape {
@@ -108,4 +109,8 @@ fn backup() -> Shape {
         1,
         [("file", text()), ("bytes", whole()), ("schema", whole().about("number of its newest migration").or_null())],
     )
+}
+
+fn migrate() -> Shape {
+    document(1, [("tables", whole()), ("rows", whole())])
 }

@@ -1,0 +1,47 @@
+//! `relance migrate`: what a SQLite file holds goes to PostgreSQL, once one machine is not enough.
+
+use super::account::read_environment;
+use super::exit::{Exit, Failure};
+use super::progress::Progress;
+use super::{Global, state};
+use crate::store::NewerSchema;
+use crate::store::migrate::{NotCarried, Step, migrate};
+use serde_json::json;
+use std::io::Write as _;
+
+/// Carries the SQLite database of this folder over to the server of `RELANCE_DATABASE_URL`.
+///
+/// # Errors
+/// When there is none, the server is not there or not empty, or a `relance serve` uses the file.
+pub(super) async fn run(global: &Global) -> anyhow::Result<Exit> {
+    let to = read_environment()?.database_url.unwrap_or_default();
+    let from = state::sqlite_url(&global.project, "relance.db")?;
+    let mut progress = None;
+    let told = |step| match step {
+        Step::All(rows) => progress = Some(Progress::of_so_many(global, "rows carried over", rows)),
+        Step::Gone(rows) => progress.iter().for_each(|progress: &Progress| progress.add(rows)),
+    };
+    let carried = migrate(&from, &to, told).await.map_err(|error| refused(&error))?;
+    drop(progress);
+    let mut out = global.out();
+    match global.json {
+        true => writeln!(out, "{}", json!({ "version": 1, "tables": carried.tables, "rows": carried.rows }))?,
+        false => writeln!(out, "{} rows of {} tables are in PostgreSQL", carried.rows, carried.tables)?,
+    }
+    eprintln!("`relance serve` goes on there; the SQLite file stays, and is not served from any more");
+    Ok(Exit::Fine)
+}
+
+fn refused(error: &anyhow::Error) -> anyhow::Error {
+    let message = format!("{error:#}");
+    if let Some(why) = error.downcast_ref::<NotCarried>() {
+        let exit = if *why == NotCarried::NoServer { Exit::Usage } else { Exit::Problems };
+        return Failure::error(exit, message, why.hint());
+    }
+    if error.is::<NewerSchema>() {
+        return Failure::error(Exit::Problems, message, "update relance on this machine first");
+    }
+    let hint = "nothing was carried over, and the file serves as before: stop every `relance serve`, check the server of \
+                RELANCE_DATABASE_URL, and run it again";
+    Failure::error(Exit::Problems, message, hint)
+}

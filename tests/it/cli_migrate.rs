@@ -1,0 +1,123 @@
+//! `relance migrate`: from the SQLite file of one machine to PostgreSQL, as a person does it.
+
+use crate::database::Database;
+use crate::hand::dump;
+use crate::process::Site;
+use serde_json::json;
+use std::collections::BTreeSet;
+
+const ANA: &str = "+34600000001";
+/// Everything that a line of text may mean to somebody on the way.
+const ODD: &str = "tab\t line\n return\r back\\slash \\N \\. 'quote' \"two\" é 👩‍👩‍👧";
+
+/// A shop where one reminder is still to come.
+fn shop() -> Site {
+    let site = Site::of("shop");
+    let slow = "name: Slow\npurpose: utility\nwhen: { webhook: order.slow }\ncontact: { phone: \"{{event.phone}}\" }\n\
+        do:\n  - wait: 1d\n  - send_message: { template: order_paid, values: { first_name: Ana, order_number: \"7\", \
+        total: \"{{event.note}}\" } }\n";
+    site.write("workflows/slow.yaml", slow);
+    site
+}
+
+fn rows(dump: &str) -> BTreeSet<&str> {
+    dump.lines().collect()
+}
+
+#[tokio::test]
+async fn everything_goes_over_once_and_goes_on_there() {
+    let mut site = shop();
+    let _sandbox = site.sandbox().await;
+    let mut serve = site.serve().await;
+    for n in 0..5 {
+        let order = json!({ "order_id": format!("o{n}"), "order_number": n, "total": 12.5, "currency": "EUR", "note": ODD,
+            "accepts_whatsapp": true, "customer": { "first_name": "Ana", "phone": ANA } });
+        assert_eq!(site.post_order(&order).await.unwrap(), 200);
+    }
+    let data = json!({ "phone": ANA, "note": ODD, "accepts_whatsapp": true }).to_string();
+    let slow = site.run(&["trigger", "order.slow", "--data", &data]).await;
+    assert_eq!(slow.code, 0, "{slow:?}");
+    site.drained().await;
+    let sent = site.messages().await.len();
+    assert!(sent >= 5, "{sent}");
+
+    let database = Database::postgres();
+    site.set("RELANCE_DATABASE_URL", &database.url);
+    let busy = site.run(&["migrate"]).await;
+    assert_eq!(busy.code, 1, "{busy:?}");
+    assert!(busy.stderr.contains("another relance process uses this database"), "{busy:?}");
+    serve.signal("TERM");
+    assert_eq!(serve.ended().await, 0);
+
+    let file = format!("sqlite:{}", site.path().join(".relance/relance.db").display());
+    let before = dump(&file).await;
+    let done = site.run(&["migrate"]).await;
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.stdout.contains(&format!("{} rows of", before.lines().count())), "{done:?}\n{before}");
+    let there = dump(&database.url).await;
+    let differing: Vec<_> = rows(&before).symmetric_difference(&rows(&there)).copied().collect();
+    assert!(differing.is_empty(), "{differing:#?}");
+    assert!(there.contains("back\\"), "{there}");
+
+    let again = site.run(&["migrate"]).await;
+    assert_eq!(again.code, 1, "{again:?}");
+    assert!(again.stderr.contains("the PostgreSQL database is not empty: `"), "{again:?}");
+    site.set("RELANCE_CLOCK_OFFSET", "+25h");
+    let mut serve = site.serve().await;
+    let runs = site.api("runs?workflow=slow").await;
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 1, "{runs}");
+    crate::process::eventually("the reminder", async || (site.messages().await.len() > sent).then_some(())).await;
+    site.drained().await;
+    assert_eq!(site.messages().await.len(), sent + 1, "what was sent before is not sent again");
+    serve.signal("TERM");
+    assert_eq!(serve.ended().await, 0);
+
+    site.set("RELANCE_DATABASE_URL", "");
+    let mut old = site.started(&[]);
+    assert_eq!(old.ended().await, 78, "{}", old.log());
+    assert!(old.log().contains("has carried this SQLite file over to PostgreSQL"), "{}", old.log());
+    assert!(old.log().contains("set RELANCE_DATABASE_URL to that server"), "{}", old.log());
+}
+
+#[tokio::test]
+async fn what_cannot_be_carried_over_stays_and_serves_as_before() {
+    let mut site = shop();
+    let without = site.run(&["migrate"]).await;
+    assert_eq!(without.code, 2, "{without:?}");
+    assert!(without.stderr.contains("set RELANCE_DATABASE_URL to `postgres://…`"), "{without:?}");
+    let database = Database::postgres();
+    site.set("RELANCE_DATABASE_URL", &database.url);
+    let nothing = site.run(&["migrate"]).await;
+    assert_eq!(nothing.code, 1, "{nothing:?}");
+    assert!(nothing.stderr.contains("there is no database: "), "{nothing:?}");
+
+    site.set("RELANCE_DATABASE_URL", "");
+    let mut serve = site.serve().await;
+    serve.signal("TERM");
+    assert_eq!(serve.ended().await, 0);
+    // The server takes everything but one table.
+    site.set("RELANCE_DATABASE_URL", &database.url);
+    let mut serve = site.serve().await;
+    serve.signal("TERM");
+    assert_eq!(serve.ended().await, 0);
+    for table in dump(&database.url)
+        .await
+        .lines()
+        .filter_map(|row| row.split_once(": "))
+        .map(|(table, _)| table.to_owned())
+        .collect::<BTreeSet<_>>()
+    {
+        database.execute(&format!("delete from \"{table}\"")).await;
+    }
+    database.execute("alter table installation add constraint no_key check (name <> 'relance_id key')").await;
+    let refused = site.run(&["migrate"]).await;
+    assert_eq!(refused.code, 1, "{refused:?}");
+    for words in ["the rows of `installation` could not be carried over", "the file serves as before"] {
+        assert!(refused.stderr.contains(words), "{refused:?}");
+    }
+    assert_eq!(dump(&database.url).await, "", "all or nothing");
+    site.set("RELANCE_DATABASE_URL", "");
+    let mut serve = site.serve().await;
+    serve.signal("TERM");
+    assert_eq!(serve.ended().await, 0);
+}
