@@ -3,7 +3,7 @@
 //! Neighbours: `helper_call` checks names, values and options against it, `fill` answers.
 
 use super::money::Currency;
-use super::pattern::{LETTERS, Pattern};
+use super::pattern::{LETTERS, Pattern, meant};
 use crate::expr::time::Layout;
 use jiff::tz::TimeZone;
 
@@ -102,15 +102,16 @@ impl Prepared {
         }
         let written = if values < 2 { Some(helper.pattern()) } else { literal(1) };
         if let Some(written) = written {
+            let meant = meant(written);
             let unreadable = || {
-                (
-                    written,
-                    "R302",
-                    format!("`{written}` is not a way to write a date"),
-                    format!("it is made of {}", LETTERS),
-                )
+                let hint = match meant {
+                    Some(word) => format!("did you mean `{word}`?"),
+                    None => format!("it is made of {LETTERS}"),
+                };
+                (written, "R302", format!("`{written}` is not a way to write a date"), hint)
             };
-            prepared.pattern = Some(Pattern::parse(written).ok_or_else(unreadable)?);
+            let pattern = Pattern::parse(written).filter(|_| meant.is_none());
+            prepared.pattern = Some(pattern.ok_or_else(unreadable)?);
         }
         if let Some(from) = option("from") {
             let hint = "it is made of `d dd M MM yy yyyy H HH mm ss`, day, month and year needed";

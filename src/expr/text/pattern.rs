@@ -3,6 +3,7 @@
 //! Invariant: a pattern that was read can be written for every time and language.
 
 use super::locale::{Language, Style};
+use crate::expr::suggest::nearest;
 use jiff::civil::DateTime;
 use std::fmt::Write as _;
 
@@ -51,6 +52,17 @@ enum Month {
 pub(super) const LETTERS: &str = "EEEE EEE d dd M MM MMM MMMM y yy yyyy H HH h mm ss a, other words between apostrophes; or it is `day`, `long` or `full`";
 /// Words that stand for a whole pattern: the language has its own order and joining words.
 const STYLES: [(&str, Style); 3] = [("day", Style::Day), ("long", Style::Long), ("full", Style::Full)];
+
+/// The word that was probably meant: letters without anything between them are hardly a pattern when a word is one slip
+/// away, and `dya` would write the day, the year and the half of the day.
+pub(super) fn meant(written: &str) -> Option<&'static str> {
+    let word = written.trim();
+    let is_style = STYLES.iter().any(|(style, _)| *style == written);
+    let is_one = !is_style && word.chars().all(|c| c.is_ascii_alphabetic());
+    // Months are capitals: what mixes them with small letters may be a pattern.
+    let may_be = word.contains(char::is_uppercase) && Pattern::parse(written).is_some();
+    nearest(word, STYLES.iter().map(|(style, _)| *style)).filter(|_| is_one && !may_be)
+}
 
 impl Pattern {
     /// Letters of Unicode's date patterns (CLDR), as far as the language knows them; `'…'` and `''` stand for themselves.
