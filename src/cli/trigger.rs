@@ -78,7 +78,7 @@ fn read_data(global: &Global, args: &Args) -> anyhow::Result<Value> {
     Ok(data)
 }
 
-fn usage(message: String, hint: &str) -> anyhow::Error {
+fn usage(message: String, hint: impl Into<String>) -> anyhow::Error {
     Failure::error(Exit::Usage, message, hint)
 }
 
@@ -89,7 +89,13 @@ fn read_sample(global: &Global, sample: &str) -> anyhow::Result<Value> {
     let samples = crate::workflow::load(&read).project.map(|project| project.samples).unwrap_or_default();
     samples.get(sample).cloned().ok_or_else(|| match read.contains_key(&format!("workflows/samples/{sample}.json")) {
         true => usage(format!("the sample `{sample}` cannot be used"), "`relance check` says why"),
-        false => usage(format!("no sample `{sample}`"), "samples lie in `workflows/samples/<event>.json`"),
+        false => {
+            let hint = match nearest(sample, samples.keys().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "samples lie in `workflows/samples/<event>.json`".to_owned(),
+            };
+            usage(format!("no sample `{sample}`"), hint)
+        }
     })
 }
 

@@ -47,13 +47,14 @@ impl<'a> Lowering<'a> {
             self.seen.events = Events::Silent;
             return;
         }
-        let webhooks = self.triggers.webhooks.clone();
+        let (webhooks, samples) = (self.triggers.webhooks.clone(), self.world.samples);
         let mut known: Vec<(String, Cow<'a, Value>)> = Vec::new();
         let mut lacks = None;
         for event in &webhooks {
             match self.sample_of(event) {
                 Some(sample) => known.push(sample),
-                None if self.world.samples.unreadable.contains(event) => {
+                // What is to be mended first was told.
+                None if samples.unreadable.contains(event) || samples.near(event).is_some() => {
                     self.seen.events = Events::Silent;
                     return;
                 }

@@ -73,6 +73,16 @@ fn columns(text: &str) -> Vec<String> {
 }
 
 impl Samples {
+    /// The event that was probably meant by one without a sample: one with a sample whose name is a slip of the hand away.
+    pub(super) fn near(&self, event: &str) -> Option<&str> {
+        if self.events.contains_key(event) || self.unreadable.iter().any(|unreadable| unreadable == event) {
+            return None;
+        }
+        let written = event.to_lowercase();
+        let slip = |name: &&String| strsim::damerau_levenshtein(&written, &name.to_lowercase()) <= 1;
+        self.events.keys().find(slip).map(String::as_str)
+    }
+
     /// What `event` holds in a run of a schedule, with the columns of its audience; `None` when they are not known.
     pub(super) fn schedule_event(&self, audience: Option<&str>) -> Option<Value> {
         let mut event = Map::new();

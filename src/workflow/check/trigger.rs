@@ -167,6 +167,10 @@ impl<'a> Lowering<'a> {
             self.report.error("R201", &key.value.span, format!("badly formed event name: `{event}`"), hint);
             return None;
         }
+        if let Some(near) = self.world.samples.near(event) {
+            let hint = format!("did you mean `{near}`? If not, put one real example into `workflows/samples/{event}.json`");
+            self.report.warn("R307", &key.value.span, format!("there is no sample of `{event}`"), hint);
+        }
         self.triggers.webhooks.push(event.to_owned());
         Some(TriggerKind::Webhook { event: event.to_owned(), source })
     }
