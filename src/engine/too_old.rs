@@ -10,11 +10,12 @@ use super::change::Change;
 use super::load::{load_contacts, load_runs};
 use super::unit::Unit;
 use super::{Busy, Engine};
+use crate::run::LONGEST_DAYS;
 use crate::store::Tx;
 use std::collections::BTreeSet;
 
 /// How long a run may live.
-pub(super) const LIFE_MS: i64 = 400 * 24 * 3_600_000;
+pub(super) const LIFE_MS: i64 = LONGEST_DAYS * 24 * 3_600_000;
 const REASON: &str = "too_old";
 /// Runs stopped in one commit.
 const STOPPED: u32 = 200;

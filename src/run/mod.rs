@@ -7,6 +7,9 @@ pub use sentence::Sentence;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// A run that has not come to its end after so many days is stopped, wherever it stands.
+pub const LONGEST_DAYS: i64 = 400;
+
 /// Our state of a run (`semantics.md` §5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

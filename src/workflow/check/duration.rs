@@ -45,6 +45,11 @@ fn add(duration: &mut Duration, number: i64, unit: &str, text: &str) -> Result<(
                 "months and years have no fixed length: write days instead of `{text}`, such as `30d`"
             ));
         }
+        "M" => {
+            return Err(format!(
+                "it may be months or minutes: write `{number}m` for minutes; months have no fixed length, write days, such as `30d`"
+            ));
+        }
         _ => return Err(EXAMPLES.into()),
     }
     duration.ms = duration.ms.min(2 * MAX_DAYS * DAY_MS);
@@ -60,7 +65,11 @@ fn plain_parts(text: &str) -> Option<Vec<(i64, String)>> {
         let number = rest[..digits].parse().ok()?;
         rest = rest[digits..].trim_start();
         let letters = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
-        parts.push((number, rest[..letters].to_lowercase()));
+        // Alone it may be months; behind hours it is minutes.
+        let after_hours = parts.last().is_some_and(|(_, unit): &(i64, String)| unit == "h");
+        let unit =
+            if &rest[..letters] == "M" && !after_hours { "M".to_owned() } else { rest[..letters].to_lowercase() };
+        parts.push((number, unit));
         rest = rest[letters..].trim_start();
         rest = rest.strip_prefix("and ").unwrap_or(rest);
     }
@@ -136,6 +145,8 @@ mod tests {
             ("45s", 0, 45_000),
             ("30m", 0, 1_800_000),
             ("1h30m", 0, 5_400_000),
+            ("1H30M", 0, 5_400_000),
+            ("PT30M", 0, 1_800_000),
             ("2 hours", 0, 7_200_000),
             ("1 hour and 30 minutes", 0, 5_400_000),
             ("PT2H", 0, 7_200_000),
@@ -162,6 +173,8 @@ mod tests {
             "PT",
             "P1",
             "2 months",
+            "3M",
+            "1d 3M",
             "P1M",
             "1y",
             "-2h",

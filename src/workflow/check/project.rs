@@ -7,7 +7,7 @@ use super::fields::{Fields, Shape};
 use super::languages::{is_language, refuse_language};
 use super::limits::read_quiet_hours;
 use super::report::Report;
-use super::values::{check_name, duration, integer, plain_text, scalar};
+use super::values::{check_name, integer, lasting, plain_text, scalar};
 use super::{hosts, opt_out, relays, sources, tokens, vars};
 use crate::config::{CallbellSettings, ConsentRule, OptOut, ProjectSettings};
 use crate::contact::{Phone, PhoneError};
@@ -206,7 +206,7 @@ pub(super) fn common_settings(report: &mut Report, fields: &Fields, settings: &m
         settings.retry = integer(report, entry, 0..=20).unwrap_or(settings.retry);
     }
     if let Some(entry) = fields.get("expires") {
-        settings.expires = duration(report, entry).unwrap_or(settings.expires);
+        settings.expires = lasting(report, entry).unwrap_or(settings.expires);
     }
     if let Some(entry) = fields.get("quiet_hours") {
         settings.quiet_hours = read_quiet_hours(report, entry).unwrap_or(settings.quiet_hours);

@@ -5,7 +5,7 @@ use super::fields::{Fields, Shape};
 use super::languages::{Speaks, What, check_codes, has_words, is_language};
 use super::lowering::Lowering;
 use super::project::check_phone;
-use super::values::{choice, duration};
+use super::values::{choice, lasting};
 use super::words::{is_name, nearest};
 use crate::delivery::OutsideWindow;
 use crate::expr::Text;
@@ -64,7 +64,7 @@ impl<'a> Lowering<'a> {
         let to = fields.get("to").and_then(|entry| self.addressee(entry));
         let outside = [("fail", OutsideWindow::Fail), ("skip", OutsideWindow::Skip), ("hold", OutsideWindow::Hold)];
         let outside_window = fields.get("outside_window").and_then(|entry| choice(&mut self.report, entry, &outside));
-        let expires = fields.get("expires").and_then(|entry| duration(&mut self.report, entry));
+        let expires = fields.get("expires").and_then(|entry| lasting(&mut self.report, entry));
         let assign_to = fields.get("assign_to").and_then(|entry| {
             let text = self.required_text(entry)?;
             self.report.check_collaborator(entry, &text);

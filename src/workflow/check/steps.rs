@@ -4,7 +4,7 @@ use super::expression::{Expected, Holes};
 use super::fields::{Fields, Shape};
 use super::heard::Heard;
 use super::lowering::Lowering;
-use super::values::{check_name, choice, duration, integer, plain_text, scalar};
+use super::values::{check_name, choice, duration, integer, plain_text, scalar, waiting};
 use super::words::listed;
 use crate::condition::Condition;
 use crate::trigger::schedule::Schedule;
@@ -205,7 +205,7 @@ impl<'a> Lowering<'a> {
                 self.report.error("R205", &key.value.span, format!("`{text}` is not a duration"), hint);
                 return None;
             }
-            return duration(&mut self.report, key).map(Wait::For);
+            return waiting(&mut self.report, key).map(Wait::For);
         }
         let fields = Fields::open(&mut self.report, &key.value, Some(key), &WAIT)?;
         match (fields.get("until"), fields.get("next")) {

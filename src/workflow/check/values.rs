@@ -3,10 +3,13 @@
 use super::duration;
 use super::report::Report;
 use super::words::{as_name, is_name, listed, meant};
+use crate::run::LONGEST_DAYS;
 use crate::workflow::Duration;
 use crate::workflow::diagnostic::Edit;
 use crate::workflow::yaml::{Entry, Kind, Node, Style};
 use std::ops::{Range, RangeInclusive};
+
+const DAY_MS: i64 = 86_400_000;
 
 /// The scalar of a key as written; says so when there is none.
 pub(super) fn scalar<'a>(report: &mut Report, entry: &'a Entry, expected: &str) -> Option<&'a str> {
@@ -86,6 +89,28 @@ pub(super) fn duration(report: &mut Report, entry: &Entry) -> Option<Duration> {
             None
         }
     }
+}
+
+/// A duration that is longer than nothing.
+pub(super) fn lasting(report: &mut Report, entry: &Entry) -> Option<Duration> {
+    let duration = duration(report, entry)?;
+    if duration == Duration::default() {
+        let hint = "write one longer than nothing, such as `2h`";
+        report.error("R205", &entry.value.span, format!("`{}` lasts no time at all", entry.key), hint);
+        return None;
+    }
+    Some(duration)
+}
+
+/// How long a run waits: it ends before it is too old.
+pub(super) fn waiting(report: &mut Report, entry: &Entry) -> Option<Duration> {
+    let duration = lasting(report, entry)?;
+    if i64::from(duration.days) * DAY_MS + duration.ms >= LONGEST_DAYS * DAY_MS {
+        let message = format!("`{}` is longer than a run lives: it is ended after {LONGEST_DAYS} days", entry.key);
+        report.error("R205", &entry.value.span, message, "write fewer days; what comes later is a workflow of its own");
+        return None;
+    }
+    Some(duration)
 }
 
 /// Says so when a name of the author's is badly formed.

@@ -3,7 +3,7 @@
 use super::fields::{Fields, Shape};
 use super::heard::Heard;
 use super::lowering::Lowering;
-use super::values::duration;
+use super::values::waiting;
 use crate::workflow::yaml::{Entry, Kind, Node};
 use crate::workflow::{Reply, WaitForReply};
 
@@ -37,7 +37,7 @@ impl<'a> Lowering<'a> {
         }
         let fields = Fields::open(&mut self.report, &key.value, Some(key), &QUESTION)?;
         let hint = "write how long an answer is waited for, such as `for: 20h`";
-        let lasts = fields.required(&mut self.report, "for", hint).and_then(|entry| duration(&mut self.report, entry));
+        let lasts = fields.required(&mut self.report, "for", hint).and_then(|entry| waiting(&mut self.report, entry));
         let answered = match &self.heard {
             Heard::Ended => Heard::Ended,
             _ => Heard::Answer(self.asked_on.clone()),
