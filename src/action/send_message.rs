@@ -65,7 +65,9 @@ pub fn plan(step: &SendMessage, scope: &Scope, project: &ProjectSettings) -> Res
     };
     let to = recipient(step.to.as_ref(), scope, project)?;
     let chosen = text.and_then(|text| reader.told_of_text(&text)).into_iter();
-    let chosen = chosen.chain(variant.and_then(|variant| reader.told_of_template(&variant))).collect();
+    let of_template = step.template.as_ref().zip(variant);
+    let chosen = chosen.chain(of_template.and_then(|(choice, variant)| reader.told_of_template(choice, &variant)));
+    let chosen = chosen.collect();
     Ok(Planned { message, to, channel: step.channel.clone(), outside_window: step.outside_window, chosen })
 }
 
@@ -112,9 +114,12 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn told_of_template(&self, chosen: &Choice<'_, TemplateVariant>) -> Option<(Sentence, Vec<String>)> {
-        let entry = chosen.entry;
-        let name = if entry.title.is_empty() { entry.uuid.clone() } else { entry.title.clone() };
+    fn told_of_template(
+        &self,
+        choice: &TemplateChoice,
+        chosen: &Choice<'_, TemplateVariant>,
+    ) -> Option<(Sentence, Vec<String>)> {
+        let name = choice.called(chosen.entry).to_owned();
         let code = if chosen.code.is_empty() { self.usual } else { chosen.code };
         Some(match chosen.why {
             Why::Only => return None,

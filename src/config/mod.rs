@@ -246,8 +246,17 @@ pub struct CatalogueEntry {
     pub media: Option<MediaKind>,
     pub category: Option<Category>,
     pub text: Option<String>,
-    /// Language → uuid or title.
-    pub languages: BTreeMap<String, (Option<String>, Option<String>)>,
+    /// By the code of the language.
+    pub languages: BTreeMap<String, CatalogueLanguage>,
+}
+
+/// The template of one language, named by one of the two.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CatalogueLanguage {
+    pub uuid: Option<String>,
+    pub title: Option<String>,
+    /// As the account approved it; without a lock file nobody else knows it.
+    pub text: Option<String>,
 }
 
 /// One entry of `templates.lock.json`.

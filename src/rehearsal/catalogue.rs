@@ -26,21 +26,24 @@ pub fn furnished(mut project: Project) -> Project {
     project
 }
 
-/// The variants of an entry that are named by uuid.
+/// The variants of an entry that are named by uuid; each reads what is written of it, never what another language reads.
 fn of_entry((name, entry): (&String, &CatalogueEntry)) -> Vec<LockedTemplate> {
-    let languages = entry.languages.values().map(|(uuid, _)| uuid.clone());
-    let uuids = std::iter::once(entry.uuid.clone()).chain(languages).flatten();
-    let text = entry.text.clone().unwrap_or_else(|| shown(entry.values.iter().map(|name| format!("{name}: "))));
-    let made = |uuid| LockedTemplate {
-        uuid,
-        title: name.clone(),
-        kind: TemplateKind::of_header(entry.media),
-        category: entry.category,
-        status: "approved".into(),
-        placeholders: count_placeholders(&text),
-        text: text.clone(),
+    let languages = entry.languages.values().map(|spoken| (&spoken.uuid, &spoken.text));
+    let variants = std::iter::once((&entry.uuid, &entry.text)).chain(languages);
+    let made = |(uuid, text): (&Option<String>, &Option<String>)| {
+        let unknown = || shown(entry.values.iter().map(|name| format!("{name}: ")));
+        let text = text.clone().unwrap_or_else(unknown);
+        Some(LockedTemplate {
+            uuid: uuid.clone()?,
+            title: name.clone(),
+            kind: TemplateKind::of_header(entry.media),
+            category: entry.category,
+            status: "approved".into(),
+            placeholders: count_placeholders(&text),
+            text,
+        })
     };
-    uuids.map(made).collect()
+    variants.filter_map(made).collect()
 }
 
 /// Templates that steps name by uuid themselves.
@@ -59,7 +62,7 @@ fn of_choice(choice: &TemplateChoice) -> Vec<LockedTemplate> {
         let text = known.unwrap_or_else(|| shown(choice.values.iter().map(|_| String::new())));
         LockedTemplate {
             uuid: variant.uuid.clone(),
-            title: variant.title.clone(),
+            title: choice.called(variant).to_owned(),
             kind: variant.kind,
             category: variant.category,
             status: "approved".into(),

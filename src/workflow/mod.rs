@@ -321,12 +321,18 @@ impl TemplateChoice {
     pub fn carries_media(&self) -> bool {
         self.variants.iter().any(|(_, variant)| variant.kind != TemplateKind::Text)
     }
+
+    /// What people call a variant: its title in the account; without a lock file nobody knows that, then its name here.
+    pub fn called<'c>(&'c self, variant: &'c TemplateVariant) -> &'c str {
+        if variant.title.is_empty() { &self.name } else { &variant.title }
+    }
 }
 
 /// What the account approved, in one language.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TemplateVariant {
     pub uuid: String,
+    /// Empty when there is no lock: [`TemplateChoice::called`].
     pub title: String,
     pub kind: TemplateKind,
     pub category: Option<Category>,

@@ -82,6 +82,38 @@ fn each_is_a_project_without_a_mistake_whose_tests_take_every_branch() {
     }
 }
 
+const RECEIPT: &str = "name: Receipt
+purpose: utility
+when: { webhook: receipt.asked }
+contact: { phone: '+34600000009' }
+do:
+  - send_message: { template: TEMPLATE, values: { total: '7 €' } }
+";
+
+#[test]
+fn one_more_in_a_project_that_names_its_templates_by_uuid_keeps_it_whole() {
+    let entry = "receipt: { uuid: 0f7c, category: utility, values: [total] }\n";
+    let in_place = "{ uuid: 0f7c, category: utility, values: [total] }";
+    for (name, catalogue, template) in
+        NAMES.map(|name| (name, entry, "receipt")).into_iter().chain([("order", "", in_place)])
+    {
+        let desk = Desk::empty();
+        let write = |path: &str, text: &str| fs::write(desk.path(path), text).unwrap();
+        assert_eq!(desk.run(&["init", "--yes"]).code, 0);
+        write("templates.yaml", catalogue);
+        write("workflows/receipt.yaml", &RECEIPT.replace("TEMPLATE", template));
+        let said = desk.run(&["init", "--from", name, "--language", "en"]);
+        assert_eq!(said.code, 0, "{said:?}");
+        let files = read_files(desk.0.path()).unwrap();
+        assert_eq!(wrong(desk.0.path(), &files, 0, &mut BTreeSet::new()), None, "{name}");
+        assert!(files["templates.yaml"].starts_with(catalogue) && !files.contains_key("templates.lock.json"), "{name}");
+        assert_eq!(
+            said.stderr.contains("uuids of `templates.yaml` are examples"),
+            files["templates.yaml"] != catalogue
+        );
+    }
+}
+
 /// The catalogue and its lock with another template of the same shape beside each.
 fn with_others(files: &mut Files) {
     let Some(lock) = files.get("templates.lock.json") else { return };

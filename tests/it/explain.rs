@@ -417,3 +417,23 @@ async fn a_workflow_is_explained_at_the_terminal_in_the_language_of_the_reader()
     let broken = site.run(&["explain", "broken"]).await;
     assert!(broken.code == 1 && broken.stderr.contains("workflows/broken.yaml:"), "{broken:?}");
 }
+
+/// Without a lock file nobody knows the title that the account gave a template.
+#[tokio::test]
+async fn a_template_named_by_its_uuid_is_called_by_its_name_here() {
+    let site = Site::of("smallest");
+    let entry = "ready: { uuid: 0a1b, values: [n], text: \"Ready: {{1}}\", languages: { fr: { uuid: 0a1c, text: \"Prête : {{1}}\" } } }";
+    site.write("templates.yaml", entry);
+    let sends = "name: Ready\npurpose: utility\nwhen: { webhook: ready }\ncontact: { phone: \"+34600000001\", language: fr }\n\
+                 do:\n  - send_message: { template: ready, values: [\"7\"] }\n";
+    site.write("workflows/ready.yaml", sends);
+    for (language, sentences) in [
+        ("en", ["Template `ready` reads: “Ready: {{1}}”", "Template `ready` in `fr` reads: “Prête : {{1}}”"]),
+        ("fr", ["Le modèle `ready` dit : « Ready: {{1}} »", "Le modèle `ready` en `fr` dit : « Prête : {{1}} »"]),
+    ] {
+        let told = site.run(&["explain", "ready", "--language", language]).await;
+        for sentence in sentences {
+            assert!(told.code == 0 && told.stdout.replace('\u{a0}', " ").contains(sentence), "{sentence}: {told:?}");
+        }
+    }
+}

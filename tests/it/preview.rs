@@ -215,3 +215,24 @@ fn without_a_lock_file_the_account_has_the_templates_that_are_named_by_uuid() {
     let (_, shown, _) = preview(folder.path(), &closed);
     assert!(shown.contains("template `ready`: Ready: A1\n") && shown.contains("     1  sent as template\n"), "{shown}");
 }
+
+/// What nobody wrote down of a language is not what another one reads.
+#[test]
+fn without_a_lock_file_each_language_reads_its_own_text_or_none_that_is_known() {
+    let folder = project();
+    fs::remove_file(folder.path().join("templates.lock.json")).unwrap();
+    let ready = |french: &str| {
+        let english = format!("uuid: \"{READY}\", values: [order], text: \"Ready: {{{{1}}}}\"");
+        let text = format!("ready: {{ {english}, languages: {{ fr: {{ uuid: \"00f2\"{french} }} }} }}\n");
+        fs::write(folder.path().join("templates.yaml"), text).unwrap();
+    };
+    let french =
+        ["order_paid", "--contact", "ana", "--window", "closed", "--language", "fr", "--at", "2026-03-02 10:00"];
+    ready("");
+    let (exit, shown, told) = preview(folder.path(), &french);
+    assert_eq!((exit, told.as_str()), (0, ""), "{shown}");
+    assert!(shown.contains("template `ready` in `fr`: (its text is not known here) order: A1\n"), "{shown}");
+    ready(", text: \"Prête : {{1}}\"");
+    let (_, shown, _) = preview(folder.path(), &french);
+    assert!(shown.contains("template `ready` in `fr`: Prête : A1\n"), "{shown}");
+}

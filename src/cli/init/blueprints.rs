@@ -76,6 +76,7 @@ impl Blueprint {
     }
 
     /// The catalogue of a project and its lock with the entries that this one needs, each where something is added.
+    /// `by_uuid`: the project does without a lock, and one with examples only would not know its templates.
     ///
     /// # Errors
     /// When the lock that is there cannot be read.
@@ -83,11 +84,14 @@ impl Blueprint {
         &self,
         catalogue: &str,
         lock: Option<&str>,
+        by_uuid: bool,
     ) -> anyhow::Result<(Option<String>, Option<String>)> {
         let added = missing_entries(catalogue, &self.read(TEMPLATES).unwrap_or_default());
+        let ours = self.read(LOCK);
+        let added = if by_uuid { named_by_uuid(&added, ours.as_deref().unwrap_or("[]"))? } else { added };
         let end = if catalogue.is_empty() || catalogue.ends_with('\n') { "" } else { "\n" };
         let catalogue = (!added.is_empty()).then(|| format!("{catalogue}{end}{added}"));
-        let lock = self.read(LOCK).map(|ours| with_locked(lock, &ours)).transpose()?.flatten();
+        let lock = ours.filter(|_| !by_uuid).map(|ours| with_locked(lock, &ours)).transpose()?.flatten();
         Ok((catalogue, lock))
     }
 
@@ -145,6 +149,23 @@ fn missing_entries(there: &str, wanted: &str) -> String {
 /// The name that an entry begins with: entries stand at the beginning of a line.
 fn name_of(line: &str) -> Option<&str> {
     line.split_once(':').map(|(name, _)| name).filter(|name| name.starts_with(|c: char| c.is_ascii_lowercase()))
+}
+
+/// Entries with the uuid in the place of the title, for which one needs a lock.
+fn named_by_uuid(entries: &str, lock: &str) -> anyhow::Result<String> {
+    let lock: Vec<Value> = serde_json::from_str(lock)?;
+    let mut text = String::new();
+    for line in entries.lines() {
+        let title = line.strip_prefix("  title: ").map(str::trim);
+        let locked = title.and_then(|title| lock.iter().find(|one| one["title"] == title));
+        match (title, locked.and_then(|one| one["uuid"].as_str())) {
+            (Some(title), Some(uuid)) => {
+                text.push_str(&format!("  uuid: {uuid}   # an example: put the one of your `{title}` here\n"));
+            }
+            _ => text.push_str(&format!("{line}\n")),
+        }
+    }
+    Ok(text)
 }
 
 /// A lock with the entries of another whose titles it lacks, sorted as `relance templates pull` does; `None` = it has all.

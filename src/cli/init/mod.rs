@@ -11,8 +11,8 @@ use super::language::Language;
 use super::replace::replace_file;
 use super::{Exit, Global, check, project, schema};
 use crate::clock::Clock;
-use crate::config::Files;
-use crate::workflow::{self, schema::Kind};
+use crate::config::{CatalogueEntry, Files};
+use crate::workflow::{self, Action, Step, schema::Kind};
 use answers::Answers;
 use anyhow::Context as _;
 use blueprints::Blueprint;
@@ -46,6 +46,8 @@ struct Outcome {
     written: Vec<String>,
     /// Was there already.
     kept: Vec<String>,
+    /// The project does without a lock: its templates are named by their uuid, and so are those of a blueprint.
+    by_uuid: bool,
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
@@ -58,6 +60,7 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         None => None,
     };
     let fresh = !root.join("relance.yaml").exists();
+    let by_uuid = !fresh && blueprint.is_some() && names_by_uuid(&project::read_files(&root)?);
     let mut plan = Vec::new();
     if fresh {
         plan.extend(new_project(&answers::of(&root, args.yes)?, language));
@@ -68,7 +71,7 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         None if fresh => plan.extend(first_workflow(language)),
         None => {}
     }
-    let mut outcome = write(&root, &plan)?;
+    let mut outcome = Outcome { by_uuid, ..write(&root, &plan)? };
     if let Some(blueprint) = &blueprint {
         add_templates(&root, blueprint, &mut outcome)?;
     }
@@ -98,6 +101,25 @@ fn list(global: &Global, only: Option<&str>, language: &str) -> anyhow::Result<E
 fn language_of(root: &Path) -> Option<String> {
     let files = project::read_files(root).ok()?;
     Some(workflow::load(&files).project?.settings.language)
+}
+
+/// Whether the project names its templates by their uuid, without a lock.
+fn names_by_uuid(files: &Files) -> bool {
+    if files.contains_key("templates.lock.json") {
+        return false;
+    }
+    let Some(project) = workflow::load(files).project else { return false };
+    let spoken = |entry: &CatalogueEntry| entry.languages.values().any(|spoken| spoken.uuid.is_some());
+    let in_catalogue = project.catalogue.entries.values().any(|entry| entry.uuid.is_some() || spoken(entry));
+    // Without a lock a workflow with a template is whole only when it says the uuid.
+    in_catalogue || project.workflows.values().any(|workflow| sends_template(&workflow.steps))
+}
+
+fn sends_template(steps: &[Step]) -> bool {
+    steps.iter().any(|step| {
+        let sends = matches!(&step.action, Action::SendMessage(message) if message.template.is_some());
+        sends || step.inner().into_iter().any(sends_template)
+    })
 }
 
 /// A blueprint whose workflow is not there yet: its tests beside another one would only confuse.
@@ -198,7 +220,7 @@ fn add_templates(root: &Path, blueprint: &Blueprint, outcome: &mut Outcome) -> a
         Err(error) => Err(error).with_context(|| format!("cannot read `{path}`")),
     };
     let (catalogue, lock) = (read("templates.yaml")?, read("templates.lock.json")?);
-    let longer = blueprint.with_templates(&catalogue.unwrap_or_default(), lock.as_deref())?;
+    let longer = blueprint.with_templates(&catalogue.unwrap_or_default(), lock.as_deref(), outcome.by_uuid)?;
     for (path, text) in [("templates.yaml", longer.0), ("templates.lock.json", longer.1)] {
         let Some(text) = text else { continue };
         replace_file(&root.join(path), &text).with_context(|| format!("cannot write `{path}`"))?;
@@ -243,6 +265,8 @@ fn tell(
             "hint: have the templates of `templates.yaml` approved in your account, then run `relance templates pull`: \
              until then `templates.lock.json` holds examples"
         );
+    } else if outcome.by_uuid && outcome.written.iter().any(|path| path == "templates.yaml") {
+        eprintln!("hint: the new uuids of `templates.yaml` are examples: put those of your approved templates in their place");
     }
     if fresh {
         let folder = root.display().to_string();

@@ -7,7 +7,7 @@ use super::account::{Account, told};
 use super::exit::Failure;
 use super::progress::Progress;
 use super::{Exit, Global, completions};
-use crate::config::LockedTemplate;
+use crate::config::{CatalogueLanguage, LockedTemplate};
 use crate::engine::drift::word;
 use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ fn names<'a>(account: &'a Account, template: &LockedTemplate) -> Vec<&'a str> {
         (None, None) => false,
     };
     let named = entries.filter(|(_, entry)| {
-        means(&entry.uuid, &entry.title) || entry.languages.values().any(|(uuid, title)| means(uuid, title))
+        means(&entry.uuid, &entry.title) || entry.languages.values().any(|spoken| means(&spoken.uuid, &spoken.title))
     });
     named.map(|(name, _)| name.as_str()).collect()
 }
@@ -64,8 +64,8 @@ fn names<'a>(account: &'a Account, template: &LockedTemplate) -> Vec<&'a str> {
 /// Codes of the languages in which the catalogue's entry `name` sends this template.
 fn languages(account: &Account, name: &str, template: &LockedTemplate) -> Vec<String> {
     let entry = account.project.iter().find_map(|project| project.catalogue.entries.get(name));
-    let is_it = |(uuid, title): &(Option<String>, Option<String>)| {
-        uuid.as_ref().map_or(title.as_ref() == Some(&template.title), |uuid| *uuid == template.uuid)
+    let is_it = |spoken: &CatalogueLanguage| {
+        spoken.uuid.as_ref().map_or(spoken.title.as_ref() == Some(&template.title), |uuid| *uuid == template.uuid)
     };
     let spoken = entry.into_iter().flat_map(|entry| &entry.languages).filter(|(_, named)| is_it(named));
     spoken.map(|(code, _)| code.clone()).collect()

@@ -2,11 +2,11 @@
 
 use super::fields::{Fields, Shape};
 use super::languages::{Speaks, What, check_own, is_language, refuse_language};
-use super::lock::{Lock, Name, compare, find, same_shape};
+use super::lock::{Lock, Name, compare, find, same_shape, same_text};
 use super::report::Report;
 use super::values::{check_name, choice, plain_text, scalar};
 use super::wording::media_of;
-use crate::config::{Catalogue, CatalogueEntry};
+use crate::config::{Catalogue, CatalogueEntry, CatalogueLanguage};
 use crate::message::{Category, MediaKind};
 use crate::workflow::TemplateVariant;
 use crate::workflow::yaml::{Entry, Kind, Node};
@@ -18,7 +18,7 @@ pub(super) const ENTRY: Shape = Shape {
     later: &["buttons"],
     elsewhere: &[("status", "the account says it: `templates.lock.json` holds it")],
 };
-const LANGUAGE: Shape = Shape { what: "a language", keys: &["uuid", "title"], later: &[], elsewhere: &[] };
+const LANGUAGE: Shape = Shape { what: "a language", keys: &["uuid", "title", "text"], later: &[], elsewhere: &[] };
 
 const MEDIA: [(&str, MediaKind); 3] =
     [("image", MediaKind::Image), ("video", MediaKind::Video), ("document", MediaKind::Document)];
@@ -109,7 +109,7 @@ pub(super) fn read_entry(
     written.media = fields.get("media").and_then(|entry| choice(report, entry, &MEDIA));
     written.category = fields.get("category").and_then(|entry| choice(report, entry, &CATEGORIES));
     written.text = fields.get("text").and_then(|entry| scalar(report, entry, "a text")).map(str::to_owned);
-    let variant = name.and_then(|(name, entry)| find(report, &name, entry, &written, lock));
+    let variant = name.and_then(|(name, entry)| find(report, &name, entry, &written, written.text.as_deref(), lock));
     if let Some(variant) = &variant {
         compare(report, &fields, &written, variant, lock);
     }
@@ -194,14 +194,17 @@ fn read_languages(
             usable = false;
             continue;
         };
-        let pair = match &name {
+        let text = inner.get("text").and_then(|entry| scalar(report, entry, "a text")).map(str::to_owned);
+        let (uuid, title) = match &name {
             Name::Uuid(uuid) => (Some(uuid.clone()), None),
             Name::Title(title) => (None, Some(title.clone())),
         };
-        written.languages.insert(line.key.clone(), pair);
-        match find(report, &name, named, written, lock) {
+        let variant = find(report, &name, named, written, text.as_deref(), lock);
+        written.languages.insert(line.key.clone(), CatalogueLanguage { uuid, title, text });
+        match variant {
             None => usable = false,
             Some(variant) => {
+                same_text(report, &inner, &variant, lock);
                 same_shape(report, named, written, &variant, lock);
                 languages.push((line.key.clone(), variant));
             }

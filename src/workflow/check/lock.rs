@@ -60,12 +60,13 @@ impl Lock {
     }
 }
 
-/// The template of the account, when the lock has it.
+/// The template of the account, when the lock has it. `text`: what the catalogue says that it reads.
 pub(super) fn find(
     report: &mut Report,
     name: &Name,
     entry: &Entry,
     written: &CatalogueEntry,
+    text: Option<&str>,
     lock: &Lock,
 ) -> Option<TemplateVariant> {
     let span = &entry.value.span;
@@ -76,7 +77,7 @@ pub(super) fn find(
             title: String::new(),
             kind: TemplateKind::of_header(written.media),
             category: written.category,
-            text: written.text.clone().unwrap_or_default(),
+            text: text.unwrap_or_default().to_owned(),
         }),
         (Name::Title(title), LockState::Missing) => {
             let hint = "`templates.lock.json` is not there: it lists the account's templates. Write `uuid` instead to do without";
@@ -86,8 +87,13 @@ pub(super) fn find(
         (Name::Uuid(uuid), LockState::Read) => {
             if !lock.by_uuid.contains_key(uuid) {
                 let hint =
-                    "copy the uuid from the account again; a new template is known after `relance templates pull`";
-                report.error("R404", span, format!("the account has no template with the uuid `{uuid}`"), hint);
+                    "run `relance templates pull` for what the account has now; else copy the uuid from there again";
+                report.error(
+                    "R404",
+                    span,
+                    format!("`templates.lock.json` has no template with the uuid `{uuid}`"),
+                    hint,
+                );
             }
             lock.by_uuid.get(uuid).map(variant)
         }
@@ -102,10 +108,15 @@ pub(super) fn find(
                 let hint = match nearest(title, lock.by_title.keys().map(String::as_str)) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => {
-                        "copy the title from the account; a new template is known after `relance templates pull`".into()
+                        "run `relance templates pull` for what the account has now; else copy the title from there again".into()
                     }
                 };
-                report.error("R404", span, format!("the account has no template with the title `{title}`"), hint);
+                report.error(
+                    "R404",
+                    span,
+                    format!("`templates.lock.json` has no template with the title `{title}`"),
+                    hint,
+                );
                 None
             }
         },
@@ -148,12 +159,7 @@ pub(super) fn compare(
         };
         report.error("R404", span, message, format!("{needed}; it reads: {}", shortened(&locked.text)));
     }
-    if let Some(entry) = fields.get("text")
-        && written.text.as_ref().is_some_and(|text| text.trim() != locked.text.trim())
-    {
-        let hint = format!("remove `text`, or copy the approved one: {}", shortened(&locked.text));
-        report.error("R404", &entry.value.span, "this is not the text that the account approved", hint);
-    }
+    same_text(report, fields, own, lock);
     let (here, there) = (written.media, media_of(locked.kind));
     if fields.get("media").is_none_or(|entry| !matches!(entry.value.kind, Kind::Null)) && here != there {
         let span = fields.get("media").map_or(&fields.place, |entry| &entry.value.span);
@@ -162,6 +168,18 @@ pub(super) fn compare(
             None => "remove `media`".to_owned(),
         };
         report.error("R404", span, format!("the approved template is of the kind `{}`", kind_name(locked.kind)), hint);
+    }
+}
+
+/// A text of the catalogue is the one that the account approved.
+pub(super) fn same_text(report: &mut Report, fields: &Fields, variant: &TemplateVariant, lock: &Lock) {
+    let Some(locked) = lock.by_uuid.get(&variant.uuid) else { return };
+    if let Some(entry) = fields.get("text")
+        && let Kind::Scalar { text, .. } = &entry.value.kind
+        && text.trim() != locked.text.trim()
+    {
+        let hint = format!("remove `text`, or copy the approved one: {}", shortened(&locked.text));
+        report.error("R404", &entry.value.span, "this is not the text that the account approved", hint);
     }
 }
 

@@ -149,8 +149,8 @@ impl Telling<'_> {
             choice.variants.iter().filter(|(_, variant)| !variant.text.is_empty()).map(|(language, variant)| {
                 let text = self.quoted(&variant.text);
                 match language.as_str() {
-                    "" => filled(p.template_is, &[&variant.title, &text]),
-                    language => filled(p.template_in, &[&variant.title, language, &text]),
+                    "" => filled(p.template_is, &[choice.called(variant), &text]),
+                    language => filled(p.template_in, &[choice.called(variant), language, &text]),
                 }
             });
         let mut details: Vec<String> = reads.collect();
