@@ -5,6 +5,7 @@ use super::exit::{Exit, Failure};
 use super::runs::escaped;
 use super::{Global, completions, project, runs};
 use crate::expr::nearest;
+use crate::trigger::TriggerKind;
 use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Map, Value};
 use std::io::Write as _;
@@ -45,6 +46,9 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         true => writeln!(out, "{answer}")?,
         false => print_answer(&mut out, &answer)?,
     }
+    if let Some(near) = meant(global, args, &answer) {
+        eprintln!("hint: did you mean `{near}`?");
+    }
     Ok(exit_of(args, &answer))
 }
 
@@ -53,6 +57,18 @@ fn exit_of(args: &Args, answer: &Value) -> Exit {
     let evaluations = answer["evaluations"].as_array().map(Vec::as_slice).unwrap_or_default();
     let failed = evaluations.iter().any(|evaluation| evaluation["result"] == "failed");
     if args.wait && failed { Exit::Problems } else { Exit::Fine }
+}
+
+/// The event that was probably meant by one to which nothing listens, as far as there is a project here.
+fn meant(global: &Global, args: &Args, answer: &Value) -> Option<String> {
+    let unheard = answer["evaluations"].as_array().is_some_and(Vec::is_empty) && !global.json && !global.quiet;
+    let files = unheard.then(|| project::read_files(&global.project).ok())??;
+    let workflows = crate::workflow::load(&files).project?.workflows;
+    let heard = workflows.values().flat_map(|workflow| &workflow.triggers).filter_map(|trigger| match &trigger.kind {
+        TriggerKind::Webhook { event, .. } if *event != args.event => Some(event.as_str()),
+        _ => None,
+    });
+    nearest(&args.event, heard).map(str::to_owned)
 }
 
 fn read_data(global: &Global, args: &Args) -> anyhow::Result<Value> {

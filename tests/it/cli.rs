@@ -214,7 +214,9 @@ async fn a_triggered_run_is_listed_and_shown_with_its_trace() {
     assert!(lines.len() >= 3 && lines.iter().any(|line| line.contains("template")), "{lines:?}");
     assert!(!shown.stdout.contains(&ANA[1..]), "the number is masked: {}", shown.stdout);
     let none = site.run(&["trigger", "nothing.listens"]).await;
-    assert!(none.code == 0 && none.stdout.contains("no workflow"), "{none:?}");
+    assert!(none.code == 0 && none.stdout.contains("no workflow") && none.stderr.is_empty(), "{none:?}");
+    let slip = site.run(&["trigger", "order.payd"]).await;
+    assert!(slip.stdout.contains("no workflow") && slip.stderr.contains("did you mean `order.paid`?"), "{slip:?}");
     let waited = site.run(&["trigger", "order.paid", "--sample", "--with", "total=0", "--wait"]).await;
     assert_eq!(waited.code, 0, "that nothing starts is an answer: {waited:?}");
     assert!(waited.stdout.contains("event.total > 0"), "and says why: {waited:?}");

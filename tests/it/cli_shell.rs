@@ -74,6 +74,8 @@ fn a_sample_is_read_as_the_project_has_it_and_from_nowhere_else() {
     fs::write(desk.path("workflows/aside.json"), "{}").unwrap();
     let aside = trigger("../aside");
     assert!(aside.code == 2 && aside.stderr.contains("no sample `../aside`"), "{aside:?}");
+    let slip = trigger("order.payd");
+    assert!(slip.code == 2 && slip.stderr.contains("did you mean `order.paid`?"), "{slip:?}");
     fs::write(desk.path("workflows/samples/broken.json"), "{").unwrap();
     let broken = trigger("broken");
     assert!(broken.code == 2 && broken.stderr.contains("relance check"), "{broken:?}");

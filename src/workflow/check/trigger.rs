@@ -168,7 +168,8 @@ impl<'a> Lowering<'a> {
             return None;
         }
         if let Some(near) = self.world.samples.near(event) {
-            let hint = format!("did you mean `{near}`? If not, put one real example into `workflows/samples/{event}.json`");
+            let hint =
+                format!("did you mean `{near}`? If not, put one real example into `workflows/samples/{event}.json`");
             self.report.warn("R307", &key.value.span, format!("there is no sample of `{event}`"), hint);
         }
         self.triggers.webhooks.push(event.to_owned());

@@ -128,7 +128,8 @@ impl<'a> Reader<'a> {
     /// An event that nothing of the file hears, one slip of the hand away from one that has a sample.
     fn heard(&mut self, entry: &Entry, event: &str) {
         let (Some(near), Some(tested)) = (self.world.samples.near(event), &self.tested) else { return };
-        let is_it = |trigger: &Trigger| matches!(&trigger.kind, TriggerKind::Webhook { event: known, .. } if known == event);
+        let is_it =
+            |trigger: &Trigger| matches!(&trigger.kind, TriggerKind::Webhook { event: known, .. } if known == event);
         let heard = tested.iter().any(|workflow| {
             let stops = workflow.stop_when.iter().map(|stop| &stop.trigger);
             workflow.triggers.iter().chain(stops).any(is_it)
