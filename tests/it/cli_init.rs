@@ -64,7 +64,9 @@ fn an_empty_folder_becomes_a_project_without_a_mistake_that_sends_in_dev() {
         assert!(project.lines().any(|written| written.starts_with(line)), "{line}:\n{project}");
     }
     assert_eq!(desk.read("my_shop/.gitignore"), ".relance/\n.env\n");
-    assert!(!said.stderr.contains(".gitignore` should"), "{}", said.stderr);
+    assert!(!said.stderr.contains(".gitignore` should") && !said.stderr.contains("time zone"), "{}", said.stderr);
+    let bare = desk.run_in("UTC", &["init", "bare"]);
+    assert!(bare.stderr.contains("hint: the time zone is `"), "dates would be an hour or two off: {bare:?}");
     let check = desk.run(&["-C", "my_shop", "check", "--strict"]);
     assert_eq!((check.code, check.stdout.as_str()), (0, ""), "{check:?}");
 

@@ -51,13 +51,18 @@ impl Desk {
 
     /// A command in this folder, with nothing on its standard input.
     pub(crate) fn run(&self, args: &[&str]) -> Said {
+        self.run_in("Europe/Paris", args)
+    }
+
+    /// The same on a machine in this zone.
+    pub(crate) fn run_in(&self, zone: &str, args: &[&str]) -> Said {
         let mut command = Command::new(env!("CARGO_BIN_EXE_relance"));
         command
             .current_dir(self.0.path())
             .args(args)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        let said = command.env("TZ", "Europe/Paris").stdin(Stdio::null()).output().unwrap();
+        let said = command.env("TZ", zone).stdin(Stdio::null()).output().unwrap();
         Said {
             code: said.status.code().unwrap(),
             stdout: String::from_utf8(said.stdout).unwrap(),

@@ -48,6 +48,8 @@ struct Outcome {
     kept: Vec<String>,
     /// The project does without a lock: its templates are named by their uuid, and so are those of a blueprint.
     by_uuid: bool,
+    /// The zone of a new project whose machine tells no country: most likely it is not the customers' one.
+    bare_zone: Option<String>,
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
@@ -62,16 +64,16 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let fresh = !root.join("relance.yaml").exists();
     let by_uuid = !fresh && blueprint.is_some() && names_by_uuid(&project::read_files(&root)?);
     let mut plan = Vec::new();
-    if fresh {
-        plan.extend(new_project(&answers::of(&root, args.yes)?, language));
-    }
+    let answers = if fresh { Some(answers::of(&root, args.yes)?) } else { None };
+    plan.extend(answers.iter().flat_map(|answers| new_project(answers, language)));
     plan.extend(around());
     match &blueprint {
         Some(blueprint) => plan.extend(blueprint.files()),
         None if fresh => plan.extend(first_workflow(language)),
         None => {}
     }
-    let mut outcome = Outcome { by_uuid, ..write(&root, &plan)? };
+    let bare_zone = answers.filter(|answers| answers.region.is_none()).map(|answers| answers.zone);
+    let mut outcome = Outcome { by_uuid, bare_zone, ..write(&root, &plan)? };
     if let Some(blueprint) = &blueprint {
         add_templates(&root, blueprint, &mut outcome)?;
     }
@@ -257,6 +259,11 @@ fn tell(
     if [".relance/", ".env"].iter().any(|entry| !ignored.lines().any(|line| line.trim() == *entry)) {
         eprintln!("hint: `.gitignore` should hold `.relance/` and `.env`");
     }
+    if let Some(zone) = &outcome.bare_zone {
+        eprintln!(
+            "hint: the time zone is `{zone}`: is it where your customers are? `relance.yaml` has it, and dates are written in it"
+        );
+    }
     if let Some(blueprint) = blueprint {
         eprintln!("{}: `relance test {}` plays its tests", blueprint.title(), blueprint.name);
     }
@@ -266,7 +273,9 @@ fn tell(
              until then `templates.lock.json` holds examples"
         );
     } else if outcome.by_uuid && outcome.written.iter().any(|path| path == "templates.yaml") {
-        eprintln!("hint: the new uuids of `templates.yaml` are examples: put those of your approved templates in their place");
+        eprintln!(
+            "hint: the new uuids of `templates.yaml` are examples: put those of your approved templates in their place"
+        );
     }
     if fresh {
         let folder = root.display().to_string();
