@@ -4,7 +4,7 @@
 //! Three kinds: the machine's time (`serve`), the machine's time moved by hand (`dev`), and a time that stands
 //! still until a test moves it. All three hand out ids, so that a test gets the same ids each time.
 //!
-//! Invariant: `now_ms` never goes back within one clock unless the machine's own clock does.
+//! Invariant: `now_ms` never goes back within one clock unless the machine's own clock does, or a still one begins again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

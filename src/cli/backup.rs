@@ -5,6 +5,7 @@ use super::exit::{Exit, Failure};
 use super::progress::Progress;
 use super::{Global, serve};
 use crate::store::backup::{NotAFile, NotThere, backup};
+use crate::store::migrate::Left;
 use serde_json::json;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -41,6 +42,9 @@ fn refused(error: &anyhow::Error) -> anyhow::Error {
     if error.is::<NotThere>() {
         let hint = "`relance serve` makes it; `relance dev` begins afresh at each start, and has nothing to keep";
         return Failure::error(Exit::Problems, message, hint);
+    }
+    if let Some(left) = error.downcast_ref::<Left>() {
+        return Failure::error(Exit::Problems, message, left.hint());
     }
     Failure::error(Exit::Problems, message, "name a new file, in a folder with room for the whole database")
 }

@@ -8,14 +8,25 @@ use crate::store::NewerSchema;
 use crate::store::migrate::{NotCarried, Step, migrate};
 use serde_json::json;
 use std::io::Write as _;
+use std::path::PathBuf;
 
-/// Carries the SQLite database of this folder over to the server of `RELANCE_DATABASE_URL`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The SQLite file, when it is not `.relance/relance.db`
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+}
+
+/// Carries a SQLite file over to the server of `RELANCE_DATABASE_URL`.
 ///
 /// # Errors
 /// When there is none, the server is not there or not empty, or a `relance serve` uses the file.
-pub(super) async fn run(global: &Global) -> anyhow::Result<Exit> {
+pub(super) async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let to = read_environment()?.database_url.unwrap_or_default();
-    let from = state::sqlite_url(&global.project, "relance.db")?;
+    let from = match &args.from {
+        Some(file) => state::url_of(file)?,
+        None => state::url_of(&state::place(&global.project).join("relance.db"))?,
+    };
     let mut progress = None;
     let told = |step| match step {
         Step::All(rows) => progress = Some(Progress::of_so_many(global, "rows carried over", rows)),

@@ -21,7 +21,7 @@ pub mod fmt;
 pub mod init;
 pub mod language;
 mod marks;
-mod migrate;
+pub mod migrate;
 mod moment;
 mod out;
 pub mod paint;
@@ -137,7 +137,7 @@ enum Command {
     /// Copy the SQLite database into one file, while it is served
     Backup(backup::Args),
     /// Carry the SQLite database over to the PostgreSQL server of RELANCE_DATABASE_URL
-    Migrate,
+    Migrate(migrate::Args),
     /// What is wrong with this installation, and how to mend it
     Doctor(doctor::Args),
     /// The fake Callbell alone
@@ -221,7 +221,7 @@ async fn run(cli: Cli, words: &str) -> anyhow::Result<Exit> {
         Command::Webhooks(command) => webhooks::run(global, &command).await,
         Command::Diff => diff::run(global).await,
         Command::Backup(args) => backup::run(global, &args).await,
-        Command::Migrate => migrate::run(global).await,
+        Command::Migrate(args) => migrate::run(global, &args).await,
         Command::Doctor(args) => doctor::run(global, &args).await,
         Command::Sandbox(args) => sandbox::run(global, args).await,
         Command::Completions(args) => completions::run(global, &args),

@@ -218,8 +218,8 @@ fn no_database(error: &anyhow::Error) -> anyhow::Error {
     if error.is::<Elsewhere>() {
         return Failure::error(Exit::Configuration, format!("{error:#}"), Elsewhere::HINT);
     }
-    if error.is::<Left>() {
-        return Failure::error(Exit::Configuration, format!("{error:#}"), Left::HINT);
+    if let Some(left) = error.downcast_ref::<Left>() {
+        return Failure::error(Exit::Configuration, format!("{error:#}"), left.hint());
     }
     if let Some(unsound) = error.downcast_ref::<Unsound>() {
         return Failure::error(Exit::Configuration, format!("{error:#}"), unsound.hint());

@@ -32,8 +32,15 @@ pub fn folder(project: &Path) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// As [`folder`], or when the path is not UTF-8.
 pub fn sqlite_url(project: &Path, name: &str) -> anyhow::Result<String> {
-    let path = folder(project)?.join(name);
-    let path = path.to_str().with_context(|| format!("the project's path is not UTF-8: {}", path.display()))?;
+    url_of(&folder(project)?.join(name))
+}
+
+/// The address of a SQLite file.
+///
+/// # Errors
+/// When its path is not UTF-8.
+pub fn url_of(path: &Path) -> anyhow::Result<String> {
+    let path = path.to_str().with_context(|| format!("the path is not UTF-8: {}", path.display()))?;
     Ok(format!("sqlite:{}?mode=rwc", utf8_percent_encode(path, SPECIAL)))
 }
 

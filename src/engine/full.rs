@@ -123,7 +123,7 @@ impl Loop {
     /// Writes the results of a group that found no room into what the ballast has left.
     pub(super) async fn settle_only(&mut self, work: Work, owed: Owed, error: &anyhow::Error) {
         tracing::warn!(error = format!("{error:#}"), "a group found no room: only the results of calls are written");
-        // SQLite undoes the transaction by itself, which this connection does not know.
+        // Whatever the old connection held is undone with it.
         if let Err(error) = self.writer.reconnect(&self.setup.store).await {
             tracing::error!(error = format!("{error:#}"), "the store cannot be reached");
         }

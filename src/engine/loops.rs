@@ -53,7 +53,7 @@ pub(super) struct Loop {
     pub(super) shared: Arc<Shared>,
     pub(super) writer: Writer,
     pub(super) queue: mpsc::WeakSender<Item>,
-    /// Where calls and campaigns run: beside the loop, which has a thread of its own.
+    /// Where calls and campaigns run: beside the loop, which may have a thread of its own.
     pub(super) beside: Handle,
     pub(super) node: Node,
     pub(super) steps: Steps,

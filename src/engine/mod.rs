@@ -264,7 +264,7 @@ impl Engine {
             }
             Err(error) => drop(ready.send(Err(error))),
         })?;
-        let shared = started.await.context("the engine's thread ended")??;
+        let shared = started.await.context("the engine's loop ended")??;
         Ok(Self { shared, queue })
     }
 

@@ -1,7 +1,7 @@
 //! Stage: where stories are played, one after the other; a scene is one of them.
 //!
-//! A stage belongs to one thread, and does the waiting itself: a life of the engine is a runtime of its own, so that it
-//! can be killed at any moment. Invariant: when a scene begins, nothing is left of the one before.
+//! A stage belongs to one thread, and does the waiting itself: a life of the engine is a runtime of its own, with which all
+//! that it began goes. Invariant: when a scene begins, nothing is left of the one before.
 
 use super::catalogue::furnished;
 use super::office::office;
@@ -297,7 +297,7 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// As by `kill -9`: comes back when nothing of it is left.
+    /// The loop ends between two groups, wherever the story stands; comes back when nothing of the life is left.
     fn end_life(&mut self) {
         self.stage.door.close();
         let Some(Life { runtime, engine }) = self.life.take() else { return };
@@ -345,8 +345,7 @@ impl Scene<'_> {
         office.teams.into_iter().find(|team| team.uuid == uuid).map(|team| team.name)
     }
 
-    /// Asks the store, in the life of the engine: a reader is given back by a task of the runtime that used it, and one of
-    /// another runtime would stand still while the engine waits for it.
+    /// Asks the store.
     ///
     /// # Errors
     /// What the database said.

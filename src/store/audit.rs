@@ -1,6 +1,7 @@
 //! Audit: who did what by hand. Append-only.
 
 use super::dialect::Statement;
+use super::row::Row;
 use super::{Rows, Store, Tx};
 use serde::Serialize;
 
@@ -47,7 +48,7 @@ impl Store {
     pub async fn audit(&self, most: u32) -> anyhow::Result<Vec<AuditRow>> {
         let mut rows = Rows::default();
         rows.push(&[most.into()]);
-        let read = |row: &super::row::Row| -> anyhow::Result<AuditRow> {
+        let read = |row: &Row| -> anyhow::Result<AuditRow> {
             Ok(AuditRow {
                 id: row.try_get(0)?,
                 at_ms: row.try_get(1)?,

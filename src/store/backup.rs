@@ -5,7 +5,7 @@
 //! and no file is ever written over.
 
 use super::dialect::Dialect;
-use super::{connect, inspect};
+use super::{connect, inspect, migrate};
 use anyhow::{Context as _, bail, ensure};
 use sqlx::{AnyConnection, Connection as _, Row as _};
 use std::fs::{self, File, OpenOptions};
@@ -59,6 +59,10 @@ pub async fn backup(url: &str, to: &Path) -> anyhow::Result<Backup> {
     ensure!(from.is_file(), NotThere(from));
     let draft = Draft::beside(to)?;
     let mut connection = connect(&existing(url)).await?;
+    // Nobody could serve from its copy either.
+    if let Some(left) = migrate::left(&mut connection).await {
+        bail!(left);
+    }
     let copied = sqlx::query("vacuum into $1").bind(draft.text()?).execute(&mut connection).await;
     connection.close().await?;
     copied.context("the database could not be copied")?;

@@ -8,15 +8,16 @@ use super::deadline::answered;
 use super::dialect::{Dialect, Kind};
 use super::inspect::path_of;
 use super::row::Row;
-use super::{OwnedCell, connect};
+use super::{OwnedCell, connect, shown};
+use anyhow::Context as _;
 use rusqlite::types::{ToSql, ToSqlOutput, Value};
 use rusqlite::{CachedStatement, OpenFlags};
 use sqlx::any::AnyArguments;
 use sqlx::{AnyConnection, Arguments as _, AssertSqlSafe, Connection as _, Executor as _};
 use std::sync::Arc;
 
-/// Every statement in each of its sizes, as far as they are in use.
-const STATEMENTS: usize = 1_024;
+/// Statements that are kept ready: each in those of its sizes that are in use.
+const STATEMENTS: usize = 512;
 
 /// A connection that may write.
 #[derive(Debug)]
@@ -26,8 +27,8 @@ pub(super) enum Connection {
 }
 
 /// A transaction under way; dropped, it is undone.
-pub(super) enum Open<'c> {
-    File(OpenFile<'c>),
+pub(super) enum Begun<'c> {
+    File(BegunOnFile<'c>),
     Server(sqlx::Transaction<'c, sqlx::Any>),
 }
 
@@ -41,7 +42,7 @@ impl Connection {
     /// Opens the database of `url`, which is there.
     pub(super) async fn open(url: &str, dialect: Dialect) -> anyhow::Result<Self> {
         match dialect {
-            Dialect::Sqlite => Ok(Self::File(open_file(url)?)),
+            Dialect::Sqlite => Ok(Self::File(open_file(url, None)?)),
             Dialect::Postgres => {
                 let mut connection = connect(url).await?;
                 answered(dialect, connection.execute(dialect.settings(true))).await?;
@@ -50,15 +51,17 @@ impl Connection {
         }
     }
 
-    pub(super) async fn begin(&mut self) -> anyhow::Result<Open<'_>> {
+    pub(super) async fn begin(&mut self) -> anyhow::Result<Begun<'_>> {
         match self {
             Self::File(file) => {
+                // No refusal of a statement: the connection is of no use any more.
+                anyhow::ensure!(file.is_autocommit(), "what was begun before could not be undone");
                 run(&mut file.prepare_cached(Dialect::Sqlite.begin())?, &[])?;
-                Ok(Open::File(OpenFile(file)))
+                Ok(Begun::File(BegunOnFile(file)))
             }
             Self::Server(server) => {
                 let begun = server.begin_with(Dialect::Postgres.begin());
-                Ok(Open::Server(answered(Dialect::Postgres, begun).await?))
+                Ok(Begun::Server(answered(Dialect::Postgres, begun).await?))
             }
         }
     }
@@ -79,20 +82,21 @@ impl Connection {
     }
 }
 
-/// Opens the SQLite database of `url`, in a file or in memory, to write.
-pub(super) fn open_file(url: &str) -> rusqlite::Result<rusqlite::Connection> {
+/// Opens the SQLite database of `url` to write. `files`: the file system of SQLite's own that it lies in.
+pub(super) fn open_file(url: &str, files: Option<&str>) -> anyhow::Result<rusqlite::Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let path = path_of(url);
-    let file = match url.split_once("vfs=") {
-        Some((_, files)) => rusqlite::Connection::open_with_flags_and_vfs(path, flags, files)?,
-        None => rusqlite::Connection::open_with_flags(path, flags)?,
+    let opened = match files {
+        Some(files) => rusqlite::Connection::open_with_flags_and_vfs(path, flags, files),
+        None => rusqlite::Connection::open_with_flags(path, flags),
     };
+    let file = opened.with_context(|| format!("cannot open the database {}", shown(url)))?;
     file.set_prepared_statement_cache_capacity(STATEMENTS);
     file.execute_batch(Dialect::Sqlite.settings(true))?;
     Ok(file)
 }
 
-impl Open<'_> {
+impl Begun<'_> {
     /// How many rows it wrote.
     pub(super) async fn execute(&mut self, sql: Sql, values: Vec<Bound>) -> anyhow::Result<u64> {
         match self {
@@ -134,11 +138,11 @@ impl Open<'_> {
 }
 
 /// A transaction on a file.
-pub(super) struct OpenFile<'c>(&'c mut rusqlite::Connection);
+pub(super) struct BegunOnFile<'c>(&'c mut rusqlite::Connection);
 
-impl Drop for OpenFile<'_> {
+impl Drop for BegunOnFile<'_> {
     fn drop(&mut self) {
-        // A full disk may have undone it already; a connection that cannot undo is given up by the next `begin`.
+        // A full disk may have undone it already; a connection that cannot undo is refused by the next `begin`.
         if !self.0.is_autocommit() {
             let _ = self.0.execute_batch("rollback");
         }

@@ -1,6 +1,7 @@
 //! Events with their evaluations, and the keys that recognise a second delivery.
 
 use super::dialect::Statement;
+use super::row::Row;
 use super::{Rows, Store, Tx};
 
 /// An event as it is kept.
@@ -119,7 +120,7 @@ impl Tx<'_> {
     pub(crate) async fn known_keys(&mut self, keys: &[(&str, &str)]) -> anyhow::Result<Vec<KnownKey>> {
         let mut rows = Rows::default();
         keys.iter().for_each(|(source, key)| rows.push(&[(*source).into(), (*key).into()]));
-        let known = |row: &super::row::Row| -> anyhow::Result<KnownKey> {
+        let known = |row: &Row| -> anyhow::Result<KnownKey> {
             Ok(KnownKey {
                 source: row.try_get(0)?,
                 key: row.try_get(1)?,
@@ -207,7 +208,7 @@ impl Store {
     }
 }
 
-pub(super) fn read_event(row: &super::row::Row) -> anyhow::Result<EventRow> {
+pub(super) fn read_event(row: &Row) -> anyhow::Result<EventRow> {
     Ok(EventRow {
         id: row.try_get(0)?,
         source: row.try_get(1)?,

@@ -1,12 +1,16 @@
 //! Inspect: a look at a database from outside, for `doctor`. Nothing is locked, migrated or written.
 
 use super::dialect::Dialect;
+use super::migrate::{self, Left};
 use super::sound::Settings;
 use super::{connect, schema};
 use anyhow::Context as _;
+use sqlx::any::AnyConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AnyConnection, Connection as _, Row as _};
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
 
 /// What a look from outside finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub struct Inspection {
     pub refuses: Option<String>,
     /// What it may lose, and why.
     pub warning: Option<String>,
+    /// Why nothing is served from this file.
+    pub left: Option<Left>,
 }
 
 /// Looks at the database of `url`.
@@ -41,13 +47,14 @@ async fn inspect_file(url: &str, expected: i64) -> anyhow::Result<Inspection> {
     let path = path_of(url);
     let refuses = refuses_writes(&path).map(|error| error.to_string());
     if !path.exists() {
-        return Ok(Inspection { server: "SQLite".into(), schema: None, expected, refuses, warning: None });
+        return Ok(Inspection { server: "SQLite".into(), schema: None, expected, refuses, warning: None, left: None });
     }
     let mut connection = connect(&read_only(url)).await?;
     let version: String = sqlx::query("select sqlite_version()").fetch_one(&mut connection).await?.try_get(0)?;
     let schema = schema_of(&mut connection).await;
+    let left = migrate::left(&mut connection).await;
     connection.close().await?;
-    Ok(Inspection { server: format!("SQLite {version}"), schema, expected, refuses, warning: None })
+    Ok(Inspection { server: format!("SQLite {version}"), schema, expected, refuses, warning: None, left })
 }
 
 async fn inspect_server(url: &str, expected: i64) -> anyhow::Result<Inspection> {
@@ -64,7 +71,8 @@ async fn inspect_server(url: &str, expected: i64) -> anyhow::Result<Inspection> 
     };
     let schema = schema_of(&mut connection).await;
     connection.close().await?;
-    Ok(Inspection { server: format!("PostgreSQL {version}"), schema, expected, refuses, warning: settings.warning() })
+    let (server, warning) = (format!("PostgreSQL {version}"), settings.warning());
+    Ok(Inspection { server, schema, expected, refuses, warning, left: None })
 }
 
 /// A database without the table of migrations was never used.
@@ -73,9 +81,10 @@ pub(super) async fn schema_of(connection: &mut AnyConnection) -> Option<i64> {
     sqlx::query(newest).fetch_one(connection).await.ok()?.try_get(0).ok()
 }
 
+/// The file of an address, as sqlx reads it.
 pub(super) fn path_of(url: &str) -> PathBuf {
-    let path = url.trim_start_matches("sqlite:").trim_start_matches("//").split('?').next().unwrap_or_default();
-    PathBuf::from(percent_encoding::percent_decode_str(path).decode_utf8_lossy().as_ref())
+    let read = |url: &str| SqliteConnectOptions::from_str(url).ok().map(|file| file.get_filename().to_owned());
+    AnyConnectOptions::from_str(url).ok().and_then(|url| read(url.database_url.as_str())).unwrap_or_default()
 }
 
 fn read_only(url: &str) -> String {

@@ -3,18 +3,21 @@
 //! The same statements on the same SQLite; only what makes a database last is missing. Invariant: it is there as long as
 //! its `Memory` is, and nobody else reaches it.
 
-use super::connection::open_file;
+use super::connection::{Connection, open_file};
 use super::dialect::Dialect;
 use super::disk::Disk;
 use super::readers::Readers;
 use super::{Store, connect, schema};
 use anyhow::Context as _;
 use sqlx::Connection as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// How many there were in this process: each has a name of its own.
 static MADE: AtomicU64 = AtomicU64::new(0);
+
+/// A file system of SQLite's own.
+const FILES: &str = "memdb";
 
 /// A database in memory, and the connection that keeps it.
 #[derive(Debug)]
@@ -33,21 +36,21 @@ impl Memory {
     pub async fn new() -> anyhow::Result<Self> {
         sqlx::any::install_default_drivers();
         let number = MADE.fetch_add(1, Ordering::Relaxed);
-        // A file system of SQLite's own; files whose names begin with `/` are shared within the process.
-        let url = format!("sqlite:///relance-{number}?mode=rwc&vfs=memdb");
+        // Files whose names begin with `/` are shared within the process.
+        let url = format!("sqlite:///relance-{number}?mode=rwc&vfs={FILES}");
         let disk = Arc::new(Disk::of(&url, Dialect::Sqlite));
-        // Reached by the readers' name for it; there as long as one connection is.
+        // It is there as long as a connection to it is.
         let made = connect(&url).await?;
         schema::migrate(&url, Dialect::Sqlite).await?;
         let store = Store {
-            readers: Readers::here(&url)?,
+            readers: Readers::here(open_file(&url, Some(FILES))?)?,
             url: url.clone(),
             dialect: Dialect::Sqlite,
             disk,
-            parked: Some(Arc::default()),
+            parked: Some(Arc::new(Mutex::new(Some(Connection::File(open_file(&url, Some(FILES))?))))),
             _lock: None,
         };
-        let keeper = open_file(&url)?;
+        let keeper = open_file(&url, Some(FILES))?;
         made.close().await?;
         // What only removes needs no way back.
         keeper.execute_batch("pragma foreign_keys = off; pragma journal_mode = off")?;

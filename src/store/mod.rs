@@ -58,7 +58,7 @@ pub use sound::Unsound;
 use crate::clock::Clock;
 use crate::delivery::Delivery;
 use anyhow::{Context as _, bail};
-use connection::{Bound, Connection, Open, Sql};
+use connection::{Begun, Bound, Connection, Sql};
 use deadline::answered;
 use dialect::{Dialect, Kind, SIZES, Statement};
 use disk::Disk;
@@ -103,7 +103,7 @@ type Parked = Option<Arc<Mutex<Option<Connection>>>>;
 
 /// One open transaction. Dropped without [`Tx::commit`] it is rolled back.
 pub struct Tx<'w> {
-    tx: Open<'w>,
+    tx: Begun<'w>,
     dialect: Dialect,
     disk: Arc<Disk>,
     /// The store's time, read once for the whole transaction. Unix milliseconds.
@@ -156,7 +156,7 @@ impl Store {
         sound::look(url, dialect, &disk).await?;
         let store = Self::opened(url, dialect, lock, disk).await?;
         if dialect == Dialect::Sqlite {
-            migrate::refuse_left(url)?;
+            migrate::refuse_left(&store).await?;
         }
         Ok(store)
     }
@@ -444,9 +444,7 @@ fn first_id(at_ms: i64) -> String {
 
 /// SQLite: `<database>.lock` beside the file.
 fn lock_file(url: &str) -> anyhow::Result<File> {
-    let path = url.trim_start_matches("sqlite:").trim_start_matches("//").split('?').next().unwrap_or_default();
-    // As sqlx reads the address: `%23` stands for `#`.
-    let path = format!("{}.lock", percent_encoding::percent_decode_str(path).decode_utf8_lossy());
+    let path = format!("{}.lock", inspect::path_of(url).display());
     let file = File::create(&path).with_context(|| format!("cannot make {path}"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -3,7 +3,7 @@
 //! Of a file or a server there are several, and each question has a deadline. A database in memory has one, asked on the
 //! spot: whoever asks is the one who wrote. Invariant: a reader cannot write.
 
-use super::connection::{Bound, Sql, arguments, open_file, run};
+use super::connection::{Bound, Sql, arguments, run};
 use super::deadline::{Silent, read};
 use super::dialect::Dialect;
 use super::row::Row;
@@ -35,8 +35,7 @@ impl Readers {
     }
 
     /// Of a SQLite database in memory.
-    pub(super) fn here(url: &str) -> anyhow::Result<Self> {
-        let reader = open_file(url)?;
+    pub(super) fn here(reader: rusqlite::Connection) -> anyhow::Result<Self> {
         reader.execute_batch(Dialect::Sqlite.settings(false))?;
         Ok(Self::Here(Arc::new(Mutex::new(reader))))
     }

@@ -3,6 +3,7 @@
 
 use super::dialect::Statement;
 use super::events::{EventRow, read_event};
+use super::row::Row;
 use super::{Rows, Store};
 
 /// An event that a look found, as far as it tells.
@@ -66,7 +67,7 @@ impl Store {
             pattern(2).into(),
             naming.most.into(),
         ]);
-        let read = |row: &super::row::Row| -> anyhow::Result<NamingRow> {
+        let read = |row: &Row| -> anyhow::Result<NamingRow> {
             Ok(NamingRow { id: row.try_get(0)?, fits: row.try_get::<i64>(1)? != 0 })
         };
         self.read(&NAMING, rows).await?.iter().map(read).collect()

@@ -1,8 +1,8 @@
 //! `relance migrate`: from the SQLite file of one machine to PostgreSQL, as a person does it.
 
 use crate::database::Database;
-use crate::hand::dump;
-use crate::process::Site;
+use crate::hand::{dump, execute};
+use crate::process::{Site, eventually};
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -61,18 +61,22 @@ async fn everything_goes_over_once_and_goes_on_there() {
 
     let again = site.run(&["migrate"]).await;
     assert_eq!(again.code, 1, "{again:?}");
-    assert!(again.stderr.contains("the PostgreSQL database is not empty: `"), "{again:?}");
+    assert!(again.stderr.contains("this SQLite file was carried over to PostgreSQL already"), "{again:?}");
     site.set("RELANCE_CLOCK_OFFSET", "+25h");
     let mut serve = site.serve().await;
     let runs = site.api("runs?workflow=slow").await;
     assert_eq!(runs["runs"].as_array().unwrap().len(), 1, "{runs}");
-    crate::process::eventually("the reminder", async || (site.messages().await.len() > sent).then_some(())).await;
+    eventually("the reminder", async || (site.messages().await.len() > sent).then_some(())).await;
     site.drained().await;
     assert_eq!(site.messages().await.len(), sent + 1, "what was sent before is not sent again");
     serve.signal("TERM");
     assert_eq!(serve.ended().await, 0);
 
     site.set("RELANCE_DATABASE_URL", "");
+    let doctor = site.run(&["doctor"]).await;
+    assert!(doctor.stdout.contains("has carried this SQLite file over to PostgreSQL"), "{doctor:?}");
+    let backup = site.run(&["backup", "late.db"]).await;
+    assert_eq!((backup.code, site.path().join("late.db").exists()), (1, false), "{backup:?}");
     let mut old = site.started(&[]);
     assert_eq!(old.ended().await, 78, "{}", old.log());
     assert!(old.log().contains("has carried this SQLite file over to PostgreSQL"), "{}", old.log());
@@ -109,6 +113,18 @@ async fn what_cannot_be_carried_over_stays_and_serves_as_before() {
     {
         database.execute(&format!("delete from \"{table}\"")).await;
     }
+    let own = Database::postgres();
+    let foreign = site.run(&["migrate", "--from", "nowhere.db"]).await;
+    assert_eq!(foreign.code, 1, "{foreign:?}");
+    assert!(foreign.stderr.contains("there is no database: nowhere.db"), "{foreign:?}");
+    own.execute("create table event (id text)").await;
+    own.execute("insert into event values ('somebody else')").await;
+    site.set("RELANCE_DATABASE_URL", &own.url);
+    let taken = site.run(&["migrate"]).await;
+    assert_eq!(taken.code, 1, "{taken:?}");
+    assert!(taken.stderr.contains("the PostgreSQL database is not empty: `event`"), "{taken:?}");
+    assert_eq!(dump(&own.url).await, "event: somebody else\n", "nothing of it was touched");
+    site.set("RELANCE_DATABASE_URL", &database.url);
     database.execute("alter table installation add constraint no_key check (name <> 'relance_id key')").await;
     let refused = site.run(&["migrate"]).await;
     assert_eq!(refused.code, 1, "{refused:?}");
@@ -120,4 +136,46 @@ async fn what_cannot_be_carried_over_stays_and_serves_as_before() {
     let mut serve = site.serve().await;
     serve.signal("TERM");
     assert_eq!(serve.ended().await, 0);
+}
+
+/// What a kill leaves behind: the mark of the file that is on its way, with everything there or nothing.
+#[tokio::test]
+async fn one_that_was_broken_off_is_brought_to_its_end_by_the_same_server_and_no_other() {
+    let mut site = shop();
+    let mut serve = site.serve().await;
+    serve.signal("TERM");
+    assert_eq!(serve.ended().await, 0);
+    let (server, other) = (Database::postgres(), Database::postgres());
+    let file = format!("sqlite:{}", site.path().join(".relance/relance.db").display());
+    let before = dump(&file).await;
+    let way = server.url.rsplit_once('@').unwrap().1;
+    let marked = format!("insert into installation values ('left for a server', '{way}')");
+    execute(&file, &marked).await;
+
+    let mut old = site.started(&[]);
+    assert_eq!(old.ended().await, 78, "{}", old.log());
+    assert!(
+        old.log().contains(&format!("was broken off while it carried this SQLite file over to {way}")),
+        "{}",
+        old.log()
+    );
+    site.set("RELANCE_DATABASE_URL", &other.url);
+    let elsewhere = site.run(&["migrate"]).await;
+    assert_eq!(elsewhere.code, 1, "{elsewhere:?}");
+    assert!(elsewhere.stderr.contains(&format!("this SQLite file was on its way to {way}")), "{elsewhere:?}");
+
+    // Killed before the commit: nothing has arrived.
+    site.set("RELANCE_DATABASE_URL", &server.url);
+    let done = site.run(&["migrate"]).await;
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(rows(&dump(&server.url).await), rows(&before));
+
+    // Killed after it, before the file said so.
+    execute(&file, "delete from installation where name = 'left for a server'").await;
+    execute(&file, &marked).await;
+    let done = site.run(&["migrate"]).await;
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(rows(&dump(&server.url).await), rows(&before), "nothing twice");
+    let gone = site.run(&["migrate"]).await;
+    assert!(gone.stderr.contains("was carried over to PostgreSQL already"), "{gone:?}");
 }

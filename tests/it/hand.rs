@@ -26,17 +26,22 @@ impl Database {
 
     /// Does something to the rows from outside; how many were concerned.
     pub(crate) async fn execute(&self, statement: &str) -> u64 {
-        sqlx::any::install_default_drivers();
-        let mut connection = AnyConnection::connect(&self.url).await.unwrap();
-        let done = connection.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
-        connection.close().await.unwrap();
-        done.rows_affected()
+        execute(&self.url, statement).await
     }
 
     /// Every row of every table, as text.
     pub(crate) async fn dump(&self) -> String {
         dump(&self.url).await
     }
+}
+
+/// Does something to the rows of the database of this address; how many were concerned.
+pub(crate) async fn execute(url: &str, statement: &str) -> u64 {
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect(url).await.unwrap();
+    let done = connection.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
+    connection.close().await.unwrap();
+    done.rows_affected()
 }
 
 /// Every row of every table of the database of this address, as text.

@@ -110,6 +110,9 @@ async fn database(global: &Global, environment: &Environment) -> Line {
         Ok(found) => found,
         Err(error) => return Line::error("database", format!("{error:#}"), hint),
     };
+    if let Some(left) = &found.left {
+        return Line::error("database", left.to_string(), left.hint());
+    }
     let server = &found.server;
     match (found.refuses, found.schema) {
         (Some(why), _) => {
