@@ -53,6 +53,9 @@ pub struct Evaluation {
     /// The run that was started or woken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
+    /// Refused by `once_per`: the run that was there first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<String>,
     /// How many times a person had it judged again until this came of it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub redrive: u32,

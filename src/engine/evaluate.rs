@@ -239,8 +239,8 @@ impl Starts {
             (Some(judged), _) => again_if_known(judged, &candidate, arrival, unit),
             (None, _) => return,
         };
-        let (result, reason, run) = match judged {
-            Judged::Refused(result, reason) => (result, reason, None),
+        let Decided { result, reason, run, held_by } = match judged {
+            Judged::Refused(result, reason) => Decided { result, reason, run: None, held_by: None },
             Judged::Applies { contact, identity } => start(&candidate, *contact, identity, arrival, None, unit),
         };
         if result == EvaluationResult::Started {
@@ -250,7 +250,7 @@ impl Starts {
             }
         }
         let trigger = candidate.trigger().name.clone();
-        self.evaluations.push(Evaluation { workflow, trigger, result, reason, run, redrive: 0 });
+        self.evaluations.push(Evaluation { workflow, trigger, result, reason, run, held_by, redrive: 0 });
     }
 }
 
@@ -267,20 +267,34 @@ fn again_if_known(judged: Judged, candidate: &Candidate, arrival: &Arrival, unit
     }
 }
 
-pub(super) type Decided = (EvaluationResult, String, Option<String>);
+/// What became of one workflow's part in an event.
+pub(super) struct Decided {
+    pub(super) result: EvaluationResult,
+    pub(super) reason: String,
+    /// The run that was started.
+    pub(super) run: Option<String>,
+    /// The run that `once_per` gives way to.
+    held_by: Option<String>,
+}
 
-/// Starts the one workflow of an arrival again that was judged, in the place of a run that has ended.
-pub(super) fn start_again(arrival: &mut Arrival, of: &Run, unit: &mut Unit) -> Decided {
-    let Some(mut candidate) = arrival.candidates.pop() else { return refused("no_contact") };
-    match candidate.verdict.take() {
-        Some(Judged::Applies { contact, identity }) => start(&candidate, *contact, identity, arrival, Some(of), unit),
-        Some(Judged::Refused(result, reason)) => (result, reason, None),
-        None => refused("no_contact"),
+impl Decided {
+    fn started(run: String, reason: &str) -> Self {
+        Self { result: EvaluationResult::Started, reason: reason.to_owned(), run: Some(run), held_by: None }
+    }
+
+    fn refused(reason: &str, held_by: Option<String>) -> Self {
+        Self { result: EvaluationResult::Skipped, reason: reason.to_owned(), run: None, held_by }
     }
 }
 
-fn refused(reason: &str) -> Decided {
-    (EvaluationResult::Skipped, reason.to_owned(), None)
+/// Starts the one workflow of an arrival again that was judged, in the place of a run that has ended.
+pub(super) fn start_again(arrival: &mut Arrival, of: &Run, unit: &mut Unit) -> Decided {
+    let Some(mut candidate) = arrival.candidates.pop() else { return Decided::refused("no_contact", None) };
+    match candidate.verdict.take() {
+        Some(Judged::Applies { contact, identity }) => start(&candidate, *contact, identity, arrival, Some(of), unit),
+        Some(Judged::Refused(result, reason)) => Decided { result, reason, run: None, held_by: None },
+        None => Decided::refused("no_contact", None),
+    }
 }
 
 /// `of`: the run in whose place it starts, which holds back nobody.
@@ -300,9 +314,9 @@ fn start(
         && of.is_none_or(|of| of.id != holder)
     {
         match (workflow.settings.again, state.is_terminal()) {
-            (Again::Never, true) => return (EvaluationResult::Skipped, "already_done".into(), None),
+            (Again::Never, true) => return Decided::refused("already_done", Some(holder)),
             (Again::Never | Again::Skip, _) if !state.is_terminal() => {
-                return (EvaluationResult::Skipped, "already_running".into(), None);
+                return Decided::refused("already_running", Some(holder));
             }
             (Again::Restart, false) if over => {}
             (Again::Restart, false) => {
@@ -316,7 +330,7 @@ fn start(
     }
     // It leaves the identity free, and has stopped nothing.
     if over {
-        return (EvaluationResult::Skipped, "limit".into(), None);
+        return Decided::refused("limit", None);
     }
     let mut run = new_run(candidate, &contact, arrival, unit);
     run.turn = identity.clone().filter(|_| lined || workflow.settings.again == Again::Queue);
@@ -328,14 +342,14 @@ fn start(
     if let Some(before) = before {
         unit.put_contact(as_known_now(candidate, contact, arrival, unit));
         turns::line_up(run, &before, arrival.data.clone(), unit);
-        return (EvaluationResult::Started, "waits for its turn".into(), Some(id));
+        return Decided::started(id, "waits for its turn");
     }
     if let Some(hash) = &identity {
         unit.take_identity(&workflow.id, hash, &run);
     }
     unit.put_contact(as_known_now(candidate, contact, arrival, unit));
     unit.start_run(run, &candidate.definition, arrival.data.clone());
-    (EvaluationResult::Started, String::new(), Some(id))
+    Decided::started(id, "")
 }
 
 /// The contact with what others of the group have learnt of the person since it was judged.

@@ -144,6 +144,7 @@ fn wake(question: &Question, arrival: &Arrival, unit: &mut Unit, starts: &mut St
         result: EvaluationResult::Woke,
         reason: question.choice.map_or("otherwise".into(), |choice| format!("reply {choice}")),
         run: Some(run.clone()),
+        held_by: None,
         redrive: 0,
     });
     unit.move_run(&run, &Input::Replied(reply));

@@ -338,6 +338,7 @@ fn evaluation(stop: &Stop, halted: Halted, more: bool) -> Option<Evaluation> {
         result,
         reason,
         run,
+        held_by: None,
         redrive: 0,
     })
 }

@@ -55,6 +55,8 @@ pub struct Kept {
     pub lines: Vec<(String, Line)>,
     pub events: Vec<EventRow>,
     pub runs: Vec<Run>,
+    /// Runs that events of the period gave way to, of any time and about anybody.
+    pub holders: Vec<Run>,
     pub deliveries: Vec<DeliveryRow>,
     pub attempts: Vec<AttemptRow>,
     pub consents: Vec<Entry>,
@@ -170,6 +172,12 @@ impl Engine {
         let runs: HashSet<&str> = kept.runs.iter().map(|run| run.id.as_str()).collect();
         let mut events = self.store().events(&found).await?;
         events.retain(|event| concerns(event, &naming.contact, &names, &runs));
+        let mut holders: Vec<String> = events.iter().flat_map(evaluations_of).filter_map(|one| one.held_by).collect();
+        holders.sort_unstable();
+        holders.dedup();
+        if !holders.is_empty() {
+            kept.holders = self.store().runs(&holders).await?;
+        }
         kept.events = events;
         Ok(())
     }
@@ -266,12 +274,15 @@ fn concerns(event: &EventRow, contact: &str, names: &[Name], runs: &HashSet<&str
     {
         return true;
     }
-    let evaluations: Vec<Evaluation> = serde_json::from_str(&event.evaluations).unwrap_or_default();
-    if evaluations.iter().filter_map(|one| one.run.as_deref()).any(|run| runs.contains(run)) {
+    if evaluations_of(event).iter().filter_map(|one| one.run.as_deref()).any(|run| runs.contains(run)) {
         return true;
     }
     let data = bare(&event.data);
     event.contact.is_none() && names.iter().any(|name| name.is_in(&data))
+}
+
+fn evaluations_of(event: &EventRow) -> Vec<Evaluation> {
+    serde_json::from_str(&event.evaluations).unwrap_or_default()
 }
 
 /// The events of other systems that start a workflow.

@@ -370,6 +370,16 @@ impl Store {
         rows.push(&[id.into()]);
         self.read(&BY_IDS, rows).await?.first().map(read_run).transpose()
     }
+
+    /// Those of these runs that are still kept, in no order.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn runs(&self, ids: &[String]) -> anyhow::Result<Vec<Run>> {
+        let mut rows = Rows::default();
+        ids.iter().for_each(|id| rows.push(&[id.into()]));
+        self.read(&BY_IDS, rows).await?.iter().map(|row| read_run(row).map(|row| row.run)).collect()
+    }
 }
 
 fn read_definition(row: &Row) -> anyhow::Result<DefinitionRow> {

@@ -185,6 +185,7 @@ async fn at_the_terminal_and_on_the_page_everything_that_concerned_a_person_stan
     let at = |part: &str| told.stdout.find(part).unwrap();
     assert!(at("started it") < at("already done once") && at("already done once") < at("Where is it?"), "{told:?}");
     ends(&site.run(&["why", "+34600000001", "--language", "fr", "--workflow", "order_paid"]).await, &["l’a lancé"]);
+    ends(&site.run(&["why", "+34600000001", "--language", "fr"]).await, &["(« Where is it? »)"]);
     let json: Value = serde_json::from_str(&site.run(&["--json", "why", "+34600000001"]).await.stdout).unwrap();
     assert_eq!(json["version"], 1);
     ends(&site.run(&["why", "+34600000009"]).await, &["nobody of this name is known here"]);
@@ -208,6 +209,41 @@ async fn at_the_terminal_and_on_the_page_everything_that_concerned_a_person_stan
     assert!(!shown.contains("600000001"), "a number is shown: {shown}");
     assert_eq!(page("/contacts/01ARZ3NDEKTSV4RRFFQ69G5FAV/why").await.0, 404);
     assert!(page(&format!("/contacts/{id}")).await.1.contains(&format!("/contacts/{id}/why")));
+}
+
+/// What is told of the events that `once_per` refused.
+async fn refusals(site: &Site, phone: &str) -> Vec<String> {
+    let told: Value = serde_json::from_str(&site.run(&["--json", "why", phone]).await.stdout).unwrap();
+    let refused = |line: &&Value| line["kind"] == "event" && line["reason"] == "already_done";
+    list(&told["lines"]).iter().filter(refused).map(|line| line["facts"].to_string()).collect()
+}
+
+#[tokio::test]
+async fn a_refusal_names_the_run_that_was_there_first_and_no_other_of_the_person() {
+    let site = Site::of("shop");
+    let (_sandbox, _serve) = (site.sandbox().await, site.serve().await);
+    let order = async |id: &str, phone: &str| {
+        let data = json!({ "order_id": id, "order_number": 1042, "total": 129.9, "currency": "EUR",
+            "accepts_whatsapp": true, "customer": { "first_name": "Ana", "phone": phone } });
+        let said = site.run(&["--json", "trigger", "order.paid", "--data", &data.to_string()]).await;
+        let answer: Value = serde_json::from_str(&said.stdout).unwrap();
+        let run = answer["evaluations"][0]["run"].as_str().map(str::to_owned);
+        site.drained().await;
+        run
+    };
+    let first = order("B-1", "+34600000001").await.unwrap();
+    let second = order("B-2", "+34600000001").await.unwrap();
+    let done = async || (list(&site.api("runs?state=done").await["runs"]).len() == 2).then_some(());
+    eventually("both runs are done", done).await;
+    assert_eq!(order("B-1", "+34600000001").await, None);
+    let said = refusals(&site, "+34600000001").await;
+    assert!(said.len() == 1 && said[0].contains(&first) && !said[0].contains(&second), "{first}: {said:?}");
+
+    // The same order under another number: the run is there, and is about somebody else.
+    assert_eq!(order("B-2", "+34600000002").await, None);
+    let said = refusals(&site, "+34600000002").await;
+    assert!(said.len() == 1 && said[0].contains("about another person"), "{said:?}");
+    assert!(said[0].contains(&second), "{second}: {said:?}");
 }
 
 #[tokio::test]

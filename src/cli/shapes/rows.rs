@@ -107,6 +107,7 @@ pub(super) fn evaluations() -> Shape {
         ("result", text().about("started, woke, stopped, not_matched, skipped, failed")),
         ("reason?", text()),
         ("run?", text()),
+        ("held_by?", text().about("the run that was there first, of one that `once_per` refused")),
         ("redrive?", whole()),
     ]))
 }

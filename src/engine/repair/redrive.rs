@@ -133,8 +133,8 @@ async fn again_run(
             .for_each(|one| one.who = Ok(evaluate::Person { given: given.clone(), ..person.clone() }));
     }
     judge(tx, unit, &mut arrival).await?;
-    let (result, reason, run) = evaluate::start_again(&mut arrival, &of, unit);
-    let Some(run) = run else { return Ok(Err(Refused::Rules(rule(result, reason)))) };
+    let decided = evaluate::start_again(&mut arrival, &of, unit);
+    let Some(run) = decided.run else { return Ok(Err(Refused::Rules(rule(decided.result, decided.reason)))) };
     unit.audit(who, "redrive", &format!("run {id}"), &run);
     Ok(Ok(run))
 }

@@ -15,7 +15,7 @@ impl Teller<'_> {
         let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
         let evaluations: Vec<Evaluation> = serde_json::from_str(&event.evaluations).unwrap_or_default();
         let text = |mut line: Line| {
-            line.facts.extend(written(event, &data));
+            line.facts.extend(self.written(event, &data));
             line
         };
         if evaluations.is_empty() {
@@ -82,13 +82,13 @@ impl Teller<'_> {
             (_, name) => format!("`{name}`"),
         }
     }
-}
 
-/// What the person wrote.
-fn written(event: &EventRow, data: &Value) -> Option<String> {
-    let text = data["text"].as_str().filter(|text| event.name == "message_created" && !text.trim().is_empty())?;
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let cut: String = line.chars().take(SHOWN).collect();
-    let more = if line.chars().count() > SHOWN { "…" } else { "" };
-    Some(format!("“{cut}{more}”"))
+    /// What the person wrote.
+    fn written(&self, event: &EventRow, data: &Value) -> Option<String> {
+        let text = data["text"].as_str().filter(|text| event.name == "message_created" && !text.trim().is_empty())?;
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let cut: String = line.chars().take(SHOWN).collect();
+        let more = if line.chars().count() > SHOWN { "…" } else { "" };
+        Some(filled(self.why.quoted, &[&format!("{cut}{more}")]))
+    }
 }

@@ -8,7 +8,6 @@ use crate::delivery::{Delivery, Scope};
 use crate::event::{Evaluation, EvaluationResult};
 use crate::expr::{PathUse, Question, printed};
 use crate::http::dashboard::words::word;
-use crate::run::Run;
 use crate::store::events::EventRow;
 use crate::workflow::Workflow;
 use serde_json::Value;
@@ -21,7 +20,7 @@ impl Teller<'_> {
         let Some(definition) = self.deployed.definitions.get(&one.workflow) else { return Vec::new() };
         let workflow = &definition.workflow;
         let mut facts = match one.reason.as_str() {
-            "already_running" | "already_done" => vec![self.holder(&one.workflow, event)],
+            "already_running" | "already_done" => one.held_by.iter().map(|run| self.holder(run)).collect(),
             "limit" => self.reached(&one.workflow, event.received_at_ms),
             _ => Vec::new(),
         };
@@ -59,15 +58,16 @@ impl Teller<'_> {
         facts
     }
 
-    /// The run that holds what the event is about: one of the same person, as far as their runs tell.
-    fn holder(&self, workflow: &str, event: &EventRow) -> String {
-        let earlier = |run: &&Run| run.workflow == workflow && run.started_at_ms <= event.received_at_ms;
-        match self.kept.runs.iter().filter(earlier).filter(|run| run.event != event.id).max_by_key(|run| &run.id) {
-            Some(run) => {
-                let state = word(&self.words.run_states, run.state.as_str());
-                filled(self.why.earlier_run, &[&run.id, &self.moments.exact(run.started_at_ms), state])
-            }
-            None => self.why.other_run.to_owned(),
+    /// The run that was there first: whoever it is about, as it stands now.
+    fn holder(&self, id: &str) -> String {
+        let Some(run) = self.kept.holders.iter().find(|run| run.id == id) else {
+            return filled(self.why.gone_run, &[id]);
+        };
+        let said =
+            [&*run.id, &*self.moments.exact(run.started_at_ms), word(&self.words.run_states, run.state.as_str())];
+        match self.kept.contact.as_ref().is_some_and(|person| person.id == run.contact) {
+            true => filled(self.why.earlier_run, &said),
+            false => filled(self.why.other_run, &said),
         }
     }
 
