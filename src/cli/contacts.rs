@@ -23,6 +23,9 @@ use std::path::{Path, PathBuf};
 
 /// Columns that mean something; others are left out, and that is said.
 const COLUMNS: [&str; 9] = ["phone", "uuid", "bsuid", "name", "first_name", "email", "language", "timezone", "consent"];
+/// What a withdrawal of everything stops, and what it does not.
+const NO_MORE: &str = "no more messages, but for what workflows of `purpose: service` answer within 24 hours of what the \
+                       person writes";
 /// Bad rows that are told one by one.
 const LISTED: usize = 100;
 
@@ -35,7 +38,8 @@ pub enum Command {
         #[arg(long)]
         show_pii: bool,
     },
-    /// Note that a person wants no more messages, who said so by phone or at the counter
+    /// Note that a person wants no more messages, who said so by phone or at the counter; what `purpose: service` answers
+    /// still reaches them within 24 hours of what they write
     Withdraw {
         #[command(flatten)]
         person: Named,
@@ -71,7 +75,7 @@ pub async fn run(global: &Global, command: &Command) -> anyhow::Result<Exit> {
         Command::Show { person, show_pii } => show(global, &server, person, *show_pii).await,
         Command::Withdraw { person, marketing } => {
             let scope = if *marketing { "marketing" } else { "all" };
-            let said = if *marketing { "no more marketing" } else { "no more messages" };
+            let said = if *marketing { "no more marketing" } else { NO_MORE };
             order(global, &server, "withdraw", person.body(Some(scope)), said).await
         }
         Command::Allow { person } => order(global, &server, "allow", person.body(None), "messages are allowed").await,

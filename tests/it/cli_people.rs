@@ -24,6 +24,10 @@ async fn what_is_held_of_a_person_is_handed_out_and_erased() {
 
     let withdrawn = site.run(&["contacts", "withdraw", ANA]).await;
     assert!(withdrawn.code == 0 && withdrawn.stdout.contains("no more messages"), "{withdrawn:?}");
+    // What is left of it is said wherever the withdrawal is.
+    for told in [&withdrawn, &site.run(&["contacts", "show", ANA]).await, &site.run(&["why", ANA]).await] {
+        assert!(told.stdout.contains("`purpose: service`"), "{told:?}");
+    }
     let person = site.run(&["contacts", "show", ANA]).await;
     assert!(person.stdout.contains("withdrawn all: operator "), "{person:?}");
     assert!(person.stdout.contains("given all: event 01") && !person.stdout.contains("600000001"), "{person:?}");
@@ -77,7 +81,12 @@ async fn a_wish_of_somebody_nobody_knows_is_kept_for_when_they_come() {
     let site = Site::of("shop");
     let (_sandbox, _serve) = (site.sandbox().await, site.serve().await);
     let said = site.run(&["contacts", "withdraw", BEA]).await;
-    assert!(said.code == 0 && said.stdout.starts_with("+346…02: no more messages (nobody is known"), "{said:?}");
+    assert!(
+        said.code == 0
+            && said.stdout.starts_with("+346…02: no more messages, but ")
+            && said.stdout.contains("(nobody is known"),
+        "{said:?}"
+    );
     let (shown_now, why) = (site.run(&["contacts", "show", BEA]).await, site.run(&["why", BEA]).await);
     for told in [&shown_now, &why] {
         let since = told.code == 0 && told.stdout.contains("no more messages since ");
