@@ -1,6 +1,6 @@
 //! Personal: which fields of an event say who somebody is, by their names. Pure.
 //!
-//! Neighbours: `http::mask` hides numbers, `cli::blank` empties samples, `engine::record` gives people stand-ins. Invariant:
+//! Neighbours: `http::mask` hides numbers, `engine::record` gives people stand-ins in tests and samples. Invariant:
 //! what one of them takes for a number, a name or a place is that to all of them.
 
 use regex::Regex;
@@ -15,6 +15,8 @@ const WHOLE_NUMBERS: [&str; 7] = ["tel", "wa_id", "from", "to", "destination", "
 const NAMES: [&str; 7] = ["name", "nombre", "apellido", "prenom", "prénom", "cognome", "nachname"];
 /// Parts of the names of fields with addresses.
 const PLACES: [&str; 6] = ["address", "adresse", "direccion", "dirección", "street", "indirizzo"];
+/// Parts of the names of fields with what people write.
+const TEXTS: [&str; 6] = ["text", "body", "message", "caption", "comment", "note"];
 
 /// An e-mail address within a text.
 pub static MAIL: LazyLock<Regex> =
@@ -38,6 +40,12 @@ pub fn is_place(field: &str) -> bool {
     PLACES.iter().any(|part| lower.contains(part))
 }
 
+/// Whether a field of this name holds what somebody wrote.
+pub fn is_text(field: &str) -> bool {
+    let lower = field.to_lowercase();
+    TEXTS.iter().any(|part| lower.contains(part))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +58,7 @@ mod tests {
         for field in ["name", "lastName", "nom", "Apellidos", "prénom"] {
             assert!(is_name(field) && !is_number(field), "{field}");
         }
+        assert!(is_text("customer_note") && is_text("Text") && !is_text("order_id"));
         assert!(is_place("shipping_address") && is_place("direccion") && !is_place("total"));
         assert!(!is_number("fromage") && !is_name("economy"));
     }

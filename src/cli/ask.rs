@@ -112,7 +112,7 @@ impl Server {
         };
         let answer = request.send().await.map_err(|error| {
             let taken = !error.is_connect();
-            let message = format!("no relance server answers at {}: {}", self.url, error.without_url());
+            let message = format!("no relance server answers at {}: {}", self.url, cause(error));
             let hint = "start it with `relance serve` or `relance dev`, or name it with `--url`".to_owned();
             Unanswered { failure: Failure { exit: Exit::NoConnection, message, hint }, taken }
         })?;
@@ -138,6 +138,19 @@ impl Server {
         let hint = "look at what stands at this address, or name another with `--url`".to_owned();
         Unanswered { failure: Failure { exit: Exit::NoConnection, message, hint }, taken: true }
     }
+}
+
+/// What an error comes down to, without the address that was asked: `connection refused`.
+pub(super) fn cause(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut innermost: &dyn std::error::Error = &error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    let said = innermost.to_string();
+    let said = said.split(" (os error").next().unwrap_or_default();
+    let mut letters = said.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// What is posted may hold a secret, and goes nowhere else.
@@ -199,6 +212,14 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Server { url, token: None, http: client().unwrap() }
+    }
+
+    #[tokio::test]
+    async fn what_keeps_a_server_from_answering_is_said_in_two_words() {
+        let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let server = Server { url: format!("http://{free}"), token: None, http: client().unwrap() };
+        let said = server.get("/api/runs").await.unwrap_err().to_string();
+        assert!(said.ends_with(&format!("{free}: connection refused")), "{said}");
     }
 
     #[tokio::test]

@@ -5,7 +5,6 @@
 mod account;
 pub mod ask;
 pub mod backup;
-mod blank;
 pub mod campaigns;
 pub mod channels;
 pub mod check;

@@ -4,8 +4,7 @@
 //! part of an address is never printed.
 
 use super::account::{Account, read_environment, told};
-use super::ask::{Server, confirmed};
-use super::blank::blanked;
+use super::ask::{Server, cause, confirmed};
 use super::exit::Failure;
 use super::replace::write_new;
 use super::{Exit, Global, serve};
@@ -298,7 +297,7 @@ async fn ask(
         }
     };
     let answer = request.send().await.map_err(|error| {
-        let message = format!("the server cannot be reached: {}", error.without_url());
+        let message = format!("the server cannot be reached: {}", cause(error));
         Failure::error(Exit::NoConnection, message, "start `relance serve`, or check the public address")
     })?;
     let status = answer.status().as_u16();
@@ -315,23 +314,7 @@ async fn record(
     force: bool,
 ) -> anyhow::Result<Exit> {
     let server = Server::of(global)?;
-    let open = if show_pii { "&show_pii=1" } else { "" };
-    let wanted = utf8_percent_encode(event, NON_ALPHANUMERIC);
-    let mut found = Value::Null;
-    for key in ["id", "name"] {
-        let answer = server.get(&format!("/api/events?{key}={wanted}&limit=50{open}")).await?;
-        let events = answer["events"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let own = |event: &Value| is_own_message(event["source"].as_str().unwrap_or_default(), &event["data"]);
-        let received = events.iter().find(|event| !own(event));
-        found = received.cloned().unwrap_or_default();
-        if !found.is_null() {
-            break;
-        }
-    }
-    let Some(data) = found.get("data") else {
-        let hint = "name it by its id, or by its name as in the address it was posted to";
-        return Err(Failure::error(Exit::Refused, format!("the server knows no event `{event}`"), hint));
-    };
+    let found = received(&server, event).await?;
     let name = sample.or(found["name"].as_str()).unwrap_or(event);
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.is_empty() || name.starts_with('.') || !name.chars().all(fits) {
@@ -341,14 +324,31 @@ async fn record(
     let folder = global.project.join("workflows/samples");
     let path = folder.join(format!("{name}.json"));
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let data = if show_pii { data.clone() } else { blanked(data.clone()) };
-    write_sample(&path, &(serde_json::to_string_pretty(&data)? + "\n"), force)?;
+    let open = if show_pii { "?show_pii=1" } else { "" };
+    let id = found["id"].as_str().context("the server named no event")?;
+    let recorded = server.get(&format!("/api/events/{id}/record{open}")).await?;
+    write_sample(&path, &(serde_json::to_string_pretty(&recorded["data"])? + "\n"), force)?;
     if global.json {
         writeln!(global.out(), "{}", json!({ "version": 1, "event": found["id"], "file": path }))?;
     } else if !global.quiet {
         eprintln!("written: {}", path.display());
     }
     Ok(Exit::Fine)
+}
+
+/// The event of that id, else the newest of that name that is no message of our own.
+async fn received(server: &Server, event: &str) -> anyhow::Result<Value> {
+    let wanted = utf8_percent_encode(event, NON_ALPHANUMERIC);
+    for key in ["id", "name"] {
+        let answer = server.get(&format!("/api/events?{key}={wanted}&limit=50")).await?;
+        let events = answer["events"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let own = |event: &Value| is_own_message(event["source"].as_str().unwrap_or_default(), &event["data"]);
+        if let Some(found) = events.iter().find(|event| !own(event)) {
+            return Ok(found.clone());
+        }
+    }
+    let hint = "name it by its id, or by its name as in the address it was posted to";
+    Err(Failure::error(Exit::Refused, format!("the server knows no event `{event}`"), hint))
 }
 
 fn write_sample(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {

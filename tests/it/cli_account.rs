@@ -122,21 +122,26 @@ async fn a_webhook_that_was_ours_once_and_an_empty_log_are_asked_about() {
 }
 
 #[tokio::test]
-async fn a_received_event_becomes_a_sample_with_its_numbers_masked() {
+async fn a_received_event_becomes_a_sample_of_nobody_that_can_be_played() {
+    const BEA: &str = "+34655123456";
     let site = site();
     let _serve = site.serve().await;
-    let order = json!({ "order_id": "R-1", "total": 0, "customer": { "phone": ANA, "first_name": "Ana" } });
+    let order = json!({ "order_id": "R-1", "order_number": 7, "total": 12, "currency": "EUR", "accepts_whatsapp": true,
+        "customer": { "phone": BEA, "first_name": "Bea", "mail": "bea@shop.es", "address": "Calle Mayor 5" },
+        "comment": "Bea here, ring twice", "by": "655 123 456" });
     assert_eq!(site.post_order(&order).await.unwrap(), 200);
     let sample = |name: &str| -> Value {
         let text = fs::read_to_string(site.path().join(format!("workflows/samples/{name}.json"))).unwrap();
         serde_json::from_str(&text).unwrap()
     };
     assert_eq!(site.run(&["webhooks", "record", "order.paid", "--as", "free.order"]).await.code, 0);
-    assert_eq!(
-        (&sample("free.order")["order_id"], &sample("free.order")["customer"]["phone"]),
-        (&json!("R-1"), &json!("+346…01"))
-    );
-    assert_eq!(sample("free.order")["customer"]["first_name"], "…");
+    let free = sample("free.order");
+    let customer =
+        json!({ "phone": "+34655000001", "first_name": "Alex", "mail": "person1@example.com", "address": "…" });
+    assert_eq!((&free["order_id"], &free["customer"]), (&json!("R-1"), &customer));
+    assert_eq!((&free["comment"], &free["by"]), (&json!("…"), &json!("+34655000001")));
+    let played = site.run(&["preview", "order_paid", "--sample", "free.order"]).await;
+    assert!(played.code == 0 && played.stdout.contains("Hi Alex, we received"), "{played:?}");
     let open = ["webhooks", "record", "order.paid", "--show-pii"];
     site.write("workflows/samples/order.paid.json", "{}");
     let there = site.run(&open).await;

@@ -1,7 +1,7 @@
 //! The checks of `doctor`, one function each.
 
 use super::super::account::{Account, read_environment};
-use super::super::ask::Server;
+use super::super::ask::{Server, cause};
 use super::super::webhooks::{beginning, client, shown_time};
 use super::super::{Global, check, environment, project, serve, state};
 use super::Line;
@@ -243,9 +243,7 @@ async fn public_address(environment: &Environment) -> Line {
     };
     // Without the secret part: this is no sign of life of the account.
     let asked = match client(public) {
-        Ok(http) => {
-            http.get(format!("{public}/callbell")).send().await.map_err(|error| error.without_url().to_string())
-        }
+        Ok(http) => http.get(format!("{public}/callbell")).send().await.map_err(cause),
         Err(error) => Err(error.to_string()),
     };
     let hint = "start `relance serve`, and lead this address to it";

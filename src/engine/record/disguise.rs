@@ -1,15 +1,16 @@
-//! Disguise: a recorded test without the people it was recorded of. Pure.
+//! Disguise: a recorded test, or a sample, without the people it was recorded of. Pure.
 //!
 //! Each number, name and address has a stand-in, the same wherever it stands, so that what was written with it still is what
 //! is expected. Invariant: a number keeps its country and its beginning, as zones and quiet hours follow from these.
 
 use super::Kept;
-use crate::contact::Phone;
-use crate::personal::{MAIL, is_name, is_number, is_place};
+use crate::contact::{Contact, Phone};
+use crate::engine::deployed::{Definition, Deployed};
+use crate::personal::{MAIL, is_name, is_number, is_place, is_text};
 use regex::Regex;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// Names for words of names.
 const NAMES: [&str; 8] = ["Alex", "Robin", "Sasha", "Kim", "Noa", "Charlie", "Camille", "Andrea"];
@@ -53,20 +54,53 @@ enum Words {
     Said,
 }
 
+/// What an event said, about nobody and without what people wrote in it: a blanked text is a text, so that a workflow
+/// reads the sample as it reads the event.
+pub(super) fn sample(data: Value, contact: Option<&Contact>, deployed: &Deployed) -> Value {
+    let words = |definition: &Arc<Definition>| words_of(&definition.files, &definition.workflow.id);
+    let written = deployed.definitions.values().flat_map(words).collect();
+    let mut all = StandIns { written, region: deployed.settings.phone_region.clone(), ..StandIns::default() };
+    contact.into_iter().for_each(|contact| all.person(contact));
+    all.learn(&data, "");
+    all.places.sort_by_key(|place| std::cmp::Reverse(place.len()));
+    without_texts(all.value(data, "", Words::Told))
+}
+
+/// The words that a workflow writes itself.
+fn words_of(files: &str, workflow: &str) -> BTreeSet<String> {
+    let files: Value = serde_json::from_str(files).unwrap_or_default();
+    let text = files[format!("workflows/{workflow}.yaml")].as_str().unwrap_or_default();
+    WORD.find_iter(text).map(|word| word.as_str().to_owned()).collect()
+}
+
+fn without_texts(value: Value) -> Value {
+    let field = |(name, value): (String, Value)| {
+        let value = if is_text(&name) || is_place(&name) { blank(value) } else { without_texts(value) };
+        (name, value)
+    };
+    match value {
+        Value::Array(items) => items.into_iter().map(without_texts).collect(),
+        Value::Object(fields) => fields.into_iter().map(field).collect(),
+        other => other,
+    }
+}
+
+/// Texts of such a field, in a list as well; what an object below holds has names of its own.
+fn blank(value: Value) -> Value {
+    match value {
+        Value::String(text) if !text.is_empty() => "…".into(),
+        Value::Array(items) => items.into_iter().map(blank).collect(),
+        other => without_texts(other),
+    }
+}
+
 impl Kept {
     /// The same file about nobody.
     pub(super) fn disguised(&self, told: Value) -> Value {
-        let files: Value = serde_json::from_str(&self.definition.files).unwrap_or_default();
-        let text = files[format!("workflows/{}.yaml", self.run.workflow)].as_str().unwrap_or_default();
-        let written = WORD.find_iter(text).map(|word| word.as_str().to_owned()).collect();
+        let written = words_of(&self.definition.files, &self.run.workflow);
         let region = self.definition.settings.phone_region.clone();
         let mut all = StandIns { written, region, ..StandIns::default() };
-        let people = std::iter::once(&self.contact).chain(self.people.values());
-        for contact in people {
-            contact.phone.iter().for_each(|phone| all.number(phone.digits()));
-            contact.name.iter().chain(&contact.first_name).for_each(|name| all.name(name));
-            contact.email.iter().for_each(|mail| drop(all.mail(mail)));
-        }
+        std::iter::once(&self.contact).chain(self.people.values()).for_each(|contact| all.person(contact));
         all.learn_of(&told);
         all.places.sort_by_key(|place| std::cmp::Reverse(place.len()));
         all.value(told, "", Words::File)
@@ -74,6 +108,12 @@ impl Kept {
 }
 
 impl StandIns {
+    fn person(&mut self, contact: &Contact) {
+        contact.phone.iter().for_each(|phone| self.number(phone.digits()));
+        contact.name.iter().chain(&contact.first_name).for_each(|name| self.name(name));
+        contact.email.iter().for_each(|mail| drop(self.mail(mail)));
+    }
+
     fn number(&mut self, digits: &str) {
         let next = self.numbers.len() + 1;
         let kept = digits.len().saturating_sub(OWN).max(2).min(digits.len());

@@ -1,4 +1,5 @@
-//! Record: a run as a test file, made of what is kept of it: who it was about, what happened to it, and what it did.
+//! Record: a run as a test file, made of what is kept of it: who it was about, what happened to it, and what it did; an
+//! event as a sample.
 //!
 //! ```text
 //! run, event, deliveries, calls, what the person wrote ──► story (pure) ──► disguise (pure) ──► a test file, as JSON
@@ -70,6 +71,23 @@ impl Engine {
             true => told,
             false => kept.disguised(told),
         }))
+    }
+
+    /// What an event said, as a sample: with stand-ins for people and without their texts, unless it is `open`. `None` =
+    /// there is no such event.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn sample(&self, id: &str, open: bool) -> anyhow::Result<Option<Value>> {
+        let Some(event) = self.store().event(id).await? else { return Ok(None) };
+        if open {
+            return Ok(Some(data_of(&event)));
+        }
+        let contact = match &event.contact {
+            Some(id) => self.store().contact(&[ContactKey::Id(id.clone())]).await?.map(|(contact, _)| contact),
+            None => None,
+        };
+        Ok(Some(disguise::sample(data_of(&event), contact.as_ref(), &self.deployed())))
     }
 
     async fn kept_of(&self, id: &str) -> anyhow::Result<Result<Kept, NotRecorded>> {

@@ -47,6 +47,7 @@ struct Who(String);
 pub(super) fn router(app: App) -> Router<App> {
     Router::new()
         .route("/api/events/{event}", post(post_event).get(event))
+        .route("/api/events/{event}/record", get(record::sample))
         .route("/api/runs", get(runs))
         .route("/api/runs/{id}", get(run))
         .route("/api/deliveries", get(deliveries))

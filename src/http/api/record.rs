@@ -1,4 +1,5 @@
-//! `GET /api/runs/<id>/record`: an old run as a test file, for `relance test --record`.
+//! What was, as files of a project: `GET /api/runs/<id>/record`, an old run as a test, for `relance test --record`;
+//! `GET /api/events/<id>/record`, a received event as a sample, for `relance webhooks record`.
 
 use super::not_found;
 use super::query::Query;
@@ -19,4 +20,12 @@ pub(super) async fn record(State(app): State<App>, Path(id): Path<String>, uri: 
         NotRecorded::Refused(error, hint) => Refusal::new(StatusCode::CONFLICT, error, hint),
     })?;
     Ok(Json(json!({ "version": 1, "run": id, "file": file })))
+}
+
+/// As [`record`], of what an event said; what people wrote is left out as well.
+pub(super) async fn sample(State(app): State<App>, Path(id): Path<String>, uri: Uri) -> Result<Json<Value>, Refusal> {
+    let open = Query::read(&uri, &["show_pii"])?.open()?;
+    let recorded = app.engine().sample(&id, open).await.map_err(|error| Refusal::store(&error))?;
+    let data = recorded.ok_or_else(|| not_found("event"))?;
+    Ok(Json(json!({ "version": 1, "event": id, "data": data })))
 }
