@@ -236,3 +236,41 @@ fn without_a_lock_file_each_language_reads_its_own_text_or_none_that_is_known() 
     let (_, shown, _) = preview(folder.path(), &french);
     assert!(shown.contains("template `ready` in `fr`: Prête : A1\n"), "{shown}");
 }
+
+/// A reminder on the day of the sample, of somebody whom the sample calls by a name of its own.
+const VISIT: &str = "
+name: Visit
+purpose: utility
+when: { webhook: visit }
+contact: { phone: \"{{event.phone}}\", first_name: \"{{event.name}}\" }
+settings: { once_per: event.at }
+do:
+  - wait: { until: event.at, before: 1h }
+  - send_message:
+      text: \"See you, {{contact.first_name}}\"
+      template: ready
+      values: { order: \"{{contact.first_name}}\" }
+";
+
+#[test]
+fn a_reminder_days_ahead_says_that_the_window_has_closed_and_one_of_the_past_how_to_see_it() {
+    let folder = project();
+    let write = |path: &str, text: &str| fs::write(folder.path().join(path), text.trim_start()).unwrap();
+    write("workflows/visit.yaml", VISIT);
+    write("workflows/samples/visit.json", r#"{ "phone": "600 000 001", "name": "Camille", "at": "2026-03-05T10:00" }"#);
+    for window in [&[][..], &["--window", "open"]] {
+        let (code, out, err) = preview(folder.path(), &[&["visit", "--at", "2026-03-02 10:00"], window].concat());
+        let told = "  the window has closed by then\n  template `ready`: Your order Camille is ready\n";
+        assert!(code == 0 && out.contains(told) && err.is_empty(), "{window:?}: {out}{err}");
+    }
+    for (at, window) in [("2026-03-05 08:00", "open"), ("2026-03-02 10:00", "closed")] {
+        let (_, out, _) = preview(folder.path(), &["visit", "--at", at, "--window", window]);
+        assert!(!out.contains("has closed") && out.contains("Camille"), "{window}: {out}");
+    }
+    let (_, out, err) = preview(folder.path(), &["visit"]);
+    assert!(out.contains("run stopped: past") && err.contains("hint: ") && err.contains("`--at "), "{out}{err}");
+    let (_, _, err) = preview(folder.path(), &["visit", "--at", "2026-04-02 10:00"]);
+    assert_eq!(err, "", "who names a moment means it");
+    let (_, out, _) = preview(folder.path(), &["visit", "--at", "2026-03-02 10:00", "--contact", "luis"]);
+    assert!(out.contains("as the sample says, not the contact: `first_name` is `Camille`"), "{out}");
+}

@@ -26,6 +26,8 @@ pub(super) struct Chosen {
     pub(super) people: Vec<Person>,
     /// Whom it is about, when that can be told before.
     pub(super) person: Option<Person>,
+    /// What the sample says of its person although somebody else was asked for.
+    pub(super) of_sample: Option<String>,
 }
 
 fn usage(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
@@ -110,8 +112,9 @@ impl Choice<'_> {
     fn webhook(&self, event: &str, asked: Option<Person>) -> anyhow::Result<Chosen> {
         let mut data = self.sample(event)?;
         let mut person = self.person_of(&data);
-        let mut people = Vec::new();
+        let (mut people, mut of_sample) = (Vec::new(), None);
         if let Some(asked) = asked {
+            of_sample = person.as_ref().filter(|one| one.phone != asked.phone).and_then(|_| self.said_of_person(&data));
             person = Some(self.replaced(&mut data, person.as_ref(), asked)?);
             people.extend(person.clone());
         } else if let Some(one) = person.as_ref().and_then(|phone| known(self.people, &phone.phone)) {
@@ -119,7 +122,7 @@ impl Choice<'_> {
             people.push(one);
         }
         let cause = Cause::Webhook { event: event.to_owned(), data };
-        Ok(Chosen { cause, words: format!("`{event}` happens"), at_ms: self.now_ms, people, person })
+        Ok(Chosen { cause, words: format!("`{event}` happens"), at_ms: self.now_ms, people, person, of_sample })
     }
 
     fn sample(&self, event: &str) -> anyhow::Result<Value> {
@@ -144,6 +147,26 @@ impl Choice<'_> {
         let scope = Scope::of_event(data, self.now_ms, zone, language);
         let written = self.workflow.contact.phone.as_ref().and_then(|text: &Text| text.render_optional(&scope))?;
         Phone::parse(&written, self.project.settings.phone_region.as_deref()).ok().map(Person::of)
+    }
+
+    /// What the workflow takes from the event of whomever it is about: it wins over what is known of the person.
+    fn said_of_person(&self, data: &Value) -> Option<String> {
+        let (zone, language) = (&self.workflow.settings.timezone, &self.project.settings.language);
+        let scope = Scope::of_event(data, self.now_ms, zone, language);
+        let map = &self.workflow.contact;
+        let fields = [
+            ("name", &map.name),
+            ("first_name", &map.first_name),
+            ("email", &map.email),
+            ("language", &map.language),
+            ("timezone", &map.timezone),
+        ];
+        let said = fields.into_iter().filter_map(|(field, text)| {
+            let value = text.as_ref()?.render_optional(&scope).filter(|value| !value.is_empty())?;
+            Some(format!("`{field}` is `{value}`"))
+        });
+        let said: Vec<String> = said.collect();
+        (!said.is_empty()).then(|| format!("as the sample says, not the contact: {}", said.join(", ")))
     }
 
     /// The sample is about somebody else: wherever the number of its person stands, theirs does.
@@ -180,7 +203,7 @@ impl Choice<'_> {
         };
         let people = self.people.iter().map(|(_, person)| person.clone()).collect();
         let words = format!("`{name}` fires");
-        Ok(Chosen { cause: Cause::Fires, words, at_ms: at.as_millisecond(), people, person: None })
+        Ok(Chosen { cause: Cause::Fires, words, at_ms: at.as_millisecond(), people, person: None, of_sample: None })
     }
 
     fn says(&self, matcher: &Matcher, asked: Option<Person>) -> anyhow::Result<Chosen> {
@@ -237,7 +260,7 @@ impl Choice<'_> {
 
     fn about(&self, cause: Cause, words: String, person: Person) -> Chosen {
         let people = vec![person.clone()];
-        Chosen { cause, words, at_ms: self.now_ms, people, person: Some(person) }
+        Chosen { cause, words, at_ms: self.now_ms, people, person: Some(person), of_sample: None }
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) struct Line {
     pub(super) values: Vec<String>,
     pub(super) media: Option<String>,
     pub(super) reads: String,
+    /// It has a text, and the window was closed at its instant.
+    pub(super) closed: bool,
     /// Why it was kept back before it was sent, and until when.
     pub(super) held: Vec<(String, String)>,
 }
@@ -108,6 +110,8 @@ fn line(
         values: template.map(|template| template.values.iter().map(|value| shown(value)).collect()).unwrap_or_default(),
         media: media.as_deref().map(shown),
         reads: shown(reads),
+        closed: delivery.message.plain.is_some()
+            && (delivery.reason == "window_closed" || (foreseen.sent.is_some() && form == Form::Template)),
         held: lasting.map(|hold| (hold.reason.clone(), clock_time(hold.until_ms, &zone))).collect(),
         key,
         at_ms,

@@ -69,6 +69,8 @@ struct Told<'a> {
     /// The language that everybody is made to speak; `None` = each their own.
     language: Option<String>,
     played: Vec<(Window, Ahead)>,
+    /// What the sample says of the person, whoever was asked for.
+    of_sample: Option<String>,
     /// Why only one window was played, when both were asked for.
     note: Option<String>,
 }
@@ -108,6 +110,7 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         spoken,
         language: None,
         played: Vec::new(),
+        of_sample: chosen.of_sample,
         note: None,
     };
     let asked =
@@ -120,6 +123,8 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     }
     drop(progress);
     global.out().write_all(shown.text().as_bytes())?;
+    let hint = report::hint(&told).filter(|_| args.at.is_none() && !global.json && !global.quiet);
+    hint.map_or(Ok(()), |hint| writeln!(global.err(), "hint: {hint}"))?;
     Ok(Exit::Fine)
 }
 

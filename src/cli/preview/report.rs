@@ -40,7 +40,11 @@ impl Shown {
                 out.push_str(&render(told));
             }
             Self::Json(all) => {
-                all["note"] = told.note.as_ref().map_or(all["note"].take(), |note| note.as_str().into());
+                let notes: Vec<String> =
+                    told.of_sample.iter().chain(&told.note).map(|note| shown(told, note)).collect();
+                if !notes.is_empty() {
+                    all["note"] = notes.join("; ").into();
+                }
                 let previews = previews_json(told);
                 if let Some(known) = all["previews"].as_array_mut() {
                     known.extend(previews);
@@ -68,9 +72,9 @@ fn render(told: &Told<'_>) -> String {
         let codes: Vec<String> = told.spoken.iter().map(|code| format!("`{code}`")).collect();
         let _ = writeln!(out, "written in {}: `--language all` shows each", codes.join(", "));
     }
-    if let Some(note) = &told.note {
+    for note in told.of_sample.iter().chain(&told.note) {
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "{note}");
+        let _ = writeln!(out, "{}", shown(told, note));
     }
     let all: Vec<(Window, Vec<Line>)> =
         told.played.iter().map(|(window, ahead)| (*window, lines::lines(told, *window, ahead))).collect();
@@ -104,7 +108,8 @@ fn indented(text: &str) -> String {
 
 fn render_row(out: &mut String, row: &Row<'_>) {
     if let Some(line) = row.same() {
-        let _ = write!(out, "{}\n{}", headline(line), indented(&said(line)));
+        let open = row.sides.iter().any(|(window, _)| *window == Window::Open);
+        let _ = write!(out, "{}\n{}", headline(line), indented(&said_in(line, open)));
         return;
     }
     let known = row.sides.iter().find_map(|(_, line)| *line);
@@ -114,10 +119,11 @@ fn render_row(out: &mut String, row: &Row<'_>) {
         let _ = writeln!(out, "{head}");
     }
     for (window, line) in &row.sides {
+        let open = *window == Window::Open;
         let text = match line {
             None => "no message\n".to_owned(),
-            Some(line) if same_time => said(line),
-            Some(line) => format!("{}\n{}", when(line), said(line)),
+            Some(line) if same_time => said_in(line, open),
+            Some(line) => format!("{}\n{}", when(line), said_in(line, open)),
         };
         let mut text = text.lines();
         let label = format!("window {}", window.as_str());
@@ -126,6 +132,12 @@ fn render_row(out: &mut String, row: &Row<'_>) {
             let _ = writeln!(out, "  {:<15}{further}", "");
         });
     }
+}
+
+/// As [`said`]; of a window that was open, that it is not any more.
+fn said_in(line: &Line, open: bool) -> String {
+    let over = if open && line.closed { "the window has closed by then\n" } else { "" };
+    format!("{over}{}", said(line))
 }
 
 /// `Mon 2026-03-02 12:00  ana +346…01  step 2`.
@@ -265,6 +277,17 @@ fn in_number(count: usize, category: &str) -> String {
     let found = PLURALS.iter().filter(|_| count == 1);
     let one = found.filter_map(|(many, one)| Some(format!("{one}{}", category.strip_prefix(many)?))).next();
     one.unwrap_or_else(|| category.to_owned())
+}
+
+/// What to try when nothing comes of it at the present moment, which somebody who names none may not mean.
+pub(super) fn hint(told: &Told<'_>) -> Option<&'static str> {
+    let all = || told.played.iter().map(|(_, ahead)| ahead);
+    if all().flat_map(|ahead| &ahead.runs).any(|run| run.reason == "past") {
+        return Some("the dates of the sample are over: `--at <time>` plays it at a moment before them");
+    }
+    let silent = all().all(|ahead| ahead.messages.is_empty());
+    let fires = all().any(|ahead| ahead.campaign.is_some());
+    (silent && fires).then_some("`--at <time>` plays the first firing after another moment")
 }
 
 /// For programs: one object; its shape is versioned.
