@@ -3,10 +3,11 @@
 
 use super::exit::Failure;
 use super::language::Language;
-use super::{Exit, Global, check, project};
+use super::{Exit, Global, check, completions, project};
 use crate::config::Files;
 use crate::expr::nearest;
 use crate::workflow::{self, Workflow, codes};
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -15,11 +16,16 @@ use std::sync::Arc;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A workflow, by the name of its file without `.yaml`; or a code such as `R102`
-    #[arg(value_name = "WORKFLOW|CODE")]
+    #[arg(value_name = "WORKFLOW|CODE", add = ArgValueCandidates::new(known))]
     what: String,
     /// Language of the explanation, by default that of this machine
     #[arg(long)]
     language: Option<Language>,
+}
+
+/// What can be explained, for shells.
+fn known() -> Vec<CompletionCandidate> {
+    completions::workflows().into_iter().chain(codes::all().map(CompletionCandidate::new)).collect()
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {

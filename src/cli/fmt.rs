@@ -2,6 +2,7 @@
 //!
 //! Invariant: a file whose result would not say the same is left as it is, and so is one with mistakes of the notation.
 
+use super::counted::counted;
 use super::diff::lines;
 use super::exit::Failure;
 use super::replace::replace_read;
@@ -63,7 +64,13 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let out = global.out();
     let mut out = if global.json || args.diff { out.whole() } else { out };
     out.write_all(text.as_bytes())?;
-    report.tell(global, args);
+    report.tell_unusual();
+    match (global.quiet || global.json, args.diff) {
+        (true, _) => {}
+        // What is copied from there as a patch is that and no more.
+        (false, true) => eprint!("{}", report.summary(args)),
+        (false, false) => out.write_all(report.summary(args).as_bytes())?,
+    }
     Ok(report.exit(args))
 }
 
@@ -162,17 +169,13 @@ impl Report {
         }
     }
 
-    fn tell(&self, global: &Global, args: &Args) {
-        self.tell_unusual();
-        if global.quiet || global.json {
-            return;
-        }
-        let count = |number: usize| format!("{number} file{}", if number == 1 { "" } else { "s" });
-        let changed = count(self.changed.len());
+    /// How many files there were, and how many change.
+    fn summary(&self, args: &Args) -> String {
+        let changed = counted(self.changed.len(), "file");
         match (self.changed.is_empty(), args.check || args.diff) {
-            (true, _) => eprintln!("{} looked at, nothing to change", count(self.files.len())),
-            (false, true) => eprintln!("{changed} would change; nothing was written"),
-            (false, false) => eprintln!("{changed} changed"),
+            (true, _) => format!("{} looked at, nothing to change\n", counted(self.files.len(), "file")),
+            (false, true) => format!("{changed} would change; nothing was written\n"),
+            (false, false) => format!("{changed} changed\n"),
         }
     }
 }

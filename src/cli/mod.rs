@@ -10,6 +10,7 @@ pub mod channels;
 pub mod check;
 pub mod completions;
 pub mod contacts;
+mod counted;
 pub mod dev;
 pub mod diff;
 pub mod doctor;
@@ -169,8 +170,40 @@ pub fn main() -> u8 {
 
 /// All commands, with their options. Their help is as wide as the terminal, and as long as it is elsewhere.
 fn command() -> clap::Command {
-    let command = Cli::command().max_term_width(width::BOUNDS.1);
+    let command = without_idle(Cli::command()).max_term_width(width::BOUNDS.1);
     if std::io::stdout().is_terminal() { command } else { command.term_width(0) }
+}
+
+/// Commands that ask no running server: an address means nothing to them.
+const ALONE: [&str; 15] = [
+    "backup",
+    "channels",
+    "check",
+    "completions",
+    "dev",
+    "explain",
+    "fmt",
+    "init",
+    "man",
+    "preview",
+    "sandbox",
+    "schedule",
+    "schema",
+    "serve",
+    "templates",
+];
+
+/// The help of a command leaves out the options of all that mean nothing to it, or that it refuses.
+fn without_idle(mut command: clap::Command) -> clap::Command {
+    let hidden = |id: &str, command: &clap::Command| command.get_arguments().find(|one| one.get_id() == id).cloned();
+    let silent = shapes::SILENT.map(|(name, _)| name);
+    for (id, names) in [("json", &silent[..]), ("url", &ALONE[..])] {
+        let Some(option) = hidden(id, &command) else { continue };
+        for name in names {
+            command = command.mut_subcommand(name, |one| one.arg(option.clone().hide(true)));
+        }
+    }
+    command
 }
 
 /// What this program was started with, and the words of its command: `runs list`.

@@ -3,6 +3,7 @@
 //! Invariant: an order that leaves a run in need of a person, or that some runs refused, ends with exit 1.
 
 use super::ask::Server;
+use super::counted::counted;
 use super::language::Language;
 use super::moment::Moments;
 use super::{Exit, Global, completions};
@@ -25,6 +26,9 @@ pub enum Command {
         /// At most so many
         #[arg(long, default_value_t = 20)]
         limit: u32,
+        /// Language of states and reasons, by default that of this machine
+        #[arg(long)]
+        language: Option<Language>,
     },
     /// One run with its trace in plain words, its messages and its calls
     Show {
@@ -64,17 +68,17 @@ pub struct Which {
 pub async fn run(global: &Global, command: &Command) -> anyhow::Result<Exit> {
     let server = Server::of(global)?;
     match command {
-        Command::List { workflow, state, limit } => {
+        Command::List { workflow, state, limit, language } => {
             let mut path = format!("/api/runs?limit={limit}");
             for (key, value) in [("workflow", workflow), ("state", state)] {
                 if let Some(value) = value {
                     path.push_str(&format!("&{key}={}", escaped(value)));
                 }
             }
-            print_list(global, &server.get(&path).await?)?;
+            print_list(global, &server.get(&path).await?, spoken_in(*language))?;
         }
         Command::Show { run, language } => {
-            let spoken = Spoken::of(Language::or_of_machine(*language).code());
+            let spoken = spoken_in(*language);
             let path = format!("/api/runs/{}?lang={}", escaped(run), spoken.lang());
             print_run(global, &server.get(&path).await?, spoken)?;
         }
@@ -96,8 +100,13 @@ pub async fn run(global: &Global, command: &Command) -> anyhow::Result<Exit> {
 async fn replay(global: &Global, server: &Server, run: &str) -> anyhow::Result<Exit> {
     let answer = server.get(&format!("/api/runs/{}/replay", escaped(run))).await?;
     let same = answer["identical"] == true;
-    let counts =
-        format!("{} lines of its trace, {} messages, {} calls", answer["lines"], answer["messages"], answer["calls"]);
+    let count = |key: &str, noun: &str| counted(usize::try_from(answer[key].as_u64().unwrap_or(0)).unwrap_or(0), noun);
+    let counts = format!(
+        "{} of its trace, {}, {}",
+        count("lines", "line"),
+        count("messages", "message"),
+        count("calls", "call")
+    );
     let word = |key: &str| match answer["difference"][key].as_str().unwrap_or_default() {
         "" => "nothing".to_owned(),
         path if key == "step" => place(path, "en"),
@@ -159,9 +168,14 @@ pub(super) fn escaped(id: &str) -> String {
     percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-/// What `runs` prints is in the language of this machine.
+/// What is printed is in the language of this machine.
 pub(super) fn spoken() -> Spoken {
-    Spoken::of(Language::or_of_machine(None).code())
+    spoken_in(None)
+}
+
+/// But where another one is asked for.
+fn spoken_in(language: Option<Language>) -> Spoken {
+    Spoken::of(Language::or_of_machine(language).code())
 }
 
 fn print_causes(global: &Global, answer: &Value) -> anyhow::Result<()> {
@@ -186,12 +200,12 @@ fn print_causes(global: &Global, answer: &Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_list(global: &Global, answer: &Value) -> anyhow::Result<()> {
+fn print_list(global: &Global, answer: &Value, spoken: Spoken) -> anyhow::Result<()> {
     let mut out = global.out();
     if global.json {
         return Ok(writeln!(out, "{answer}")?);
     }
-    let (spoken, moments) = (spoken(), Moments::of(answer));
+    let moments = Moments::of(answer);
     let runs = answer["runs"].as_array().map(Vec::as_slice).unwrap_or_default();
     for run in runs {
         let word = |key: &str| run[key].as_str().unwrap_or_default();
@@ -216,6 +230,12 @@ pub(super) fn print_run(global: &Global, answer: &Value, spoken: Spoken) -> anyh
     let (run, moments) = (&answer["run"], Moments::of(answer));
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    // As the trace: the first is told first.
+    let in_order = |value: &Value| {
+        let mut all = list(value);
+        all.sort_by_key(|one| (word(&one["planned_at"]), word(&one["id"])));
+        all
+    };
     let step = |value: &Value| match place(value.as_str().unwrap_or_default(), spoken.lang()) {
         step if step.is_empty() => step,
         step => format!("  [{step}]"),
@@ -225,11 +245,17 @@ pub(super) fn print_run(global: &Global, answer: &Value, spoken: Spoken) -> anyh
     let reason = if reason.is_empty() { reason } else { format!(" ({reason})") };
     let (id, state, number) = (word(&run["id"]), word(&run["state"]), word(&run["number"]));
     let number = if number.is_empty() { number } else { format!("  {number}") };
-    writeln!(out, "run {id}  {}{number}  {}{reason}", word(&run["workflow"]), spoken.run_state(&state))?;
+    writeln!(
+        out,
+        "{} {id}  {}{number}  {}{reason}",
+        spoken.part("run"),
+        word(&run["workflow"]),
+        spoken.run_state(&state)
+    )?;
     for entry in list(&answer["trace"]) {
         writeln!(out, "  {}  {}{}", moments.at(&entry["at"]), word(&entry["text"]), step(&entry["step"]))?;
     }
-    for delivery in list(&answer["deliveries"]) {
+    for delivery in in_order(&answer["deliveries"]) {
         let last = list(&delivery["attempts"]).pop().unwrap_or_default();
         let (id, state) = (word(&delivery["id"]), word(&delivery["state"]));
         let detail = joined(vec![
@@ -240,15 +266,16 @@ pub(super) fn print_run(global: &Global, answer: &Value, spoken: Spoken) -> anyh
         ]);
         writeln!(out, "  message {id}  {}  {detail}", spoken.message_state(&state))?;
     }
-    for call in list(&answer["calls"]) {
+    for call in in_order(&answer["calls"]) {
         let asked = format!("{} {}", word(&call["method"]), word(&call["host"]));
         let asked = if call["host"].is_null() { word(&call["kind"]) } else { asked };
         let status = call["http_status"].as_u64().map(|status| format!("HTTP {status}")).unwrap_or_default();
-        let detail =
-            joined(vec![status, spoken.reason(&word(&call["reason"])), format!("attempts: {}", call["attempts"])]);
+        let attempts = format!("{}: {}", spoken.part("attempts"), call["attempts"]);
+        let detail = joined(vec![status, spoken.reason(&word(&call["reason"])), attempts]);
         let when = moments.at(if call["ended_at"].is_null() { &call["planned_at"] } else { &call["ended_at"] });
         let state = word(&call["state"]);
-        writeln!(out, "  call {asked}  {}  {when}  {detail}{}", spoken.call_state(&state), step(&call["step"]))?;
+        let (part, state) = (spoken.part("call"), spoken.call_state(&state));
+        writeln!(out, "  {part} {asked}  {state}  {when}  {detail}{}", step(&call["step"]))?;
     }
     Ok(())
 }

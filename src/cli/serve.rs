@@ -4,6 +4,7 @@
 //! the configuration is told whole, with exit 78, before anything is opened. The engine comes last because it sends:
 //! a start that fails must not cut its first calls off.
 
+use super::counted::counted;
 use super::exit::{Exit, Failure};
 use super::progress::Progress;
 use super::{Global, check, environment, process, project, state, token};
@@ -108,8 +109,8 @@ pub(super) async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         tracing::warn!("{warning}");
     }
     eprintln!(
-        "relance: {} workflows, listening on http://{}",
-        engine.deployed().definitions.len(),
+        "relance: {}, listening on http://{}",
+        counted(engine.deployed().definitions.len(), "workflow"),
         listener.local_addr()?
     );
     drop(files);

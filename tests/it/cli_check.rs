@@ -36,18 +36,22 @@ async fn what_can_be_mended_is_written_and_the_rest_is_told() {
         shown.stdout.contains("+ contact: { phone: \"+34600000001\", name: \"{{event.customer.phone}}\" }"),
         "{shown:?}"
     );
+    assert!(
+        shown.stderr.contains("would be mended") && !shown.stdout.contains("would be mended"),
+        "a patch: {shown:?}"
+    );
     assert_eq!(fs::read_to_string(&path).unwrap(), MIXED, "only shown");
     let judged = site.run(&["check", "--offline", "--fix", "--diff", "--json"]).await;
     assert_eq!(codes(&judged), ["R308", "R307"], "what lies there is judged");
     let said = site.run(&["check", "--offline", "--fix"]).await;
-    assert!(said.code == 1 && said.stderr.contains("1 mistake mended in 1 file; 1 mistake needs you"), "{said:?}");
+    assert!(said.code == 1 && said.stdout.contains("1 mistake mended in 1 file; 1 mistake needs you"), "{said:?}");
     assert!(said.stdout.contains("mixed.yaml:5:") && !said.stdout.contains("R308"), "{said:?}");
     let mended = MIXED.replace("event.customer.phone", "\"{{event.customer.phone}}\"");
     assert_eq!(fs::read_to_string(&path).unwrap(), mended);
     let left: Vec<_> = fs::read_dir(site.path().join("workflows")).unwrap().map(|entry| entry.unwrap()).collect();
     assert!(left.iter().all(|entry| !entry.file_name().to_string_lossy().ends_with(".tmp")), "{left:?}");
     let again = site.run(&["check", "--offline", "--fix"]).await;
-    assert!(again.stderr.contains("nothing was mended; 1 mistake needs you"), "{again:?}");
+    assert!(again.stdout.contains("nothing was mended; 1 mistake needs you"), "{again:?}");
 }
 
 #[tokio::test]

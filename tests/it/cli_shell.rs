@@ -37,7 +37,29 @@ fn bash_completes_commands_and_the_names_of_the_project() {
     assert_eq!(offered(&desk, &["-C", "shop", "trigger", ""])[0], "order.paid");
     assert_eq!(offered(&desk, &["-C", "shop", "runs", "list", "--workflow", "or"]), ["order_paid"]);
     assert_eq!(offered(&desk, &["-C", "shop", "templates", "show", "re"]), ["receipt", "reminder"]);
+    assert_eq!(offered(&desk, &["init", "--from", "app"]), ["appointment"]);
+    assert_eq!(offered(&desk, &["-C", "shop", "explain", "R10"])[..2], ["R101", "R102"]);
     assert!(!offered(&desk, &["-C", "nowhere", "trigger", ""]).contains(&"order.paid".to_owned()));
+}
+
+#[test]
+fn the_help_of_a_command_has_no_option_that_it_refuses_or_that_means_nothing_to_it() {
+    let desk = Desk::empty();
+    let has = |words: &[&str], option: &str| desk.run(&[words, &["--help"]].concat()).stdout.contains(option);
+    for (words, json, url) in [
+        (&["dev"][..], false, false),
+        (&["init"], true, false),
+        (&["preview"], true, false),
+        (&["templates", "pull"], true, false),
+        (&["trigger"], true, true),
+        (&["runs", "list"], true, true),
+    ] {
+        assert_eq!((has(words, "--json"), has(words, "--url")), (json, url), "{words:?}");
+    }
+    let refused = desk.run(&["dev", "--json"]);
+    assert!(refused.code == 2 && refused.stderr.contains("prints no JSON"), "it is still read: {refused:?}");
+    let named = desk.run(&["init", "--from", "appointmnt"]);
+    assert!(named.code == 2 && named.stderr.contains("did you mean `appointment`?"), "{named:?}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod cli_init;
 mod cli_migrate;
 mod cli_people;
 mod cli_repair;
+mod cli_runs;
 mod cli_shell;
 mod cli_versions;
 mod clock_changes;

@@ -74,6 +74,12 @@ fn lines_are_as_long_as_the_terminal_is_wide_and_whole_where_a_program_reads_the
         "  hint: add a `template`, or say with `outside_window` what happens then: `skip` (nothing is sent), `hold`";
     assert!(!seen(60, "relance check --offline").contains(hint));
     assert!(seen(60, "relance check --offline | cat").contains(hint), "whole lines for grep");
+    let code = seen(60, "relance explain R307 | cat");
+    assert!(code.contains("the run would stop and wait for a person. Check the spelling, or bring"), "{code}");
+    let code = seen(60, "relance explain R307");
+    let why = code.lines().skip_while(|line| !line.starts_with("Why")).take_while(|line| !line.is_empty());
+    assert_eq!(why.count(), 3, "folded once: {code}");
+    assert!(widest(&seen(50, "relance check --offline")) <= 50);
     assert!(widest(&seen(60, "relance --help | cat")) > 60);
     assert!(widest(&seen(200, "relance check --offline")) <= 120);
     let wider = seen(60, "COLUMNS=90 relance check --offline");

@@ -1,8 +1,10 @@
 //! `check --fix` on disk: the mended files take the place of the old ones, and what is said of it.
 
+use crate::cli::counted::counted;
 use crate::cli::diff::lines;
 use crate::cli::replace::replace_read;
 use crate::config::Files;
+use crate::workflow::diagnostic::Diagnostic;
 use crate::workflow::fix::Fixed;
 use anyhow::Context as _;
 use std::fmt::Write as _;
@@ -32,14 +34,13 @@ pub(super) fn changes(read: &Files, fixed: &Fixed) -> String {
     out
 }
 
-/// Says what was mended, and what was left to a person.
-pub(super) fn tell(fixed: &Fixed, only_shown: bool) {
-    for one in &fixed.left_out {
+/// What was mended, and what was left to a person, line by line.
+pub(super) fn told(fixed: &Fixed, only_shown: bool) -> Vec<String> {
+    let left_out = |one: &Diagnostic| {
         let place = format!("{}:{}:{}", one.file, one.line, one.column);
-        eprintln!("{place}: {} is left as it is: mended, the line would have another mistake", one.code);
-    }
-    let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
-    let (mistakes, files) = (count(fixed.mended.len(), "mistake"), count(fixed.changed.len(), "file"));
+        format!("{place}: {} is left as it is: mended, the line would have another mistake", one.code)
+    };
+    let (mistakes, files) = (counted(fixed.mended.len(), "mistake"), counted(fixed.changed.len(), "file"));
     let left = match super::counts(&fixed.diagnostics).0 {
         0 => String::new(),
         1 => "1 mistake needs you".to_owned(),
@@ -51,5 +52,6 @@ pub(super) fn tell(fixed: &Fixed, only_shown: bool) {
         (false, true) => format!("{mistakes} in {files} would be mended; nothing was written"),
         (false, false) => format!("{mistakes} mended in {files}"),
     };
-    eprintln!("{mended}{}{left}", if left.is_empty() { "" } else { "; " });
+    let sum = format!("{mended}{}{left}", if left.is_empty() { "" } else { "; " });
+    fixed.left_out.iter().map(left_out).chain([sum]).collect()
 }

@@ -10,6 +10,7 @@ mod mending;
 
 pub use formats::{github, sarif};
 
+use super::counted::counted;
 use super::exit::Failure;
 use super::out::Out;
 use super::{Exit, Global, paint, project};
@@ -76,6 +77,8 @@ pub(super) async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         Some(fixed) if !args.diff => (&fixed.files, fixed.diagnostics.clone()),
         _ => (&read, check(&read)),
     };
+    // What is said at the end is a result like the mistakes, but where these are read by programs.
+    let whole = matches!((format, args.diff), (Format::Human, false));
     let text = match (format, &fixed) {
         (Format::Json, fixed) => {
             let mut report = render_json(&diagnostics, fixed.as_ref());
@@ -92,9 +95,13 @@ pub(super) async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     };
     global.out().whole().write_all(text.as_bytes())?;
     if !global.quiet && format != Format::Json {
-        fixed.iter().for_each(|fixed| mending::tell(fixed, args.diff));
-        eprintln!("{}", summary(&diagnostics, files));
-        asked.left_out.iter().for_each(|left_out| eprintln!("{left_out}"));
+        let mended = fixed.iter().flat_map(|fixed| mending::told(fixed, args.diff));
+        let result: String = mended.chain([summary(&diagnostics, files)]).map(|line| line + "\n").collect();
+        match whole {
+            true => global.out().write_all(result.as_bytes())?,
+            false => global.err().write_all(result.as_bytes())?,
+        }
+        asked.left_out.iter().try_for_each(|left_out| writeln!(global.err(), "{left_out}"))?;
     }
     let serious = |one: &Diagnostic| one.severity == Severity::Error || args.strict;
     let usual = asked.failed.unwrap_or(Exit::Fine);
@@ -199,13 +206,12 @@ fn visible(c: char) -> char {
 pub fn summary(diagnostics: &[Diagnostic], files: &Files) -> String {
     let (errors, warnings) = counts(diagnostics);
     let read = files.keys().filter(|path| path.ends_with(".yaml") || path.ends_with(".json")).count();
-    let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
-    let files = count(read, "file");
+    let files = counted(read, "file");
     match (errors, warnings) {
         (0, 0) => format!("{files}, no mistakes"),
-        (errors, 0) => format!("{} in {files}", count(errors, "error")),
-        (0, warnings) => format!("{} in {files}", count(warnings, "warning")),
-        (errors, warnings) => format!("{}, {} in {files}", count(errors, "error"), count(warnings, "warning")),
+        (errors, 0) => format!("{} in {files}", counted(errors, "error")),
+        (0, warnings) => format!("{} in {files}", counted(warnings, "warning")),
+        (errors, warnings) => format!("{}, {} in {files}", counted(errors, "error"), counted(warnings, "warning")),
     }
 }
 

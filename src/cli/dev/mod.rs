@@ -17,6 +17,7 @@ mod driver;
 mod people;
 mod watch;
 
+use super::counted::counted;
 use super::exit::Failure;
 use super::preview::read_instant;
 use super::{Exit, Global, check, environment, project, state};
@@ -82,7 +83,7 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let (parts, tasks) = start(global, &project, Clock::movable(start_ms), address).await?;
     let shown = watch::Shown::new(files, &loaded);
     let (page, tasks) = attend(global, &args, &parts, shown, tasks);
-    eprintln!("relance dev: {} workflows of `{}`", project.workflows.len(), project.settings.name);
+    eprintln!("relance dev: {} of `{}`", counted(project.workflows.len(), "workflow"), project.settings.name);
     eprintln!("page: http://{address}/");
     if !args.no_open {
         browser::open(&format!("http://{address}/"));

@@ -4,6 +4,7 @@
 //! Invariant: reading again never ends `dev`.
 
 use super::people;
+use crate::cli::counted::counted;
 use crate::cli::marks::{LOOK_EVERY, Marks, marks};
 use crate::cli::project;
 use crate::config::{Files, Loaded, Project};
@@ -133,7 +134,7 @@ impl Watch {
         }
         let workflows = project.workflows.len();
         match self.engine.deploy(project).await {
-            Ok(()) => eprintln!("read again: {workflows} workflows"),
+            Ok(()) => eprintln!("read again: {}", counted(workflows, "workflow")),
             Err(error) => eprintln!("error: the new version does not serve: {error:#}"),
         }
         self.shown.greet(&self.sandbox);

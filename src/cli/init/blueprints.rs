@@ -4,6 +4,7 @@
 //! entries are added to the project's.
 
 use super::{Planned, usage};
+use crate::expr::nearest;
 use anyhow::Context as _;
 use rust_embed::Embed;
 use serde_json::{Value, json};
@@ -47,6 +48,9 @@ pub(super) fn find(name: &str, language: &str) -> anyhow::Result<Blueprint> {
     let in_language = |wanted: &str| named.iter().find(|one| one.language == wanted);
     in_language(spoken(language)).cloned().ok_or_else(|| {
         let names: BTreeSet<String> = all(None).into_iter().map(|one| one.name).collect();
+        if let Some(meant) = nearest(name, names.iter().map(String::as_str)) {
+            return usage(format!("there is no blueprint `{name}`"), format!("did you mean `{meant}`?"));
+        }
         let listed = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         usage(format!("there is no blueprint `{name}`"), format!("the blueprints are {listed}"))
     })

@@ -16,6 +16,7 @@ use crate::workflow::{self, Action, Step, schema::Kind};
 use answers::Answers;
 use anyhow::Context as _;
 use blueprints::Blueprint;
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use serde_json::{Value, json};
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -27,7 +28,7 @@ pub struct Args {
     #[arg(value_hint = clap::ValueHint::DirPath)]
     folder: Option<PathBuf>,
     /// Begin with a ready workflow, or add it to the project; without a name, list them
-    #[arg(long, value_name = "BLUEPRINT", num_args = 0..=1, default_missing_value = "")]
+    #[arg(long, value_name = "BLUEPRINT", num_args = 0..=1, default_missing_value = "", add = ArgValueCandidates::new(names))]
     from: Option<String>,
     /// Language of the workflow and of dates and amounts; without it the project's, else that of this machine
     #[arg(long, value_name = "LANGUAGE", value_parser = blueprints::LANGUAGES)]
@@ -35,6 +36,11 @@ pub struct Args {
     /// Ask nothing
     #[arg(short, long)]
     yes: bool,
+}
+
+/// The blueprints, for shells.
+fn names() -> Vec<CompletionCandidate> {
+    blueprints::all(Some(blueprints::LANGUAGES[0])).into_iter().map(|one| CompletionCandidate::new(one.name)).collect()
 }
 
 /// A file that may be written: its path in the project, and its text.

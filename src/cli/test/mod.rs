@@ -111,10 +111,10 @@ fn go(global: &Global, args: &Args, files: &Files) -> anyhow::Result<Exit> {
     let text = if global.json { format!("{}\n", report::render_json(&results)) } else { report::render(&results) };
     let mut out = global.out();
     out.write_all(paint::report(&text, out.paints).as_bytes())?;
-    drop(out);
     if !global.quiet && !global.json {
-        eprint!("{}", report::summary(&results));
+        out.write_all(report::summary(&results).as_bytes())?;
     }
+    drop(out);
     Ok(if results.failed() == 0 { Exit::Fine } else { Exit::Problems })
 }
 

@@ -1,6 +1,7 @@
 //! What came of the tests, for people and for programs.
 
 use super::{Played, Results};
+use crate::cli::counted::counted;
 use crate::rehearsal::Failure;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -39,10 +40,9 @@ fn render_failure(out: &mut String, one: &Played, failure: &Failure, results: &R
 /// `12 tests passed`, and which branches no test took.
 pub(super) fn summary(results: &Results) -> String {
     let (all, failed) = (results.played.len(), results.failed());
-    let tests = |count: usize| format!("{count} test{}", if count == 1 { "" } else { "s" });
     let mut out = match failed {
-        0 => format!("{} passed\n", tests(all)),
-        failed => format!("{failed} of {} failed\n", tests(all)),
+        0 => format!("{} passed\n", counted(all, "test")),
+        failed => format!("{failed} of {} failed\n", counted(all, "test")),
     };
     if !results.untaken.is_empty() {
         let _ = writeln!(out, "no test took {} of {} branches:", results.untaken.len(), results.branches);

@@ -32,6 +32,11 @@ impl Spoken {
         self.translated(&self.0.operator.repair.call_states, code)
     }
 
+    /// What the parts of a run are called: `run`, `call`, `attempts`.
+    pub fn part<'a>(&self, code: &'a str) -> &'a str {
+        self.translated(&[("run", "exécution"), ("call", "appel"), ("attempts", "tentatives ")], code)
+    }
+
     /// `text`, `template`.
     pub fn form<'a>(&self, code: &'a str) -> &'a str {
         self.translated(&[("text", self.0.text_form), ("template", self.0.template)], code)
