@@ -68,7 +68,7 @@ fn an_empty_folder_becomes_a_project_without_a_mistake_that_sends_in_dev() {
     let bare = desk.run_in("UTC", &["init", "bare"]);
     assert!(bare.stderr.contains("hint: the time zone is `"), "dates would be an hour or two off: {bare:?}");
     let check = desk.run(&["-C", "my_shop", "check", "--strict"]);
-    assert_eq!((check.code, check.stdout.as_str()), (0, ""), "{check:?}");
+    assert!(check.code == 0 && check.stdout.ends_with(" files, no mistakes\n"), "{check:?}");
 
     let desk = Desk::empty();
     assert_eq!(desk.run(&["init"]).code, 0);
@@ -98,7 +98,7 @@ fn a_first_workflow_in_french_sends_in_dev_as_well() {
     assert!(said.code == 0 && said.stderr.contains("written: workflows/commande_payee.yaml"), "{said:?}");
     assert!(desk.read("relance.yaml").contains("\nlanguage: fr "), "{}", desk.read("relance.yaml"));
     let check = desk.run(&["check", "--strict"]);
-    assert_eq!((check.code, check.stdout.as_str()), (0, ""), "{check:?}");
+    assert!(check.code == 0 && check.stdout.ends_with(" files, no mistakes\n"), "{check:?}");
     let (_dev, address) = Dev::of(&desk);
     let url = ["--url", address.trim_end_matches('/')];
     let typo = ["trigger", "order.paid", "--sample", "--with", "customer.phon=1", "--with", "total=12.5", "--wait"];

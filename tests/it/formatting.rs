@@ -15,15 +15,23 @@ async fn files_are_written_only_when_nobody_asks_to_look_first() {
     let path = site.path().join("workflows/messy.yaml");
     site.write("workflows/messy.yaml", MESSY);
     let looked = site.run(&["fmt", "--check"]).await;
-    assert_eq!((looked.code, looked.stdout.as_str()), (1, "workflows/messy.yaml\n"), "{looked:?}");
+    assert_eq!(
+        (looked.code, looked.stdout.as_str()),
+        (1, "workflows/messy.yaml\n1 file would change; nothing was written\n"),
+        "{looked:?}"
+    );
     let shown = site.run(&["fmt", "--check", "--diff"]).await;
     assert!(shown.code == 1 && shown.stdout.contains("+   # the answer\n"), "{shown:?}");
+    assert!(
+        !shown.stdout.contains("would change") && shown.stderr.contains("1 file would change"),
+        "a patch: {shown:?}"
+    );
     assert_eq!(fs::read_to_string(&path).unwrap(), MESSY, "only looked at");
     let said = site.run(&["fmt"]).await;
-    assert!(said.code == 0 && said.stderr.contains("1 file changed"), "{said:?}");
+    assert!(said.code == 0 && said.stdout.contains("1 file changed"), "{said:?}");
     assert_eq!(fs::read_to_string(&path).unwrap(), NEAT);
     let again = site.run(&["fmt", "--check"]).await;
-    assert_eq!((again.code, again.stdout.as_str()), (0, ""), "{again:?}");
+    assert!(again.code == 0 && again.stdout.ends_with(" files looked at, nothing to change\n"), "{again:?}");
 }
 
 #[tokio::test]
