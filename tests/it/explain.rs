@@ -413,6 +413,13 @@ async fn a_workflow_is_explained_at_the_terminal_in_the_language_of_the_reader()
     assert_eq!(shape["text"], english.stdout);
     let unknown = site.run(&["explain", "abandoned_card"]).await;
     assert!(unknown.code == 2 && unknown.stderr.contains("did you mean `abandoned_cart`?"), "{unknown:?}");
+    site.write("workflows/slow.yaml", "name: Slow\nwhen: { message: { is: [hi] } }\nsettings: { pace: 1 per minute }\ndo: [{ send_message: { text: Hi } }]\n");
+    for (language, one) in
+        [("en", "At most 1 message in 1 minute leaves."), ("fr", "Au plus 1 message part en 1 minute.")]
+    {
+        let slow = site.run(&["explain", "slow", "--language", language]).await;
+        assert!(slow.stdout.contains(one), "{slow:?}");
+    }
     site.write("workflows/broken.yaml", "name: Broken\nwhen: { webhook: a.b }\n");
     let broken = site.run(&["explain", "broken"]).await;
     assert!(broken.code == 1 && broken.stderr.contains("workflows/broken.yaml:"), "{broken:?}");

@@ -145,7 +145,7 @@ async fn the_page_of_a_person_tells_what_they_wanted_and_when() {
     sign_in(&browser, &address, RELANCE_TOKEN).await;
     browser.see_text("#deliveries td", "answer to a stop word").await;
     browser.click("#deliveries td a[href^='/contacts/']").await;
-    browser.see_text("#consent h2", "wants no messages").await;
+    browser.see_text("#consent h2", "wants no messages, but for answers (purpose service)").await;
     browser.see_text("#consent tr.given", "agreed").await;
     browser.see_text("#consent tr.withdrawn", "baja, event").await;
     browser.see_text("#messages .text", "no recibirás más mensajes").await;

@@ -121,7 +121,7 @@ fn phone(
         },
         conversation: words.conversation.replace("{}", &name),
         reply_as: words.reply_as.replace("{}", &name),
-        older: (older > 0).then(|| words.older_messages.replace("{}", &older.to_string())),
+        older: (older > 0).then(|| words.older_messages[usize::from(older != 1)].replace("{}", &older.to_string())),
         bubbles: bubbles(newest_first, moments, words),
         name,
         id,

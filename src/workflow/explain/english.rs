@@ -57,7 +57,7 @@ pub(super) static ENGLISH: Phrases = Phrases {
     skip: "While a run about the same value is under way, nothing new starts (`again: skip`).",
     queue: "While a run about the same value is under way, the next one waits for its turn (`again: queue`).",
     limit: "One person is reached by at most {} of its runs in {}; further ones are left out.",
-    pace: "At most {} messages in {} leave.",
+    pace: ["At most {} message in {} leaves.", "At most {} messages in {} leave."],
     note: "{} = {}",
     step_if: "Only if {}: ",
     tries: " A refusal that may pass is tried again {} times.",

@@ -57,7 +57,7 @@ pub(super) static FRENCH: Phrases = Phrases {
     skip: "Tant qu’une exécution sur la même valeur est en cours, rien de nouveau ne démarre (`again: skip`).",
     queue: "Tant qu’une exécution sur la même valeur est en cours, la suivante attend son tour (`again: queue`).",
     limit: "Une personne est atteinte par au plus {} de ses exécutions en {} ; les suivantes sont écartées.",
-    pace: "Au plus {} messages partent en {}.",
+    pace: ["Au plus {} message part en {}.", "Au plus {} messages partent en {}."],
     note: "{} = {}",
     step_if: "Seulement si {} : ",
     tries: " Un refus passager est retenté {} fois.",

@@ -59,7 +59,8 @@ pub(super) struct Phrases {
     pub(super) skip: &'static str,
     pub(super) queue: &'static str,
     pub(super) limit: &'static str,
-    pub(super) pace: &'static str,
+    /// Of one message, and of several.
+    pub(super) pace: [&'static str; 2],
     pub(super) note: &'static str,
     pub(super) step_if: &'static str,
     pub(super) tries: &'static str,

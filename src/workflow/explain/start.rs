@@ -142,7 +142,7 @@ impl Telling<'_> {
         }
         if let Some(pace) = settings.pace {
             let per = self.milliseconds(pace.per_ms);
-            self.line(0, &filled(p.pace, &[&pace.count.to_string(), &per]));
+            self.line(0, &filled(p.pace[usize::from(pace.count != 1)], &[&pace.count.to_string(), &per]));
         }
     }
 

@@ -37,7 +37,7 @@ pub(super) static ENGLISH: Words = Words {
     window_open: "window open until {}",
     window_closed: "window closed: only templates",
     no_messages: "No messages yet",
-    older_messages: "{} older messages",
+    older_messages: ["{} older message", "{} older messages"],
     reply_as: "Reply as {}",
     send: "Send",
     template: "template",

@@ -37,7 +37,7 @@ pub(super) static FRENCH: Words = Words {
     window_open: "fenêtre ouverte jusqu'à {}",
     window_closed: "fenêtre fermée : modèles seulement",
     no_messages: "Aucun message",
-    older_messages: "{} messages plus anciens",
+    older_messages: ["{} message plus ancien", "{} messages plus anciens"],
     reply_as: "Répondre en tant que {}",
     send: "Envoyer",
     template: "modèle",

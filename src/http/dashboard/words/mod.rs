@@ -56,7 +56,8 @@ pub(super) struct Words {
     pub(super) window_open: &'static str,
     pub(super) window_closed: &'static str,
     pub(super) no_messages: &'static str,
-    pub(super) older_messages: &'static str,
+    /// Of one, and of several.
+    pub(super) older_messages: [&'static str; 2],
     pub(super) reply_as: &'static str,
     pub(super) send: &'static str,
     pub(super) template: &'static str,
