@@ -175,7 +175,7 @@ fn command() -> clap::Command {
 }
 
 /// Commands that ask no running server: an address means nothing to them.
-const ALONE: [&str; 15] = [
+const ALONE: [&str; 16] = [
     "backup",
     "channels",
     "check",
@@ -185,6 +185,7 @@ const ALONE: [&str; 15] = [
     "fmt",
     "init",
     "man",
+    "migrate",
     "preview",
     "sandbox",
     "schedule",
