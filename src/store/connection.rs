@@ -5,7 +5,7 @@
 //! an error means. Invariant: a transaction that is not committed is undone.
 
 use super::deadline::answered;
-use super::dialect::{Dialect, Kind};
+use super::dialect::{Dialect, Kind, Sql};
 use super::inspect::path_of;
 use super::row::Row;
 use super::{OwnedCell, connect, shown};
@@ -13,8 +13,7 @@ use anyhow::Context as _;
 use rusqlite::types::{ToSql, ToSqlOutput, Value};
 use rusqlite::{CachedStatement, OpenFlags};
 use sqlx::any::AnyArguments;
-use sqlx::{AnyConnection, Arguments as _, AssertSqlSafe, Connection as _, Executor as _};
-use std::sync::Arc;
+use sqlx::{AnyConnection, Arguments as _, Connection as _, Executor as _};
 
 /// Statements that are kept ready: each in those of its sizes that are in use.
 const STATEMENTS: usize = 512;
@@ -31,9 +30,6 @@ pub(super) enum Begun<'c> {
     File(BegunOnFile<'c>),
     Server(sqlx::Transaction<'c, sqlx::Any>),
 }
-
-/// A statement as the database reads it.
-pub(super) type Sql = AssertSqlSafe<Arc<str>>;
 
 /// A value of a statement, and what its column holds.
 pub(super) type Bound = (OwnedCell, Kind);

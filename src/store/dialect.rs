@@ -8,6 +8,9 @@
 use sqlx::AssertSqlSafe;
 use std::sync::{Arc, OnceLock};
 
+/// A statement as a database reads it.
+pub(crate) type Sql = AssertSqlSafe<Arc<str>>;
+
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -47,10 +50,20 @@ impl Statement {
     }
 
     /// Its text for a database and the size at this index. Safe: made of constants of this crate only.
-    pub(crate) fn sql(&self, dialect: Dialect, size: usize) -> AssertSqlSafe<Arc<str>> {
+    pub(crate) fn sql(&self, dialect: Dialect, size: usize) -> Sql {
         let cell = &self.translated[dialect as usize][size];
         AssertSqlSafe(cell.get_or_init(|| dialect.translate(self.text, SIZES[size]).into()).clone())
     }
+}
+
+/// A statement that only one of the databases has.
+pub(super) fn constant(sql: &'static str) -> Sql {
+    AssertSqlSafe(sql.into())
+}
+
+/// A statement on a table whose name the schema gave.
+pub(super) fn on_table(sql: String) -> Sql {
+    AssertSqlSafe(sql.into())
 }
 
 impl Dialect {

@@ -58,13 +58,13 @@ pub use sound::Unsound;
 use crate::clock::Clock;
 use crate::delivery::Delivery;
 use anyhow::{Context as _, bail};
-use connection::{Begun, Bound, Connection, Sql};
+use connection::{Begun, Bound, Connection};
 use deadline::answered;
-use dialect::{Dialect, Kind, SIZES, Statement};
+use dialect::{Dialect, Kind, SIZES, Sql, Statement, constant};
 use disk::Disk;
 use readers::Readers;
 use row::Row;
-use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
+use sqlx::{AnyConnection, Connection as _};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -325,10 +325,6 @@ impl Tx<'_> {
 /// What the writer was answered; the disk takes in how it failed.
 fn heeded<T>(disk: &Disk, answer: anyhow::Result<T>) -> anyhow::Result<T> {
     answer.inspect_err(|error| disk.heed(error))
-}
-
-fn constant(sql: &'static str) -> Sql {
-    AssertSqlSafe(sql.into())
 }
 
 /// Rows on their way into a statement.

@@ -3,9 +3,9 @@
 //! Of a file or a server there are several, and each question has a deadline. A database in memory has one, asked on the
 //! spot: whoever asks is the one who wrote. Invariant: a reader cannot write.
 
-use super::connection::{Bound, Sql, arguments, run};
+use super::connection::{Bound, arguments, run};
 use super::deadline::{Silent, read};
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Sql};
 use super::row::Row;
 use sqlx::any::AnyPoolOptions;
 use sqlx::pool::PoolConnection;

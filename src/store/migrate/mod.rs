@@ -13,7 +13,7 @@ pub use refused::{Left, NotCarried};
 
 use super::connection::open_file;
 use super::deadline::within;
-use super::dialect::Dialect;
+use super::dialect::{Dialect, on_table};
 use super::disk::Disk;
 use super::inspect::path_of;
 use super::refusal::Refusal;
@@ -22,7 +22,7 @@ use anyhow::{Context as _, bail, ensure};
 use rusqlite::OptionalExtension as _;
 use rusqlite::types::ValueRef;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
+use sqlx::{AnyConnection, Connection as _, Executor as _, PgConnection, Row as _};
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -197,7 +197,7 @@ impl Move {
             if !exists(&mut self.server, name).await? {
                 continue;
             }
-            let ask = sqlx::query(AssertSqlSafe(format!("select exists (select 1 from \"{name}\")")));
+            let ask = sqlx::query(on_table(format!("select exists (select 1 from \"{name}\")")));
             if within(SEND, ask.fetch_one(&mut self.server)).await?.try_get(0)? {
                 bail!(NotCarried::NotEmpty(name.clone()));
             }
