@@ -253,6 +253,32 @@ do:
 ";
 
 #[test]
+fn dates_speak_the_language_that_the_text_names_and_who_is_given_one_is_not_shown_another() {
+    let folder = project();
+    let workflow = |text: &str, contact: &str| {
+        let visit = VISIT.replace("\"See you, {{contact.first_name}}\"", text);
+        let visit = visit
+            .replace("contact: { phone", &format!("vars: {{ day: \"{{{{event.at}}}}\" }}\ncontact: {{ {contact}phone"));
+        fs::write(folder.path().join("workflows/visit.yaml"), visit.trim_start()).unwrap();
+    };
+    let sample = r#"{ "phone": "600 000 001", "name": "Camille", "at": "2026-03-05T10:00" }"#;
+    fs::write(folder.path().join("workflows/samples/visit.json"), sample).unwrap();
+    let german = ["visit", "--at", "2026-03-05 08:30", "--window", "open", "--language", "de"];
+    for (text, said) in [
+        ("\"On {{date vars.day 'day'}}\"", "On Donnerstag, 5. März"),
+        ("{ en: \"On {{date vars.day 'day'}}\" }", "On Thursday 5 March"),
+    ] {
+        workflow(text, "");
+        let (code, out, err) = preview(folder.path(), &german);
+        assert!(code == 0 && out.contains(said), "{out}{err}");
+    }
+    workflow("Hello", "language: en, ");
+    let (code, out, err) = preview(folder.path(), &german);
+    assert_eq!((code, out.as_str()), (2, ""), "{err}");
+    assert!(err.contains("this workflow speaks `en` to everybody"), "{err}");
+}
+
+#[test]
 fn a_reminder_days_ahead_says_that_the_window_has_closed_and_one_of_the_past_how_to_see_it() {
     let folder = project();
     let write = |path: &str, text: &str| fs::write(folder.path().join(path), text.trim_start()).unwrap();

@@ -14,8 +14,24 @@ const ALL: &str = "all";
 /// The languages that are played, one after the other; `None` = each person in their own.
 ///
 /// # Errors
-/// When there is no such language.
-pub(super) fn asked(written: Option<&str>, spoken: &[String]) -> anyhow::Result<Vec<Option<String>>> {
+/// When there is no such language, or the workflow gives everybody another one.
+pub(super) fn asked(
+    written: Option<&str>,
+    spoken: &[String],
+    workflow: &Workflow,
+) -> anyhow::Result<Vec<Option<String>>> {
+    let fixed = workflow.contact.language.as_ref().and_then(Text::literal);
+    match (written, fixed) {
+        (Some(code), Some(fixed)) if code == ALL || language::is_known(code) && !language::same(code, fixed) => {
+            let message = format!("this workflow speaks `{fixed}` to everybody");
+            let hint = "leave `--language` out, or change `language` under `contact` in the workflow";
+            Err(Failure::error(Exit::Usage, message, hint))
+        }
+        _ => known(written, spoken),
+    }
+}
+
+fn known(written: Option<&str>, spoken: &[String]) -> anyhow::Result<Vec<Option<String>>> {
     match written {
         None => Ok(vec![None]),
         Some(ALL) => Ok(spoken.iter().cloned().map(Some).collect()),

@@ -98,7 +98,7 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let chosen =
         cause::choose(project, workflow, &people, args, now_ms).map_err(|error| told_why(error, args, &loaded))?;
     let spoken = languages::spoken(workflow, &project.settings.language);
-    let asked_languages = languages::asked(args.language.as_deref(), &spoken)?;
+    let asked_languages = languages::asked(args.language.as_deref(), &spoken, workflow)?;
     let progress = Progress::of(global, "playing ahead");
     let mut told = Told {
         project,
