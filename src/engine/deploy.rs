@@ -27,6 +27,7 @@ use crate::store::Tx;
 use crate::store::audit::AuditRow;
 use crate::store::deploys::DeployRow;
 use crate::store::runs::DefinitionRow;
+use crate::workflow::diagnostic::Severity;
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
@@ -139,10 +140,13 @@ impl Folder {
         Ok(Self { deployed: Deployed::new(project), hash: hash_of(&project.files)?, files })
     }
 
+    /// What was accepted as a whole: a part that this release cannot read is not left out in silence.
     fn stored(row: &DeployRow) -> anyhow::Result<Self> {
         let unreadable = || Unreadable(row.number);
         let files: Files = serde_json::from_str(&row.files).with_context(unreadable)?;
-        let project = crate::workflow::load(&files).project.with_context(unreadable)?;
+        let loaded = crate::workflow::load_accepted(&files);
+        let sound = loaded.diagnostics.iter().all(|one| one.severity != Severity::Error);
+        let project = loaded.project.filter(|_| sound).with_context(unreadable)?;
         Ok(Self { deployed: Deployed::new(&project), hash: row.hash.clone(), files: row.files.clone() })
     }
 }

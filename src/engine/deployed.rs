@@ -216,7 +216,7 @@ impl Definition {
     /// When this release cannot read it any more.
     pub fn restore(workflow: &str, files: &str) -> anyhow::Result<Self> {
         let files: Files = serde_json::from_str(files)?;
-        let loaded = crate::workflow::load(&files);
+        let loaded = crate::workflow::load_accepted(&files);
         let project = loaded.project.ok_or_else(|| anyhow::anyhow!("its project file cannot be read any more"))?;
         let found = project.workflows.get(workflow);
         let found = found.ok_or_else(|| anyhow::anyhow!("workflow `{workflow}` cannot be read any more"))?;

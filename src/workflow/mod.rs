@@ -14,7 +14,7 @@ pub mod schema;
 pub mod test_file;
 mod yaml;
 
-pub use check::{AccountNames, check, check_with, load, load_definition};
+pub use check::{AccountNames, check, check_with, load, load_accepted};
 pub use explain::explain;
 
 use crate::condition::Condition;

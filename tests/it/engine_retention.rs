@@ -36,7 +36,7 @@ fn shop(database: Database) -> Plan {
         .template("order", "Your {{1}}", &["order"])
         .workflow("paid", &order("order.paid", "1m", "settings: { expires: 2h }"))
         .workflow("long", &order("order.booked", "150d", "settings: { expires: 2h }"))
-        .workflow("endless", &order("order.endless", "500d", "settings: { expires: 2h }"))
+        .workflow("endless", &order("order.endless", "399d\n              - wait: 399d", "settings: { expires: 2h }"))
         .workflow("once", &order("order.once", "1m", "settings: { once_per: event.order }"))
 }
 

@@ -142,11 +142,12 @@ async fn branches_variables_and_conditions_lead_the_run(database: Database) {
 }
 
 async fn a_hole_in_a_text_sends_nothing_and_asks_for_a_person(database: Database) {
-    let text = waiting("0s").replace("{{workflow.id}}", "{{event.name}}");
+    let text = waiting("1m").replace("{{workflow.id}}", "{{event.name}}");
     let world = at_desk(database).workflow("a", &text).start().await;
     for data in [json!({"phone": ANA}), json!({"phone": ANA, "name": "  "}), json!({"phone": ANA, "name": ["x"]})] {
         world.event("visit.booked", data).await;
     }
+    world.advance(minutes(2)).await;
     let states = world.run_states().await;
     assert!(
         states.iter().all(|state| state.starts_with("needs_attention: ") && state.contains("event.name")),

@@ -14,6 +14,7 @@ on_both_databases!(
     runs_and_messages_of_an_older_release_go_on,
     what_needed_a_person_before_the_upgrade_is_listed_by_cause,
     what_a_server_of_the_older_release_writes_beside_this_one_goes_on,
+    a_run_goes_on_by_what_was_no_mistake_when_it_began,
     a_release_refuses_the_database_of_a_newer_one,
     what_an_older_release_did_once_is_not_done_again,
     an_erased_person_whom_an_older_release_filled_again_is_erased,
@@ -358,6 +359,25 @@ async fn what_a_server_of_the_older_release_writes_beside_this_one_goes_on(datab
     assert_eq!(causes.len(), 1, "{causes:?}");
     world.advance(hours(1)).await;
     assert_eq!(world.sends(), 6, "two of each run that goes on: {:?}", world.sent());
+}
+
+/// `60M` was sixty minutes for an older release; who writes it today is asked whether they mean months.
+async fn a_run_goes_on_by_what_was_no_mistake_when_it_began(database: Database) {
+    let url = database.url.clone();
+    let mut world = plan(database).start().await;
+    world.crash().await;
+    let mut old = AnyConnection::connect(&url).await.unwrap();
+    put_run(&mut old, 0).await;
+    let written = "insert into definition (hash, workflow, files, created_at_ms) select 'of then', workflow,
+        replace(files, 'wait: 1h', 'wait: 60M'), created_at_ms from definition";
+    sqlx::query(written).execute(&mut old).await.unwrap();
+    sqlx::query("update run set definition = 'of then'").execute(&mut old).await.unwrap();
+    old.close().await.unwrap();
+    world.start_again().await;
+    world.advance(minutes(59)).await;
+    assert_eq!(world.sends(), 0, "{:?}", world.sent());
+    world.advance(minutes(2)).await;
+    assert_eq!(world.sends(), 2, "{:?}", world.sent());
 }
 
 async fn a_release_refuses_the_database_of_a_newer_one(database: Database) {

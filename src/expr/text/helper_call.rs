@@ -1,11 +1,19 @@
 //! Calls of helpers in a text: names, values, options and literals, checked as they are lowered.
 
-use super::helpers::{HELPERS, Helper, Prepared, Row};
+use super::helpers::{HELPERS, Helper, Prepared, Row, not_a_date};
+use super::pattern::meant;
 use super::template::{Arg, Call, Here, Lowering, raw};
-use crate::expr::Wants;
 use crate::expr::suggest::nearest;
+use crate::expr::{Mistake, Wants};
 use handlebars::template::{HelperTemplate, Parameter};
 use serde_json::Value as Json;
+
+/// The place of a literal, in whichever quotes it is written.
+fn claim_literal(here: &mut Here, written: &str) -> (usize, usize) {
+    let quoted = [format!("'{written}'"), format!("\"{written}\"")];
+    let found = quoted.iter().find(|text| here.words.iter().any(|word| word.text == **text));
+    found.map_or(here.place, |text| here.claim(text))
+}
 
 impl Lowering<'_> {
     pub(super) fn call(&mut self, name: &str, expression: &HelperTemplate, here: &mut Here, optional: bool) -> Arg {
@@ -91,13 +99,22 @@ impl Lowering<'_> {
         let named: Vec<(&str, Option<String>)> = options.iter().map(|(name, arg)| (name.as_ref(), text(arg))).collect();
         let literal = |at: usize| literals.get(at)?.as_deref();
         let option = |name: &str| named.iter().find(|(option, _)| *option == name)?.1.as_deref();
-        Prepared::read(helper, values.len(), literal, option).unwrap_or_else(|(written, code, message, hint)| {
-            let quoted = [format!("'{written}'"), format!("\"{written}\"")];
-            let found = quoted.iter().find(|text| here.words.iter().any(|word| word.text == **text));
-            let place = found.map_or(here.place, |text| here.claim(text));
-            self.mistake(code, place, message, hint);
-            Prepared::default()
-        })
+        match Prepared::read(helper, values.len(), literal, option) {
+            Ok(prepared) => {
+                let written = literal(1).filter(|_| prepared.pattern.is_some());
+                if let Some((written, word)) = written.and_then(|written| Some((written, meant(written)?))) {
+                    let (offset, len) = claim_literal(here, written);
+                    let (message, hint) = (not_a_date(written), format!("did you mean `{word}`?"));
+                    self.doubts.push(Mistake { code: "R302", offset, len, message, hint, fix: None });
+                }
+                prepared
+            }
+            Err((written, code, message, hint)) => {
+                let place = claim_literal(here, written);
+                self.mistake(code, place, message, hint);
+                Prepared::default()
+            }
+        }
     }
 
     fn unknown_helper(&mut self, name: &str, place: (usize, usize)) -> Arg {

@@ -82,6 +82,10 @@ pub(super) struct Prepared {
     pub(super) currency: Option<Currency>,
 }
 
+pub(super) fn not_a_date(written: &str) -> String {
+    format!("`{written}` is not a way to write a date")
+}
+
 impl Prepared {
     /// Reads literals; the values by position, options by name. What is unreadable: the literal, its code, what is wrong, what to write.
     pub(super) fn read<'l>(
@@ -108,10 +112,9 @@ impl Prepared {
                     Some(word) => format!("did you mean `{word}`?"),
                     None => format!("it is made of {LETTERS}"),
                 };
-                (written, "R302", format!("`{written}` is not a way to write a date"), hint)
+                (written, "R302", not_a_date(written), hint)
             };
-            let pattern = Pattern::parse(written).filter(|_| meant.is_none());
-            prepared.pattern = Some(pattern.ok_or_else(unreadable)?);
+            prepared.pattern = Some(Pattern::parse(written).ok_or_else(unreadable)?);
         }
         if let Some(from) = option("from") {
             let hint = "it is made of `d dd M MM yy yyyy H HH mm ss`, day, month and year needed";

@@ -18,7 +18,7 @@ mod template;
 use crate::expr::{Mistake, PathUse, Scope};
 use std::fmt;
 use std::sync::Arc;
-use template::Part;
+use template::{Lowered, Part};
 
 pub use secret::{MARK_END, MARK_START, readable_marks};
 
@@ -32,6 +32,7 @@ struct Inner {
     source: String,
     parts: Vec<Part>,
     paths: Vec<PathUse>,
+    doubts: Vec<Mistake>,
     /// The whole text, when it has no placeholder.
     literal: Option<String>,
 }
@@ -48,21 +49,17 @@ impl Text {
     pub fn parse(source: &str) -> Result<Self, Vec<Mistake>> {
         let checked = notation::check(source);
         let mut mistakes = checked.mistakes;
-        let (parts, paths) = match checked.rest {
-            Some(rest) => {
-                let (parts, paths, found) = template::lower(&rest);
-                mistakes.extend(found);
-                (parts, paths)
-            }
-            None => (Vec::new(), Vec::new()),
-        };
+        let Lowered { parts, paths, mistakes: found, doubts } =
+            checked.rest.as_deref().map(template::lower).unwrap_or_default();
+        mistakes.extend(found);
         if !mistakes.is_empty() {
+            mistakes.extend(doubts);
             mistakes.sort_by_key(|mistake| mistake.offset);
             return Err(mistakes);
         }
         let raw = |part: &Part| if let Part::Raw(text) = part { Some(text.to_string()) } else { None };
         let literal = parts.iter().map(raw).collect();
-        Ok(Self { inner: Arc::new(Inner { source: source.to_owned(), parts, paths, literal }) })
+        Ok(Self { inner: Arc::new(Inner { source: source.to_owned(), parts, paths, doubts, literal }) })
     }
 
     pub fn source(&self) -> &str {
@@ -77,6 +74,11 @@ impl Text {
     /// The fields it mentions, for the check against samples. The item of an `#each` is the list's first one: `event.items.0.name`.
     pub fn paths(&self) -> Vec<PathUse> {
         self.inner.paths.clone()
+    }
+
+    /// What can be filled, and is hardly what was meant: `{{date event.at 'dya'}}`.
+    pub fn doubts(&self) -> &[Mistake] {
+        &self.inner.doubts
     }
 
     /// The filled text. A secret is filled with a mark: [`MARK_START`], its name, [`MARK_END`].

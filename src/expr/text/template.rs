@@ -59,8 +59,17 @@ pub(super) struct Call {
     pub(super) shown: Box<str>,
 }
 
-/// Lowers a text whose notation was checked; the mistakes are those of meaning.
-pub(super) fn lower(source: &str) -> (Vec<Part>, Vec<PathUse>, Vec<Mistake>) {
+/// A text whose notation was checked: what it is made of, and what is wrong with its meaning.
+#[derive(Default)]
+pub(super) struct Lowered {
+    pub(super) parts: Vec<Part>,
+    pub(super) paths: Vec<PathUse>,
+    pub(super) mistakes: Vec<Mistake>,
+    /// What can be filled, and is hardly what was meant.
+    pub(super) doubts: Vec<Mistake>,
+}
+
+pub(super) fn lower(source: &str) -> Lowered {
     let pieces = pieces(source);
     let tags = pieces.iter().filter_map(|piece| match piece {
         Piece::Tag(tag) if matches!(tag.kind, TagKind::Print | TagKind::Open) => Some(*tag),
@@ -68,17 +77,18 @@ pub(super) fn lower(source: &str) -> (Vec<Part>, Vec<PathUse>, Vec<Mistake>) {
     });
     let template = match Template::compile(source) {
         Ok(template) => template,
-        Err(error) => return (Vec::new(), Vec::new(), vec![unreadable(source, &error, &pieces)]),
+        Err(error) => return Lowered { mistakes: vec![unreadable(source, &error, &pieces)], ..Lowered::default() },
     };
     let mut lowering = Lowering {
         tags: Box::new(tags),
         uses: Vec::new(),
         mistakes: Vec::new(),
+        doubts: Vec::new(),
         lists: Vec::new(),
         guards: Vec::new(),
     };
     let parts = lowering.template(&template);
-    (parts, lowering.uses, lowering.mistakes)
+    Lowered { parts, paths: lowering.uses, mistakes: lowering.mistakes, doubts: lowering.doubts }
 }
 
 /// The crate's complaint names a place, its words are not for authors.
@@ -103,6 +113,7 @@ pub(super) struct Lowering<'s> {
     tags: Box<dyn Iterator<Item = Tag<'s>> + 's>,
     uses: Vec<PathUse>,
     mistakes: Vec<Mistake>,
+    pub(super) doubts: Vec<Mistake>,
     lists: Vec<List>,
     /// Paths that an `#if` around has found to be there.
     guards: Vec<(String, Vec<String>)>,

@@ -21,13 +21,29 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
     };
     let mut duration = Duration::default();
     for (number, unit) in parts.ok_or(EXAMPLES)? {
-        add(&mut duration, number, &unit, text)?;
+        add(&mut duration, number, &unit.to_lowercase(), text)?;
     }
     let total = i64::from(duration.days) * DAY_MS + duration.ms;
     match total <= MAX_DAYS * DAY_MS {
         true => Ok(duration),
         false => Err("ten years are the most: write fewer days".into()),
     }
+}
+
+/// What speaks against a duration that can be read: `3M` is three minutes, and may be meant as months. Behind hours it is clear.
+pub(super) fn doubt(text: &str) -> Option<String> {
+    let parts = plain_parts(text.trim())?;
+    let is_hours = |unit: &str| matches!(unit.to_lowercase().as_str(), "h" | "hr" | "hrs" | "hour" | "hours");
+    let after_hours = |at: usize| at.checked_sub(1).is_some_and(|before| is_hours(&parts[before].1));
+    let (_, (number, _)) = parts.iter().enumerate().find(|(at, (_, unit))| unit == "M" && !after_hours(*at))?;
+    Some(format!(
+        "it may be months or minutes: write `{number}m` for minutes; months have no fixed length, write days, such as `30d`"
+    ))
+}
+
+/// A duration that nothing speaks against.
+pub(super) fn sure(text: &str) -> Option<Duration> {
+    parse(text).ok().filter(|_| doubt(text).is_none())
 }
 
 fn add(duration: &mut Duration, number: i64, unit: &str, text: &str) -> Result<(), String> {
@@ -45,18 +61,13 @@ fn add(duration: &mut Duration, number: i64, unit: &str, text: &str) -> Result<(
                 "months and years have no fixed length: write days instead of `{text}`, such as `30d`"
             ));
         }
-        "M" => {
-            return Err(format!(
-                "it may be months or minutes: write `{number}m` for minutes; months have no fixed length, write days, such as `30d`"
-            ));
-        }
         _ => return Err(EXAMPLES.into()),
     }
     duration.ms = duration.ms.min(2 * MAX_DAYS * DAY_MS);
     Ok(())
 }
 
-/// `1h30m`, `2 hours`, `1 hour 30 minutes`.
+/// `1h30m`, `2 hours`, `1 hour 30 minutes`: units as written.
 fn plain_parts(text: &str) -> Option<Vec<(i64, String)>> {
     let mut parts = Vec::new();
     let mut rest = text;
@@ -65,11 +76,7 @@ fn plain_parts(text: &str) -> Option<Vec<(i64, String)>> {
         let number = rest[..digits].parse().ok()?;
         rest = rest[digits..].trim_start();
         let letters = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
-        // Alone it may be months; behind hours it is minutes.
-        let after_hours = parts.last().is_some_and(|(_, unit): &(i64, String)| unit == "h");
-        let unit =
-            if &rest[..letters] == "M" && !after_hours { "M".to_owned() } else { rest[..letters].to_lowercase() };
-        parts.push((number, unit));
+        parts.push((number, rest[..letters].to_owned()));
         rest = rest[letters..].trim_start();
         rest = rest.strip_prefix("and ").unwrap_or(rest);
     }
@@ -173,8 +180,6 @@ mod tests {
             "PT",
             "P1",
             "2 months",
-            "3M",
-            "1d 3M",
             "P1M",
             "1y",
             "-2h",
@@ -188,6 +193,21 @@ mod tests {
             assert!(hint.contains('`') || hint.contains("most"), "{text}: {hint}");
         }
         assert!(parse("2 months").unwrap_err().contains("30d"));
+    }
+
+    #[test]
+    fn capital_m_behind_anything_but_hours_may_be_months() {
+        for (text, ms, doubted) in [
+            ("3M", 180_000, true),
+            ("1s 3M", 181_000, true),
+            ("3m", 180_000, false),
+            ("1H30M", 5_400_000, false),
+            ("1 hour 30M", 5_400_000, false),
+            ("PT30M", 1_800_000, false),
+        ] {
+            assert_eq!(parse(text), Ok(Duration { days: 0, ms }), "{text}");
+            assert_eq!(doubt(text).is_some_and(|hint| hint.contains("`30d`")), doubted, "{text}");
+        }
     }
 
     #[test]

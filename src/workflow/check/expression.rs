@@ -152,6 +152,9 @@ impl<'a> Lowering<'a> {
                 None
             }
             Ok(parsed) => {
+                if !self.report.accepted {
+                    self.mistakes(node, parsed.doubts().to_vec());
+                }
                 self.check_tokens(node, text);
                 if is_bare_path(text) {
                     let told = (format!("this sends the words `{}` as they are", text.trim()), to_fill(text));

@@ -30,10 +30,15 @@ fn read_limit(report: &mut Report, node: &Node) -> Option<Limit> {
         report.error("R205", &node.span, "a limit is one line", LIMIT);
         return None;
     };
+    let doubt = text.split_once(" per contact per ").and_then(|(_, period)| duration::doubt(period));
+    let not_a_limit = format!("`{text}` is not a limit");
     match parse_limit(text) {
-        Ok(limit) => Some(limit),
+        Ok(limit) => {
+            let refused = doubt.is_some_and(|hint| report.stricter("R205", &node.span, not_a_limit, hint));
+            (!refused).then_some(limit)
+        }
         Err(hint) => {
-            report.error("R205", &node.span, format!("`{text}` is not a limit"), hint);
+            report.error("R205", &node.span, not_a_limit, hint);
             None
         }
     }

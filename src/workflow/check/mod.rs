@@ -79,40 +79,48 @@ struct World<'a> {
     samples: &'a Samples,
     /// Ids of the project's workflows, in order.
     workflows: Vec<&'a str>,
-    now_ms: Option<i64>,
-    account: Option<&'a AccountNames>,
+    asked: Asked<'a>,
 }
 
-/// Reads a project. The same files give the same result, today and in years.
+/// How files are read.
+#[derive(Debug, Clone, Copy, Default)]
+struct Asked<'a> {
+    /// For people: schedules are judged from this instant on, Unix milliseconds.
+    now_ms: Option<i64>,
+    account: Option<&'a AccountNames>,
+    /// They were accepted before: what has become a mistake since is none in them.
+    accepted: bool,
+}
+
+/// Reads a project.
 pub fn load(files: &Files) -> Loaded {
-    load_at(files, None, None)
+    load_as(files, Asked::default())
+}
+
+/// Reads files that were accepted when they were stored, as they were read then: today and in years.
+pub fn load_accepted(files: &Files) -> Loaded {
+    load_as(files, Asked { accepted: true, ..Asked::default() })
 }
 
 /// As [`load`], for people: schedules are judged from `now_ms` on (Unix milliseconds), and hints say when they fire next.
 pub fn check(files: &Files, now_ms: i64) -> Loaded {
-    load_at(files, Some(now_ms), None)
+    load_as(files, Asked { now_ms: Some(now_ms), ..Asked::default() })
 }
 
 /// As [`check`], and against what the account has.
 pub fn check_with(files: &Files, now_ms: i64, account: &AccountNames) -> Loaded {
-    load_at(files, Some(now_ms), Some(account))
+    load_as(files, Asked { now_ms: Some(now_ms), account: Some(account), ..Asked::default() })
 }
 
-/// One workflow of stored files, as it was when they were stored.
-pub fn load_definition(files: &Files, id: &str) -> Option<Arc<Workflow>> {
-    load(files).project?.workflows.remove(id)
-}
-
-fn load_at(files: &Files, now_ms: Option<i64>, account: Option<&AccountNames>) -> Loaded {
+fn load_as(files: &Files, asked: Asked<'_>) -> Loaded {
     let mut diagnostics = Vec::new();
-    let (settings, usable) = read_project(files, account, &mut diagnostics);
+    let (settings, usable) = read_project(files, asked, &mut diagnostics);
     let mut speaks = Vec::new();
     let templates = read_templates(files, usable.then_some(&settings.language), &mut speaks, &mut diagnostics);
     let samples = samples::read(files, &mut diagnostics);
     let workflows = files.keys().filter_map(|path| path.strip_prefix("workflows/")?.strip_suffix(".yaml"));
     let workflows = workflows.filter(|id| words::is_name(id)).collect();
-    let world =
-        World { settings: &settings, usable, templates: &templates, samples: &samples, workflows, now_ms, account };
+    let world = World { settings: &settings, usable, templates: &templates, samples: &samples, workflows, asked };
     let mut workflows = BTreeMap::new();
     let mut spoken = Vec::new();
     for (path, text) in files {
@@ -124,7 +132,7 @@ fn load_at(files: &Files, now_ms: Option<i64>, account: Option<&AccountNames>) -
     diagnostics.extend(overlaps(&spoken));
     diagnostics.extend(languages::missing(&speaks, &settings.language));
     // Nothing that serves reads the tests: a mistake in one stops no server.
-    let tests = match now_ms {
+    let tests = match asked.now_ms {
         Some(_) => test_file::read_tests(files.iter(), &world, &workflows, &mut diagnostics),
         None => Vec::new(),
     };
@@ -135,11 +143,7 @@ fn load_at(files: &Files, now_ms: Option<i64>, account: Option<&AccountNames>) -
     Loaded { project: usable.then_some(project), tests, diagnostics }
 }
 
-fn read_project(
-    files: &Files,
-    account: Option<&AccountNames>,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> (ProjectSettings, bool) {
+fn read_project(files: &Files, asked: Asked<'_>, diagnostics: &mut Vec<Diagnostic>) -> (ProjectSettings, bool) {
     let Some(text) = files.get("relance.yaml") else {
         diagnostics.push(Diagnostic {
             code: "R202",
@@ -156,7 +160,7 @@ fn read_project(
     };
     let (document, found) = Document::read(text);
     let mut report = Report::new("relance.yaml", &document, found);
-    report.account = account;
+    (report.account, report.accepted) = (asked.account, asked.accepted);
     let settings = match usable_root(&document) {
         Some(root) => project::read(&mut report, root),
         None => project::usual(),
@@ -209,7 +213,7 @@ fn read_workflow(
     let (stem, extension) = name.rsplit_once('.').filter(|(_, extension)| matches!(*extension, "yaml" | "yml"))?;
     let (document, found) = Document::read(text);
     let mut report = Report::new(path, &document, found);
-    report.account = world.account;
+    (report.account, report.accepted) = (world.asked.account, world.asked.accepted);
     let named = check_path(&mut report, stem, extension);
     let mut lowering = Lowering::new(report, world);
     let workflow = match &document.root {

@@ -19,6 +19,8 @@ pub(super) struct Report<'a> {
     /// What was found last is told: a fix that comes with it is kept.
     told: bool,
     pub(super) account: Option<&'a AccountNames>,
+    /// The file was accepted before, and is read as it was then.
+    pub(super) accepted: bool,
     /// What comments `# allow` keep quiet: line and code.
     silenced: RefCell<BTreeSet<(usize, &'static str)>>,
     /// The code of every mistake but those of the notation and of later releases, in files that have one for all.
@@ -39,6 +41,7 @@ impl<'a> Report<'a> {
             guessed: false,
             told: false,
             account: None,
+            accepted: false,
             silenced: RefCell::default(),
             only: None,
         };
@@ -70,6 +73,21 @@ impl<'a> Report<'a> {
         if self.told {
             self.push(code, Severity::Error, span, message.into(), hint.into());
         }
+    }
+
+    /// What releases before took for no mistake: an error for who writes, nothing in a file that was accepted before.
+    /// Whether it is one.
+    pub(super) fn stricter(
+        &mut self,
+        code: &'static str,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> bool {
+        if !self.accepted {
+            self.error(code, span, message, hint);
+        }
+        !self.accepted
     }
 
     /// A warning, unless a comment `# allow <code>` at the end of its line silences it.

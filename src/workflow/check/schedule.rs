@@ -52,8 +52,12 @@ impl<'a> Lowering<'a> {
     /// Fires at all, and counts weekdays as everybody does.
     fn check_schedule(&mut self, key: &Entry, schedule: &Schedule) {
         let zone = &self.settings.timezone;
-        let from =
-            self.world.now_ms.and_then(|now| Timestamp::from_millisecond(now).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
+        let from = self
+            .world
+            .asked
+            .now_ms
+            .and_then(|now| Timestamp::from_millisecond(now).ok())
+            .unwrap_or(Timestamp::UNIX_EPOCH);
         let next: Vec<Timestamp> = schedule.fires_after(from, zone).take(3).collect();
         if next.is_empty() {
             let message = format!("`{}` never fires", schedule.source());
@@ -68,7 +72,7 @@ impl<'a> Lowering<'a> {
             let span = weekday_field(&self.report, key);
             let names = weekday_names(self.report.document.written(&span));
             let mut hint = format!("write `{names}`");
-            if self.world.now_ms.is_some() {
+            if self.world.asked.now_ms.is_some() {
                 let times = next.iter().map(|at| at.to_zoned(zone.clone()).strftime("%a %F %H:%M").to_string());
                 hint = format!("{hint}; as it stands it fires next on {}", times.collect::<Vec<_>>().join(", "));
             }

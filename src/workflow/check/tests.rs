@@ -1,10 +1,11 @@
-use super::{check, load, load_definition};
+use super::{check, load, load_accepted};
 use crate::condition::Condition;
-use crate::config::{ChannelKind, ConsentRule, Encoding, Files, Project, Signature};
+use crate::config::{ChannelKind, ConsentRule, Encoding, Files, Loaded, Project, Signature};
 use crate::delivery::{OutsideWindow, Purpose};
 use crate::message::{Bot, MediaKind};
 use crate::trigger::TriggerKind;
 use crate::trigger::message::Matcher;
+use crate::workflow::diagnostic::Severity;
 use crate::workflow::{Action, Again, Audience, Duration, HttpBody, IfPast, JsonText, Shift, Value, Wait};
 
 const PROJECT: &str = "version: 1\nname: Shop\nsettings: { timezone: Europe/Madrid, retry: 3, expires: 2d }\nphone_region: ES\nlanguage: es\nchannels:\n  shop: { uuid: c1, default: true }\n  desk: { title: Desk, kind: qr, pace: 10 per minute }\nconsent: { field: agreed }\ncallbell: { base_url: \"http://127.0.0.1:4100/v1/\", pace: 5 per second }\nsources:\n  forms: { signature: hmac, header: X-Signature, encoding: base64, secret: FORMS_SECRET, id: event.id }\n  open: { signature: none, path_token: OPEN_TOKEN }\ncolleagues: { ana: 600 000 002 }\nvars: { shop: Zapatos, floor: 2, code: 007 }\n";
@@ -276,7 +277,22 @@ fn the_smallest_project_is_two_files() {
     assert!(!project.settings.channels[0].listed);
     assert!(project.workflows.contains_key("hello"));
     assert_eq!(loaded.diagnostics.len(), 1, "only that the window may be closed: {:?}", loaded.diagnostics);
-    assert!(load_definition(&files, "hello").is_some() && load_definition(&files, "other").is_none());
+}
+
+#[test]
+fn what_became_a_mistake_after_it_was_accepted_is_read_as_it_was() {
+    let accepted = "  - wait: 3M\n  - wait: 400d\n  - wait: 0m\n\
+                    \x20 - send_message: { text: \"{{date event.starts_at 'dya'}}\", expires: 0s }\n";
+    let mut files = project(&format!("{}settings: {{ limit: 1 per contact per 3M }}\n", with_steps(accepted)));
+    files.insert("relance.yaml".into(), PROJECT.replace("expires: 2d", "expires: 0s"));
+    let errors = |loaded: &Loaded| loaded.diagnostics.iter().filter(|one| one.severity == Severity::Error).count();
+    assert_eq!(errors(&load(&files)), 7, "{:#?}", load(&files).diagnostics);
+    let loaded = load_accepted(&files);
+    assert_eq!(errors(&loaded), 0, "{:?}", loaded.diagnostics);
+    let project = loaded.project.unwrap();
+    let Action::Wait(Wait::For(lasts)) = &project.workflows["test"].steps[0].action else { panic!() };
+    assert_eq!(lasts.ms, 180_000);
+    assert_eq!((project.settings.defaults.expires.days, project.settings.defaults.expires.ms), (0, 0));
 }
 
 #[test]

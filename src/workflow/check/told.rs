@@ -43,7 +43,7 @@ impl<'a> Lowering<'a> {
     fn workflow_id(&mut self, entry: &Entry) -> Option<String> {
         let id = scalar(&mut self.report, entry, "the id of a workflow: its file's name without `.yaml`")?;
         let known = &self.world.workflows;
-        if !known.contains(&id) && (known.len() > 1 || self.world.now_ms.is_some()) {
+        if !known.contains(&id) && (known.len() > 1 || self.world.asked.now_ms.is_some()) {
             let hint = suggestion(id, known);
             self.report.error("R201", &entry.value.span, format!("unknown workflow: `{id}`"), hint);
         }

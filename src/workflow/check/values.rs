@@ -82,13 +82,22 @@ pub(super) fn choice<T: Copy>(report: &mut Report, entry: &Entry, words: &[(&str
 
 pub(super) fn duration(report: &mut Report, entry: &Entry) -> Option<Duration> {
     let text = scalar(report, entry, "a duration such as `2h`")?;
+    let span = &entry.value.span;
     match duration::parse(text) {
-        Ok(duration) => Some(duration),
+        Ok(duration) => {
+            let doubt = duration::doubt(text);
+            let refused = doubt.is_some_and(|hint| report.stricter("R205", span, not_a_duration(text), hint));
+            (!refused).then_some(duration)
+        }
         Err(hint) => {
-            report.error("R205", &entry.value.span, format!("`{text}` is not a duration"), hint);
+            report.error("R205", span, not_a_duration(text), hint);
             None
         }
     }
+}
+
+fn not_a_duration(text: &str) -> String {
+    format!("`{text}` is not a duration")
 }
 
 /// A duration that is longer than nothing.
@@ -96,8 +105,8 @@ pub(super) fn lasting(report: &mut Report, entry: &Entry) -> Option<Duration> {
     let duration = duration(report, entry)?;
     if duration == Duration::default() {
         let hint = "write one longer than nothing, such as `2h`";
-        report.error("R205", &entry.value.span, format!("`{}` lasts no time at all", entry.key), hint);
-        return None;
+        let message = format!("`{}` lasts no time at all", entry.key);
+        return (!report.stricter("R205", &entry.value.span, message, hint)).then_some(duration);
     }
     Some(duration)
 }
@@ -106,9 +115,9 @@ pub(super) fn lasting(report: &mut Report, entry: &Entry) -> Option<Duration> {
 pub(super) fn waiting(report: &mut Report, entry: &Entry) -> Option<Duration> {
     let duration = lasting(report, entry)?;
     if i64::from(duration.days) * DAY_MS + duration.ms >= LONGEST_DAYS * DAY_MS {
-        let message = format!("`{}` is longer than a run lives: it is ended after {LONGEST_DAYS} days", entry.key);
-        report.error("R205", &entry.value.span, message, "write fewer days; what comes later is a workflow of its own");
-        return None;
+        let message = format!("`{}` is no shorter than a run lives: it is ended after {LONGEST_DAYS} days", entry.key);
+        let hint = "write fewer days; what comes later is a workflow of its own";
+        return (!report.stricter("R205", &entry.value.span, message, hint)).then_some(duration);
     }
     Some(duration)
 }

@@ -219,7 +219,7 @@ impl<'a> Reader<'a> {
         if written == "never" {
             return None;
         }
-        let found = written.strip_suffix("ago").and_then(|rest| duration::parse(rest.trim()).ok());
+        let found = written.strip_suffix("ago").and_then(|rest| duration::sure(rest.trim()));
         if found.is_none() {
             let hint = "write how long before the start of the test: `3d ago`, `1h ago`, or `never`";
             self.wrong(&entry.value.span, format!("`{written}` says no time before the start"), hint);

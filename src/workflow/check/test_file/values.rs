@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
     /// `at`: so long after the start, or a date and time.
     pub(super) fn at(&mut self, entry: &'a Entry, start_ms: i64) -> Option<i64> {
         let written = self.text(entry)?;
-        let offset = || duration::parse(written).ok().and_then(|by| shifted(start_ms, by, &self.zone));
+        let offset = || duration::sure(written).and_then(|by| shifted(start_ms, by, &self.zone));
         let found = instant(written, &self.zone).or_else(offset);
         if found.is_none() {
             self.wrong(&entry.value.span, format!("`{written}` is no time of a test"), INSTANTS);
