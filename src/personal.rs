@@ -13,14 +13,25 @@ const NUMBERS: [&str; 9] =
 const WHOLE_NUMBERS: [&str; 7] = ["tel", "wa_id", "from", "to", "destination", "recipient_id", "identifier"];
 /// Parts of the names of fields with people's names.
 const NAMES: [&str; 7] = ["name", "nombre", "apellido", "prenom", "prénom", "cognome", "nachname"];
+/// Words beside which a name is a person's.
+const PERSONS: [&str; 10] =
+    ["first", "last", "full", "given", "family", "customer", "client", "contact", "person", "user"];
+/// Names of fields that are a name and nothing else.
+const BARE_NAMES: [&str; 3] = ["name", "nombre", "nom"];
 /// Parts of the names of fields with addresses.
 const PLACES: [&str; 6] = ["address", "adresse", "direccion", "dirección", "street", "indirizzo"];
-/// Parts of the names of fields with what people write.
+/// Words in the names of fields with what people write.
 const TEXTS: [&str; 6] = ["text", "body", "message", "caption", "comment", "note"];
+/// Last words of the names of fields that say something about a text.
+const ABOUT: [&str; 7] = ["id", "type", "kind", "status", "count", "at", "language"];
 
 /// An e-mail address within a text.
 pub static MAIL: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"[^\s<>,;:]+@[^\s<>,;:]+").expect("the form of an e-mail address is a valid pattern"));
+
+/// A word in the name of a field.
+static WORD: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\p{Lu}?\p{Ll}+|\p{Lu}+").expect("the form of a word is a valid pattern"));
 
 /// Whether a field of this name holds a phone number.
 pub fn is_number(field: &str) -> bool {
@@ -34,6 +45,16 @@ pub fn is_name(field: &str) -> bool {
     lower == "nom" || NAMES.iter().any(|part| lower.contains(part))
 }
 
+/// Whether a field of this name holds the name of a person, and not of a thing. `beside`: the names of the fields that
+/// stand beside it; whose number or mail is told is told by name.
+pub fn is_persons_name<'f>(field: &str, mut beside: impl Iterator<Item = &'f String>) -> bool {
+    let lower = field.to_lowercase();
+    let says_person = || words(field).any(|word| PERSONS.contains(&word.as_str()));
+    let is_of_people = NAMES.iter().skip(2).any(|part| lower.contains(part));
+    let reaches = |other: &String| is_number(other) || other.to_lowercase().contains("mail");
+    is_name(field) && (is_of_people || says_person() || BARE_NAMES.contains(&lower.as_str()) && beside.any(reaches))
+}
+
 /// Whether a field of this name holds where somebody lives.
 pub fn is_place(field: &str) -> bool {
     let lower = field.to_lowercase();
@@ -42,8 +63,13 @@ pub fn is_place(field: &str) -> bool {
 
 /// Whether a field of this name holds what somebody wrote.
 pub fn is_text(field: &str) -> bool {
-    let lower = field.to_lowercase();
-    TEXTS.iter().any(|part| lower.contains(part))
+    let is_about = words(field).last().is_some_and(|last| ABOUT.contains(&last.as_str()));
+    !is_about && words(field).any(|word| TEXTS.contains(&word.trim_end_matches('s')))
+}
+
+/// `messageBody`, `message_body` and `Message-Body` are made of `message` and `body`.
+fn words(field: &str) -> impl Iterator<Item = String> + '_ {
+    WORD.find_iter(field).map(|word| word.as_str().to_lowercase())
 }
 
 #[cfg(test)]
@@ -58,7 +84,15 @@ mod tests {
         for field in ["name", "lastName", "nom", "Apellidos", "prénom"] {
             assert!(is_name(field) && !is_number(field), "{field}");
         }
-        assert!(is_text("customer_note") && is_text("Text") && !is_text("order_id"));
+        for field in ["customer_note", "Text", "messageBody", "comments", "last-message"] {
+            assert!(is_text(field), "{field}");
+        }
+        for field in ["order_id", "context", "message_id", "messageType", "notebook"] {
+            assert!(!is_text(field), "{field}");
+        }
+        let beside = |field: &str, other: &str| is_persons_name(field, [field.to_owned(), other.to_owned()].iter());
+        assert!(beside("first_name", "total") && beside("customerName", "total") && beside("name", "email"));
+        assert!(!beside("name", "price") && !beside("product_name", "phone"));
         assert!(is_place("shipping_address") && is_place("direccion") && !is_place("total"));
         assert!(!is_number("fromage") && !is_name("economy"));
     }

@@ -371,14 +371,15 @@ impl Store {
         self.read(&BY_IDS, rows).await?.first().map(read_run).transpose()
     }
 
-    /// Those of these runs that are still kept, in no order.
+    /// Those of these runs that are still kept and can be read, in no order.
     ///
     /// # Errors
     /// What the database said.
     pub async fn runs(&self, ids: &[String]) -> anyhow::Result<Vec<Run>> {
         let mut rows = Rows::default();
         ids.iter().for_each(|id| rows.push(&[id.into()]));
-        self.read(&BY_IDS, rows).await?.iter().map(|row| read_run(row).map(|row| row.run)).collect()
+        let found = self.read(&BY_IDS, rows).await?;
+        Ok(found.iter().filter_map(|row| Some(read_run(row).ok()?.run)).collect())
     }
 }
 

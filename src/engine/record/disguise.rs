@@ -6,7 +6,7 @@
 use super::Kept;
 use crate::contact::{Contact, Phone};
 use crate::engine::deployed::{Definition, Deployed};
-use crate::personal::{MAIL, is_name, is_number, is_place, is_text};
+use crate::personal::{MAIL, is_name, is_number, is_persons_name, is_place, is_text};
 use regex::Regex;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -162,7 +162,14 @@ impl StandIns {
     /// What fields say by their names.
     fn learn(&mut self, value: &Value, field: &str) {
         match value {
-            Value::Object(fields) => fields.iter().for_each(|(name, value)| self.learn(value, name)),
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    match value {
+                        Value::String(text) if is_persons_name(name, fields.keys()) => self.name(text),
+                        value => self.learn(value, name),
+                    }
+                }
+            }
             Value::Array(items) => items.iter().for_each(|item| self.learn(item, field)),
             Value::String(text) if is_number(field) => self.told_number(text),
             Value::Number(number) if is_number(field) => self.told_number(&number.to_string()),

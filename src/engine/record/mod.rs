@@ -33,7 +33,10 @@ const BEFORE_MS: i64 = 24 * 3_600_000;
 /// What ended a run may be told of after its end.
 const AFTER_MS: i64 = 60_000;
 
-/// Why a run cannot be recorded, and what to do.
+/// What is left of what an event said when its time is over.
+const GONE: &str = "{}";
+
+/// Why a run or an event cannot be recorded, and what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotRecorded {
     Unknown,
@@ -73,28 +76,31 @@ impl Engine {
         }))
     }
 
-    /// What an event said, as a sample: with stand-ins for people and without their texts, unless it is `open`. `None` =
-    /// there is no such event.
+    /// What an event said, as a sample: with stand-ins for people and without their texts, unless it is `open`.
     ///
     /// # Errors
-    /// What the database said.
-    pub async fn sample(&self, id: &str, open: bool) -> anyhow::Result<Option<Value>> {
-        let Some(event) = self.store().event(id).await? else { return Ok(None) };
+    /// What the database said; within, why it is not possible.
+    pub async fn sample(&self, id: &str, open: bool) -> anyhow::Result<Result<Value, NotRecorded>> {
+        let Some(event) = self.store().event(id).await? else { return Ok(Err(NotRecorded::Unknown)) };
+        if event.data == GONE {
+            let hint = "what events say is kept 30 days; take a newer one";
+            return Ok(Err(NotRecorded::Refused("nothing is kept of what the event said", hint)));
+        }
         if open {
-            return Ok(Some(data_of(&event)));
+            return Ok(Ok(data_of(&event)));
         }
         let contact = match &event.contact {
             Some(id) => self.store().contact(&[ContactKey::Id(id.clone())]).await?.map(|(contact, _)| contact),
             None => None,
         };
-        Ok(Some(disguise::sample(data_of(&event), contact.as_ref(), &self.deployed())))
+        Ok(Ok(disguise::sample(data_of(&event), contact.as_ref(), &self.deployed())))
     }
 
     async fn kept_of(&self, id: &str) -> anyhow::Result<Result<Kept, NotRecorded>> {
         let store = self.store();
         let Some(row) = store.run(id).await? else { return Ok(Err(NotRecorded::Unknown)) };
         let run = row.run;
-        let event = store.event(&run.event).await?.filter(|event| event.data != "{}");
+        let event = store.event(&run.event).await?.filter(|event| event.data != GONE);
         let (Some(event), false) = (event, run.progress.trace.is_empty()) else {
             let hint = "events and messages are kept 30 days; take a newer run";
             return Ok(Err(NotRecorded::Refused("what the run was made of is not kept any more", hint)));

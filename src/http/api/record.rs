@@ -15,17 +15,21 @@ use serde_json::{Value, json};
 pub(super) async fn record(State(app): State<App>, Path(id): Path<String>, uri: Uri) -> Result<Json<Value>, Refusal> {
     let open = Query::read(&uri, &["show_pii"])?.open()?;
     let recorded = app.engine().record(&id, open).await.map_err(|error| Refusal::store(&error))?;
-    let file = recorded.map_err(|why| match why {
-        NotRecorded::Unknown => not_found("run"),
-        NotRecorded::Refused(error, hint) => Refusal::new(StatusCode::CONFLICT, error, hint),
-    })?;
+    let file = recorded.map_err(|why| refused("run", why))?;
     Ok(Json(json!({ "version": 1, "run": id, "file": file })))
+}
+
+fn refused(what: &str, why: NotRecorded) -> Refusal {
+    match why {
+        NotRecorded::Unknown => not_found(what),
+        NotRecorded::Refused(error, hint) => Refusal::new(StatusCode::CONFLICT, error, hint),
+    }
 }
 
 /// As [`record`], of what an event said; what people wrote is left out as well.
 pub(super) async fn sample(State(app): State<App>, Path(id): Path<String>, uri: Uri) -> Result<Json<Value>, Refusal> {
     let open = Query::read(&uri, &["show_pii"])?.open()?;
     let recorded = app.engine().sample(&id, open).await.map_err(|error| Refusal::store(&error))?;
-    let data = recorded.ok_or_else(|| not_found("event"))?;
+    let data = recorded.map_err(|why| refused("event", why))?;
     Ok(Json(json!({ "version": 1, "event": id, "data": data })))
 }
