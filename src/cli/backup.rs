@@ -29,7 +29,9 @@ pub(super) async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         }
         false => writeln!(out, "{}  {} bytes", args.file.display(), made.bytes)?,
     }
-    eprintln!("files of customers (`.relance/media`) and the token are not part of it");
+    if !global.quiet {
+        writeln!(global.err(), "files of customers (`.relance/media`) and the token are not part of it")?;
+    }
     Ok(Exit::Fine)
 }
 

@@ -5,6 +5,7 @@ use super::exit::{Exit, Failure};
 use super::progress::Progress;
 use super::{Global, state};
 use crate::store::NewerSchema;
+use crate::store::inspect::inspect;
 use crate::store::migrate::{NotCarried, Step, migrate};
 use serde_json::json;
 use std::io::Write as _;
@@ -32,18 +33,27 @@ pub(super) async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
         Step::All(rows) => progress = Some(Progress::of_so_many(global, "rows carried over", rows)),
         Step::Gone(rows) => progress.iter().for_each(|progress: &Progress| progress.add(rows)),
     };
-    let carried = migrate(&from, &to, told).await.map_err(|error| refused(&error))?;
+    let carried = match migrate(&from, &to, told).await {
+        Ok(carried) => carried,
+        Err(error) => return Err(refused(&error, &from).await),
+    };
     drop(progress);
     let mut out = global.out();
     match global.json {
         true => writeln!(out, "{}", json!({ "version": 1, "tables": carried.tables, "rows": carried.rows }))?,
         false => writeln!(out, "{} rows of {} tables are in PostgreSQL", carried.rows, carried.tables)?,
     }
-    eprintln!("`relance serve` goes on there; the SQLite file stays, and is not served from any more");
+    if !global.quiet {
+        writeln!(
+            global.err(),
+            "`relance serve` goes on there; the SQLite file stays, and is not served from any more"
+        )?;
+    }
     Ok(Exit::Fine)
 }
 
-fn refused(error: &anyhow::Error) -> anyhow::Error {
+/// An error with the way out, which depends on what an earlier try left.
+async fn refused(error: &anyhow::Error, from: &str) -> anyhow::Error {
     let message = format!("{error:#}");
     if let Some(why) = error.downcast_ref::<NotCarried>() {
         let exit = if *why == NotCarried::NoServer { Exit::Usage } else { Exit::Problems };
@@ -52,7 +62,11 @@ fn refused(error: &anyhow::Error) -> anyhow::Error {
     if error.is::<NewerSchema>() {
         return Failure::error(Exit::Problems, message, "update relance on this machine first");
     }
-    let hint = "nothing was carried over, and the file serves as before: stop every `relance serve`, check the server of \
-                RELANCE_DATABASE_URL, and run it again";
+    let again = "stop every `relance serve`, check the server of RELANCE_DATABASE_URL, and run it again";
+    let hint = match inspect(from).await.map(|file| file.left) {
+        Ok(None) => format!("nothing was carried over, and the file serves as before: {again}"),
+        Ok(Some(left)) => format!("nothing is served from the file: {left}; {}", left.hint()),
+        Err(_) => again.to_owned(),
+    };
     Failure::error(Exit::Problems, message, hint)
 }

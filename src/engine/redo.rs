@@ -6,7 +6,7 @@
 use super::group::Work;
 use super::loops::{Loop, NAP, Owed};
 use crate::store::Moved;
-use crate::store::refusal::Refusal;
+use crate::store::complaint::Complaint;
 
 impl Loop {
     /// The connection may have broken while the commit got through: the group is done once more on another one, where it
@@ -89,11 +89,11 @@ pub(super) fn without_chunk(mut work: Work, mut owed: Owed) -> (Work, Owed) {
 /// The database works and refuses what it was given: doing the items apart may save the others.
 pub(super) fn is_refusal(error: &anyhow::Error) -> bool {
     let item = |cause: &(dyn std::error::Error + 'static)| cause.is::<Moved>() || cause.is::<serde_json::Error>();
-    error.chain().any(item) || Refusal::within(error).is_some()
+    error.chain().any(item) || Complaint::within(error).is_some()
 }
 
 /// Another writer was faster: the same work may succeed on fresh facts.
 pub(super) fn is_conflict(error: &anyhow::Error) -> bool {
-    let refused = |refusal: Refusal| refusal.unique || matches!(refusal.code.as_str(), "40001" | "40P01" | "5");
-    error.chain().any(|cause| cause.is::<Moved>()) || Refusal::within(error).is_some_and(refused)
+    let refused = |complaint: Complaint| complaint.unique || matches!(complaint.code.as_str(), "40001" | "40P01" | "5");
+    error.chain().any(|cause| cause.is::<Moved>()) || Complaint::within(error).is_some_and(refused)
 }

@@ -55,12 +55,12 @@ pub async fn backup(url: &str, to: &Path) -> anyhow::Result<Backup> {
         Dialect::Sqlite => {}
     }
     ensure!(!to.try_exists()?, "there is a file already: {}", to.display());
-    let from = inspect::path_of(url);
+    let from = inspect::path_of(url)?;
     ensure!(from.is_file(), NotThere(from));
     let draft = Draft::beside(to)?;
     let mut connection = connect(&existing(url)).await?;
     // Nobody could serve from its copy either.
-    if let Some(left) = migrate::left(&mut connection).await {
+    if let Some(left) = migrate::left(&mut connection).await? {
         bail!(left);
     }
     let copied = sqlx::query("vacuum into $1").bind(draft.text()?).execute(&mut connection).await;

@@ -1,12 +1,12 @@
 //! Connection: what the writer writes through, of one kind for each database.
 //!
 //! SQLite is called where its answer is needed, on the thread of the loop: a statement costs less than the way to another
-//! thread and back. PostgreSQL answers over the network, through sqlx. Neighbours: `row` is what comes back, `refusal` what
-//! an error means. Invariant: a transaction that is not committed is undone.
+//! thread and back. PostgreSQL answers over the network, through sqlx. Neighbours: `row` is what comes back, `complaint`
+//! what an error means. Invariant: a transaction that is not committed is undone.
 
 use super::deadline::answered;
 use super::dialect::{Dialect, Kind, Sql};
-use super::inspect::path_of;
+use super::inspect::{files_of, path_of};
 use super::row::Row;
 use super::{OwnedCell, connect, shown};
 use anyhow::Context as _;
@@ -38,7 +38,7 @@ impl Connection {
     /// Opens the database of `url`, which is there.
     pub(super) async fn open(url: &str, dialect: Dialect) -> anyhow::Result<Self> {
         match dialect {
-            Dialect::Sqlite => Ok(Self::File(open_file(url, None)?)),
+            Dialect::Sqlite => Ok(Self::File(open_file(url)?)),
             Dialect::Postgres => {
                 let mut connection = connect(url).await?;
                 answered(dialect, connection.execute(dialect.settings(true))).await?;
@@ -50,7 +50,7 @@ impl Connection {
     pub(super) async fn begin(&mut self) -> anyhow::Result<Begun<'_>> {
         match self {
             Self::File(file) => {
-                // No refusal of a statement: the connection is of no use any more.
+                // No complaint about a statement: the connection is of no use any more.
                 anyhow::ensure!(file.is_autocommit(), "what was begun before could not be undone");
                 run(&mut file.prepare_cached(Dialect::Sqlite.begin())?, &[])?;
                 Ok(Begun::File(BegunOnFile(file)))
@@ -78,12 +78,12 @@ impl Connection {
     }
 }
 
-/// Opens the SQLite database of `url` to write. `files`: the file system of SQLite's own that it lies in.
-pub(super) fn open_file(url: &str, files: Option<&str>) -> anyhow::Result<rusqlite::Connection> {
+/// Opens the SQLite database of `url` to write.
+pub(super) fn open_file(url: &str) -> anyhow::Result<rusqlite::Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let path = path_of(url);
-    let opened = match files {
-        Some(files) => rusqlite::Connection::open_with_flags_and_vfs(path, flags, files),
+    let path = path_of(url)?;
+    let opened = match files_of(url)? {
+        Some(files) => rusqlite::Connection::open_with_flags_and_vfs(path, flags, files.as_str()),
         None => rusqlite::Connection::open_with_flags(path, flags),
     };
     let file = opened.with_context(|| format!("cannot open the database {}", shown(url)))?;
@@ -97,7 +97,7 @@ impl Begun<'_> {
     pub(super) async fn execute(&mut self, sql: Sql, values: Vec<Bound>) -> anyhow::Result<u64> {
         match self {
             Self::File(file) => {
-                run(&mut file.0.prepare_cached(&sql.0)?, &values)?;
+                run(&mut file.under_way()?.prepare_cached(&sql.0)?, &values)?;
                 Ok(file.0.changes())
             }
             Self::Server(server) => {
@@ -109,7 +109,7 @@ impl Begun<'_> {
 
     pub(super) async fn fetch(&mut self, sql: Sql, values: Vec<Bound>) -> anyhow::Result<Vec<Row>> {
         match self {
-            Self::File(file) => Ok(run(&mut file.0.prepare_cached(&sql.0)?, &values)?),
+            Self::File(file) => Ok(run(&mut file.under_way()?.prepare_cached(&sql.0)?, &values)?),
             Self::Server(server) => {
                 let query = sqlx::query_with(sql, arguments(values));
                 let found = answered(Dialect::Postgres, query.fetch_all(&mut **server)).await?;
@@ -135,6 +135,14 @@ impl Begun<'_> {
 
 /// A transaction on a file.
 pub(super) struct BegunOnFile<'c>(&'c mut rusqlite::Connection);
+
+impl BegunOnFile<'_> {
+    /// A full disk may have undone it: what came after would be kept by itself.
+    fn under_way(&self) -> anyhow::Result<&rusqlite::Connection> {
+        anyhow::ensure!(!self.0.is_autocommit(), "the database undid the transaction before");
+        Ok(self.0)
+    }
+}
 
 impl Drop for BegunOnFile<'_> {
     fn drop(&mut self) {

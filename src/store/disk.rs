@@ -9,9 +9,9 @@
 //! every statement of the writer passes here when it fails; the engine's loop decides what goes on without room.
 //! Invariant: after an error of the disk nothing is ever written or answered by this process.
 
+use super::complaint::Complaint;
 use super::dialect::Dialect;
 use super::inspect::path_of;
-use super::refusal::Refusal;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -31,7 +31,7 @@ const ELSEWHERE: [&str; 7] = ["nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "9
 #[derive(Debug)]
 pub struct Disk {
     dialect: Dialect,
-    /// The file of SQLite.
+    /// The file of SQLite; empty for a server.
     file: PathBuf,
     full: AtomicBool,
 }
@@ -68,13 +68,19 @@ impl Elsewhere {
 }
 
 impl Disk {
-    pub(super) fn of(url: &str, dialect: Dialect) -> Self {
-        Self { dialect, file: path_of(url), full: AtomicBool::new(false) }
+    /// # Errors
+    /// The address of a file cannot be read.
+    pub(super) fn of(url: &str, dialect: Dialect) -> anyhow::Result<Self> {
+        let file = match dialect {
+            Dialect::Sqlite => path_of(url)?,
+            Dialect::Postgres => PathBuf::new(),
+        };
+        Ok(Self { dialect, file, full: AtomicBool::new(false) })
     }
 
     /// Where the database of this address writes; `None` = it is no address of a database.
     pub fn at(url: &str) -> Option<Self> {
-        Some(Self::of(url, Dialect::of(url)?))
+        Self::of(url, Dialect::of(url)?).ok()
     }
 
     /// Refuses a SQLite file on another machine's disk, where the system tells what lies where.
@@ -146,7 +152,7 @@ impl Disk {
     }
 
     fn says(&self, error: &anyhow::Error) -> Says {
-        let Some(Refusal { code, .. }) = Refusal::within(error) else { return Says::Nothing };
+        let Some(Complaint { code, .. }) = Complaint::within(error) else { return Says::Nothing };
         match self.dialect {
             Dialect::Sqlite => said_by_sqlite(code.parse().unwrap_or_default(), || has_room(&self.file)),
             // Insufficient resources: a full disk, no memory, no connection left.
@@ -277,7 +283,7 @@ mod tests {
     fn a_ballast_lies_whole_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}?mode=rwc", folder.path().join("r.db").display());
-        let ballast = Disk::of(&url, Dialect::Sqlite).ballast().unwrap();
+        let ballast = Disk::of(&url, Dialect::Sqlite).unwrap().ballast().unwrap();
         assert!(!ballast.is_laid());
         ballast.lay().unwrap();
         assert!(ballast.is_laid());
@@ -285,7 +291,7 @@ mod tests {
         ballast.give_up();
         ballast.give_up();
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
-        assert!(Disk::of("postgres://h/d", Dialect::Postgres).ballast().is_none());
+        assert!(Disk::of("postgres://h/d", Dialect::Postgres).unwrap().ballast().is_none());
     }
 
     #[test]

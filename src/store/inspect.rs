@@ -3,7 +3,7 @@
 use super::dialect::Dialect;
 use super::migrate::{self, Left};
 use super::sound::Settings;
-use super::{connect, schema};
+use super::{connect, schema, shown};
 use anyhow::Context as _;
 use sqlx::any::AnyConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -44,7 +44,7 @@ pub async fn inspect(url: &str) -> anyhow::Result<Inspection> {
 }
 
 async fn inspect_file(url: &str, expected: i64) -> anyhow::Result<Inspection> {
-    let path = path_of(url);
+    let path = path_of(url)?;
     let refuses = refuses_writes(&path).map(|error| error.to_string());
     if !path.exists() {
         return Ok(Inspection { server: "SQLite".into(), schema: None, expected, refuses, warning: None, left: None });
@@ -52,7 +52,7 @@ async fn inspect_file(url: &str, expected: i64) -> anyhow::Result<Inspection> {
     let mut connection = connect(&read_only(url)).await?;
     let version: String = sqlx::query("select sqlite_version()").fetch_one(&mut connection).await?.try_get(0)?;
     let schema = schema_of(&mut connection).await;
-    let left = migrate::left(&mut connection).await;
+    let left = migrate::left(&mut connection).await?;
     connection.close().await?;
     Ok(Inspection { server: format!("SQLite {version}"), schema, expected, refuses, warning: None, left })
 }
@@ -82,9 +82,17 @@ pub(super) async fn schema_of(connection: &mut AnyConnection) -> Option<i64> {
 }
 
 /// The file of an address, as sqlx reads it.
-pub(super) fn path_of(url: &str) -> PathBuf {
-    let read = |url: &str| SqliteConnectOptions::from_str(url).ok().map(|file| file.get_filename().to_owned());
-    AnyConnectOptions::from_str(url).ok().and_then(|url| read(url.database_url.as_str())).unwrap_or_default()
+pub(super) fn path_of(url: &str) -> anyhow::Result<PathBuf> {
+    let read = |any: AnyConnectOptions| SqliteConnectOptions::from_str(any.database_url.as_str());
+    let file = AnyConnectOptions::from_str(url).and_then(read);
+    let file = file.with_context(|| format!("the database address cannot be read: {}", shown(url)))?;
+    Ok(file.get_filename().to_owned())
+}
+
+/// The file system of SQLite's own that an address names.
+pub(super) fn files_of(url: &str) -> anyhow::Result<Option<String>> {
+    let url = AnyConnectOptions::from_str(url)?.database_url;
+    Ok(url.query_pairs().filter(|(name, _)| name == "vfs").last().map(|(_, files)| files.into_owned()))
 }
 
 fn read_only(url: &str) -> String {
@@ -106,5 +114,35 @@ fn refuses_writes(path: &Path) -> Option<std::io::Error> {
         // It is made at the first start.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => Some(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Store;
+    use super::super::backup::backup;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_does_not_say_whether_it_was_left_is_not_taken_for_one_that_serves() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, copy) = (folder.path().join("r.db"), folder.path().join("copy.db"));
+        let (url, file) = (format!("sqlite:{}", path.display()), rusqlite::Connection::open(&path).unwrap());
+        file.execute_batch("create table installation (name text)").unwrap();
+        assert!(inspect(&url).await.is_err() && backup(&url, &copy).await.is_err());
+        assert!(!copy.exists());
+        file.execute_batch("drop table installation").unwrap();
+        assert_eq!(inspect(&url).await.unwrap().left, None);
+        backup(&url, &copy).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_read_leaves_no_file_and_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}?journal_mode=wal", folder.path().join("r.db").display());
+        for error in [inspect(&url).await.unwrap_err(), Store::open(&url).await.unwrap_err()] {
+            assert!(format!("{error:#}").contains("unknown query parameter `journal_mode`"), "{error:#}");
+        }
+        assert!(folder.path().read_dir().unwrap().next().is_none() && !Path::new(".lock").exists());
     }
 }

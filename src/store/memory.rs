@@ -38,19 +38,19 @@ impl Memory {
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         // Files whose names begin with `/` are shared within the process.
         let url = format!("sqlite:///relance-{number}?mode=rwc&vfs={FILES}");
-        let disk = Arc::new(Disk::of(&url, Dialect::Sqlite));
+        let disk = Arc::new(Disk::of(&url, Dialect::Sqlite)?);
         // It is there as long as a connection to it is.
         let made = connect(&url).await?;
         schema::migrate(&url, Dialect::Sqlite).await?;
         let store = Store {
-            readers: Readers::here(open_file(&url, Some(FILES))?)?,
+            readers: Readers::here(open_file(&url)?)?,
             url: url.clone(),
             dialect: Dialect::Sqlite,
             disk,
-            parked: Some(Arc::new(Mutex::new(Some(Connection::File(open_file(&url, Some(FILES))?))))),
+            parked: Some(Arc::new(Mutex::new(Some(Connection::File(open_file(&url)?))))),
             _lock: None,
         };
-        let keeper = open_file(&url, Some(FILES))?;
+        let keeper = open_file(&url)?;
         made.close().await?;
         // What only removes needs no way back.
         keeper.execute_batch("pragma foreign_keys = off; pragma journal_mode = off")?;
@@ -97,5 +97,34 @@ mod tests {
         assert_eq!(other.store().remembered("fact").await.unwrap(), None);
         one.empty().unwrap();
         assert_eq!(one.store().remembered("fact").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn its_writer_comes_back_after_it_broke_and_after_nobody_parked_it() {
+        let memory = Memory::new().await.unwrap();
+        let store = memory.store();
+        let mut writer = store.writer(Clock::still(0)).await.unwrap();
+        writer.reconnect(store).await.unwrap();
+        writer.begin().await.unwrap().commit().await.unwrap();
+        drop(writer);
+        let mut writer = store.writer(Clock::still(0)).await.unwrap();
+        let mut tx = writer.begin().await.unwrap();
+        tx.remember(&[("fact".to_owned(), "yes".to_owned())]).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(store.remembered("fact").await.unwrap().as_deref(), Some("yes"));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_after_sqlite_undid_the_transaction_by_itself() {
+        let memory = Memory::new().await.unwrap();
+        let mut writer = memory.store().writer(Clock::still(0)).await.unwrap();
+        let mut tx = writer.begin().await.unwrap();
+        // As it does on a full disk.
+        tx.ask_for("rollback", &[]).await.unwrap();
+        let refused = tx.remember(&[("fact".to_owned(), "yes".to_owned())]).await;
+        assert!(refused.is_err() && tx.ask_for("select 1", &[]).await.is_err());
+        drop(tx);
+        assert_eq!(memory.store().remembered("fact").await.unwrap(), None);
+        writer.begin().await.unwrap().commit().await.unwrap();
     }
 }

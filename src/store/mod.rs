@@ -12,6 +12,7 @@ pub mod attempts;
 pub mod audit;
 pub mod backup;
 pub mod calls;
+pub mod complaint;
 mod connection;
 pub mod consents;
 pub mod contacts;
@@ -34,7 +35,6 @@ mod older;
 pub mod overdue;
 pub mod people;
 mod readers;
-pub mod refusal;
 pub mod relay_targets;
 pub mod relays;
 pub mod repair;
@@ -144,7 +144,7 @@ impl Store {
     pub async fn open(url: &str) -> anyhow::Result<Self> {
         sqlx::any::install_default_drivers();
         let dialect = Dialect::of(url).context("the database address must start with `sqlite:` or `postgres://`")?;
-        let disk = Arc::new(Disk::of(url, dialect));
+        let disk = Arc::new(Disk::of(url, dialect)?);
         let lock = match dialect {
             Dialect::Sqlite => {
                 disk.refused()?;
@@ -440,7 +440,7 @@ fn first_id(at_ms: i64) -> String {
 
 /// SQLite: `<database>.lock` beside the file.
 fn lock_file(url: &str) -> anyhow::Result<File> {
-    let path = format!("{}.lock", inspect::path_of(url).display());
+    let path = format!("{}.lock", inspect::path_of(url)?.display());
     let file = File::create(&path).with_context(|| format!("cannot make {path}"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

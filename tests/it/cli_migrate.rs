@@ -4,6 +4,7 @@ use crate::database::Database;
 use crate::hand::{dump, execute};
 use crate::process::{Site, eventually};
 use serde_json::json;
+use sqlx::{AnyConnection, Connection as _};
 use std::collections::BTreeSet;
 
 const ANA: &str = "+34600000001";
@@ -178,4 +179,89 @@ async fn one_that_was_broken_off_is_brought_to_its_end_by_the_same_server_and_no
     assert_eq!(rows(&dump(&server.url).await), rows(&before), "nothing twice");
     let gone = site.run(&["migrate"]).await;
     assert!(gone.stderr.contains("was carried over to PostgreSQL already"), "{gone:?}");
+}
+
+/// A shop that has served, and its file.
+async fn served() -> (Site, String) {
+    let site = shop();
+    let mut serve = site.serve().await;
+    serve.signal("TERM");
+    assert_eq!(serve.ended().await, 0);
+    let file = format!("sqlite:{}", site.path().join(".relance/relance.db").display());
+    (site, file)
+}
+
+/// As a kill around the commit leaves the file.
+async fn mark(file: &str, database: &Database) {
+    let way = database.url.rsplit_once('@').unwrap().1;
+    execute(file, &format!("insert into installation values ('left for a server', '{way}')")).await;
+}
+
+#[tokio::test]
+async fn one_that_was_broken_off_serves_again_as_soon_as_the_server_shows_that_nothing_arrived() {
+    let (mut site, file) = served().await;
+    let (taken, other) = (Database::postgres(), Database::postgres());
+
+    // A server that is not there shows nothing.
+    mark(&file, &taken).await;
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    site.set("RELANCE_DATABASE_URL", format!("postgres://u@{nowhere}/d"));
+    let silent = site.run(&["migrate"]).await;
+    assert_eq!(silent.code, 1, "{silent:?}");
+    assert!(!silent.stderr.contains("the file serves as before"), "{silent:?}");
+    for words in ["nothing is served from the file", "before anything is served there"] {
+        assert!(silent.stderr.contains(words), "{silent:?}");
+    }
+
+    // Somebody served from the server in between: its rows are others.
+    site.set("RELANCE_DATABASE_URL", &taken.url);
+    let mut serve = site.serve().await;
+    serve.signal("TERM");
+    assert_eq!(serve.ended().await, 0);
+    let theirs = dump(&taken.url).await;
+    let refused = site.run(&["migrate"]).await;
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains("the PostgreSQL database is not empty: "), "{refused:?}");
+    assert_eq!(dump(&taken.url).await, theirs);
+
+    // With this it is a first try again: the file serves, and may go anywhere.
+    site.set("RELANCE_DATABASE_URL", "");
+    let mut serve = site.serve().await;
+    serve.signal("TERM");
+    assert_eq!(serve.ended().await, 0);
+    site.set("RELANCE_DATABASE_URL", &other.url);
+    let done = site.run(&["migrate", "--quiet"]).await;
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{done:?}");
+}
+
+#[tokio::test]
+async fn a_commit_that_is_still_under_way_is_waited_for() {
+    let (mut site, file) = served().await;
+    let server = Database::postgres();
+    server.execute("create table installation (name text primary key, value text)").await;
+    mark(&file, &server).await;
+    let key =
+        dump(&file).await.lines().find_map(|row| row.strip_prefix("installation: relance_id key|").map(str::to_owned));
+    let mut first = AnyConnection::connect(&server.url).await.unwrap();
+    let mut tx = first.begin().await.unwrap();
+    let arrives = sqlx::query("insert into installation values ('relance_id key', $1)").bind(key.unwrap());
+    arrives.execute(&mut *tx).await.unwrap();
+
+    site.set("RELANCE_DATABASE_URL", &server.url);
+    let commits = async {
+        let waits = "select count(*) from pg_locks where not granted and locktype = 'relation' and database =
+            (select oid from pg_database where datname = current_database())";
+        let waiting = async || {
+            let waits: i64 = sqlx::query_scalar(waits).fetch_one(&mut *tx).await.unwrap();
+            (waits > 0).then_some(())
+        };
+        eventually("the second try waits", waiting).await;
+        tx.commit().await.unwrap();
+    };
+    let (done, ()) = tokio::join!(site.run(&["migrate"]), commits);
+    assert_eq!(done.code, 0, "{done:?}");
+    site.set("RELANCE_DATABASE_URL", "");
+    let mut old = site.started(&[]);
+    assert_eq!(old.ended().await, 78, "{}", old.log());
+    assert!(old.log().contains("has carried this SQLite file over to PostgreSQL"), "{}", old.log());
 }

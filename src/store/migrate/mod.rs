@@ -1,9 +1,10 @@
 //! Migrate: everything that a SQLite file holds goes to an empty PostgreSQL database.
 //!
 //! ```text
-//! file locked ─► marked: on its way to a server ─► every row, in one transaction there ─► commit ─► marked: gone
-//!                     ▲ taken back when nothing was committed ─┘                            │
-//!                     └── broken off: the next try asks that server whether it holds it ◄───┘
+//! file locked ─► every row, in one transaction there ─► marked: on its way ─► commit ─► marked: gone
+//!                                                        │ not answered, or broken off: that server is asked
+//!                                                        ├─► it holds the rows ─► marked: gone
+//!                                                        └─► it does not ─► the mark goes, and the file serves
 //! ```
 //! Invariant: a file whose rows a server may hold is never served from; what one of them sent the other does not send.
 
@@ -16,7 +17,6 @@ use super::deadline::within;
 use super::dialect::{Dialect, on_table};
 use super::disk::Disk;
 use super::inspect::path_of;
-use super::refusal::Refusal;
 use super::{Store, lock_file, schema, sound};
 use anyhow::{Context as _, bail, ensure};
 use rusqlite::OptionalExtension as _;
@@ -54,9 +54,13 @@ pub enum Step {
 }
 
 /// The mark of the file that is open; `None` = it serves.
-pub(super) async fn left(file: &mut AnyConnection) -> Option<Left> {
+pub(super) async fn left(file: &mut AnyConnection) -> anyhow::Result<Option<Left>> {
+    let table = sqlx::query("select 1 from sqlite_master where name = 'installation'").fetch_optional(&mut *file);
+    if table.await?.is_none() {
+        return Ok(None);
+    }
     let mark = sqlx::query("select value from installation where name = ?").bind(LEFT).fetch_optional(file);
-    mark.await.ok()??.try_get(0).ok().map(Left::of)
+    Ok(mark.await?.map(|row| row.try_get(0)).transpose()?.map(Left::of))
 }
 
 /// Refuses a file that was left.
@@ -71,22 +75,22 @@ pub(super) async fn refuse_left(store: &Store) -> anyhow::Result<()> {
 /// how many more have gone.
 ///
 /// # Errors
-/// [`NotCarried`], that another process uses the file, or what one of the databases said; but for
-/// [`NotCarried::Unclear`], the file stays as it was.
+/// [`NotCarried`], that another process uses the file, or what one of the databases said. [`left`] tells whether the file
+/// serves.
 pub async fn migrate(from: &str, to: &str, mut told: impl FnMut(Step)) -> anyhow::Result<Carried> {
     sqlx::any::install_default_drivers();
     ensure!(Dialect::of(to) == Some(Dialect::Postgres), NotCarried::NoServer);
-    let path = path_of(from);
+    let path = path_of(from)?;
     ensure!(path.is_file(), NotCarried::NoFile(path));
     let _lock = lock_file(from)?;
-    let disk = Disk::of(from, Dialect::Sqlite);
+    let disk = Disk::of(from, Dialect::Sqlite)?;
     sound::look(from, Dialect::Sqlite, &disk).await?;
     sound::look(to, Dialect::Postgres, &disk).await?;
     schema::migrate(from, Dialect::Sqlite).await?;
-    let file = open_file(from, None)?;
+    let file = open_file(from)?;
     let tables = tables(&file)?;
     let (server, way) = (connect(to).await?, way(to)?);
-    let mut going = Move { file, server, tables, way, commits: false };
+    let mut going = Move { file, server, tables, way };
     if let Some(carried) = going.finished_before(to).await? {
         return Ok(carried);
     }
@@ -113,37 +117,37 @@ struct Move {
     tables: Vec<Table>,
     /// The server, as the mark calls it.
     way: String,
-    /// The server was asked to keep it.
-    commits: bool,
 }
 
 impl Move {
-    /// An earlier try that was broken off after everything had arrived is brought to its end; one that had not arrived is
-    /// begun again by whoever asks.
+    /// An earlier try that was broken off around its commit is brought to its end.
     async fn finished_before(&mut self, to: &str) -> anyhow::Result<Option<Carried>> {
         match self.mark()?.map(Left::of) {
             None => Ok(None),
             Some(Left::Gone) => bail!(NotCarried::Gone),
             Some(Left::OnItsWay(server)) if server != self.way => bail!(NotCarried::OnItsWay(server)),
-            Some(Left::OnItsWay(_)) if self.has_arrived(to).await? => self.is_gone().map(Some),
-            Some(Left::OnItsWay(_)) => Ok(None),
+            Some(Left::OnItsWay(_)) => self.settled(to).await,
+        }
+    }
+
+    /// What became of a commit that was not answered; `None` = nothing has arrived, and the file serves again.
+    async fn settled(&mut self, to: &str) -> anyhow::Result<Option<Carried>> {
+        match self.has_arrived(to).await {
+            Ok(true) => self.is_gone().map(Some),
+            Ok(false) => {
+                self.remove_mark().context("nothing has arrived, and the file could not be marked so: run it again")?;
+                Ok(None)
+            }
+            Err(error) => bail!(NotCarried::Unclear(format!("{error:#}"))),
         }
     }
 
     async fn run(&mut self, to: &str, told: &mut impl FnMut(Step)) -> anyhow::Result<Carried> {
-        let is_first = self.mark()?.is_none();
-        self.set_mark(&self.way)?;
-        let error = match self.carry(told).await {
-            Ok(()) => return self.is_gone(),
-            Err(error) => error,
-        };
-        // A commit that was not answered may have come through, and one of an earlier try may still do: the server knows.
-        let arrived = if self.commits { self.has_arrived(to).await.ok() } else { Some(false) };
-        let is_refused = !self.commits || Refusal::within(&error).is_some();
-        match arrived {
-            Some(true) => self.is_gone(),
-            Some(false) if is_first && is_refused && self.remove_mark().is_ok() => Err(error),
-            _ => bail!(NotCarried::Unclear(format!("{error:#}"))),
+        let Err(error) = self.carry(told).await else { return self.is_gone() };
+        // Before the mark nothing was committed.
+        match self.mark()? {
+            Some(_) => self.settled(to).await?.ok_or(error),
+            None => Err(error),
         }
     }
 
@@ -156,13 +160,8 @@ impl Move {
         self.file.query_row(ask, [LEFT], |row| row.get(0)).optional()
     }
 
-    fn set_mark(&self, mark: &str) -> rusqlite::Result<()> {
-        let set = "insert into installation (name, value) values (?, ?) on conflict (name) do update set value = excluded.value";
-        self.file.execute(set, [LEFT, mark]).map(drop)
-    }
-
     fn is_gone(&self) -> anyhow::Result<Carried> {
-        self.set_mark(GONE)
+        set_mark(&self.file, GONE)
             .context("everything has arrived, and the file could not be marked as gone: run it again")?;
         Ok(Carried { tables: self.tables.len(), rows: self.rows()? })
     }
@@ -175,7 +174,8 @@ impl Move {
         Ok(usize::try_from(self.tables.iter().map(count).sum::<Result<i64, _>>()?)?)
     }
 
-    /// Whether the server holds what this file was: one transaction brought it, or nothing did.
+    /// Whether the server holds what this file was: one transaction brought it, or nothing did, and nothing will. One
+    /// whose commit is still under way holds every table, and is waited for. A file without a key was never served from.
     async fn has_arrived(&mut self, to: &str) -> anyhow::Result<bool> {
         let ask = "select value from installation where name = ?";
         let ours: Option<String> = self.file.query_row(ask, [KEY], |row| row.get(0)).optional()?;
@@ -183,9 +183,14 @@ impl Move {
         if !exists(&mut self.server, "installation").await? {
             return Ok(false);
         }
+        let mut tx = within(SEND, self.server.begin()).await?;
+        let end =
+            "set local statement_timeout = 0; set local lock_timeout = '30s'; lock table installation in share mode";
+        within(SEND, tx.execute(end)).await.context("what was begun there before does not end")?;
         let ask = sqlx::query("select value from installation where name = $1").bind(KEY);
-        let theirs = within(SEND, ask.fetch_optional(&mut self.server)).await?;
+        let theirs = within(SEND, ask.fetch_optional(&mut *tx)).await?;
         let theirs: Option<String> = theirs.map(|row| row.try_get(0)).transpose()?;
+        within(SEND, tx.rollback()).await?;
         Ok(ours.is_some() && ours == theirs)
     }
 
@@ -216,12 +221,19 @@ impl Move {
             let gone = carry_table(&self.file, &mut tx, table, told).await;
             gone.with_context(|| format!("the rows of `{}` could not be carried over", table.name))?;
         }
-        self.commits = true;
+        // A kill until here leaves a file that serves.
+        set_mark(&self.file, &self.way)?;
         within(FINISH, tx.commit()).await.context("the PostgreSQL server could not keep it")?;
         // Until then the server plans by guesses; it does so by itself later.
         let _ = within(FINISH, self.server.execute("analyze")).await;
         Ok(())
     }
+}
+
+fn set_mark(file: &rusqlite::Connection, mark: &str) -> rusqlite::Result<()> {
+    let set =
+        "insert into installation (name, value) values (?, ?) on conflict (name) do update set value = excluded.value";
+    file.execute(set, [LEFT, mark]).map(drop)
 }
 
 async fn exists(server: &mut PgConnection, table: &str) -> anyhow::Result<bool> {

@@ -47,7 +47,9 @@ impl NotCarried {
             Self::NotEmpty(_) => "let RELANCE_DATABASE_URL name a database that nothing was served from yet",
             Self::Encoding(_) => "make the database with `create database relance encoding 'UTF8' template template0`",
             Self::Gone => "serve from that server; the way back to a file is a backup that was made before",
-            Self::OnItsWay(_) => "let RELANCE_DATABASE_URL name that server and database, and run it again",
+            Self::OnItsWay(_) => {
+                "let RELANCE_DATABASE_URL name that server and database, and run it again before anything is served there"
+            }
             Self::Unclear(_) => "run it again when the server answers: it looks whether everything has arrived",
         }
     }
@@ -80,7 +82,9 @@ impl Left {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Gone => "set RELANCE_DATABASE_URL to that server; served from both, messages would be sent twice",
-            Self::OnItsWay(_) => "set RELANCE_DATABASE_URL to that server, and run `relance migrate` again",
+            Self::OnItsWay(_) => {
+                "set RELANCE_DATABASE_URL to that server, and run `relance migrate` again before anything is served there"
+            }
         }
     }
 

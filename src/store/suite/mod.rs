@@ -30,7 +30,7 @@ mod sound;
 mod waiting;
 mod why;
 
-use super::refusal::Refusal;
+use super::complaint::Complaint;
 use super::{Moved, Store, Tx, Writer};
 use crate::clock::Clock;
 use crate::contact::Contact;
@@ -77,7 +77,7 @@ impl Rig {
 
 /// Whether a guard of ours refused, or a constraint of the database.
 fn is_refused(result: &anyhow::Result<()>) -> bool {
-    let unique = |error| Refusal::within(error).is_some_and(|refusal| refusal.unique);
+    let unique = |error| Complaint::within(error).is_some_and(|complaint| complaint.unique);
     result.as_ref().is_err_and(|error| error.is::<Moved>() || unique(error))
 }
 

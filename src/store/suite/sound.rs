@@ -38,7 +38,7 @@ async fn a_file_is_looked_through_after_a_sudden_stop_and_a_damaged_one_is_refus
     let mut tx = rig.begin().await;
     tx.insert_events(&[event("last", "last")]).await.unwrap();
     tx.commit().await.unwrap();
-    let (folder, file) = (tempfile::tempdir().unwrap(), inspect::path_of(&rig.database.url));
+    let (folder, file) = (tempfile::tempdir().unwrap(), inspect::path_of(&rig.database.url).unwrap());
     let (whole, damaged) = (folder.path().join("whole.db"), folder.path().join("damaged.db"));
     cut_off(&file, &whole);
     cut_off(&file, &damaged);

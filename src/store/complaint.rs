@@ -1,17 +1,17 @@
-//! Refusal: what the database said when it worked and did not do what it was asked. Pure.
+//! Complaint: what the database said when it worked and did not do what it was asked. Pure.
 
 use std::error::Error;
 
 /// Of an error of either database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Complaint {
     /// PostgreSQL's code, or the extended one of SQLite in digits.
     pub code: String,
     /// There is such a row already.
     pub unique: bool,
 }
 
-impl Refusal {
+impl Complaint {
     /// `None`: it is another error, like a connection that is lost.
     pub fn of(cause: &(dyn Error + 'static)) -> Option<Self> {
         if let Some(sqlx::Error::Database(error)) = cause.downcast_ref() {
