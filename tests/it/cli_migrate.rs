@@ -4,7 +4,7 @@ use crate::database::Database;
 use crate::hand::{dump, execute};
 use crate::process::{Site, eventually};
 use serde_json::json;
-use sqlx::{AnyConnection, Connection as _};
+use sqlx::{AnyConnection, Connection as _, Executor as _};
 use std::collections::BTreeSet;
 
 const ANA: &str = "+34600000001";
@@ -133,6 +133,14 @@ async fn what_cannot_be_carried_over_stays_and_serves_as_before() {
         assert!(refused.stderr.contains(words), "{refused:?}");
     }
     assert_eq!(dump(&database.url).await, "", "all or nothing");
+    // Killed before everything was there.
+    let mut holder = AnyConnection::connect(&database.url).await.unwrap();
+    let mut tx = holder.begin().await.unwrap();
+    tx.execute("lock table installation in share mode").await.unwrap();
+    let broken_off = site.start("migrate", &["migrate"]);
+    somebody_waits(&mut tx).await;
+    broken_off.kill();
+    tx.rollback().await.unwrap();
     site.set("RELANCE_DATABASE_URL", "");
     let mut serve = site.serve().await;
     serve.signal("TERM");
@@ -197,6 +205,17 @@ async fn mark(file: &str, database: &Database) {
     execute(file, &format!("insert into installation values ('left for a server', '{way}')")).await;
 }
 
+/// Until another connection to this server's database waits for a table.
+async fn somebody_waits(server: &mut AnyConnection) {
+    let waits = "select count(*) from pg_locks where not granted and locktype = 'relation' and database =
+        (select oid from pg_database where datname = current_database())";
+    let waiting = async || {
+        let waits: i64 = sqlx::query_scalar(waits).fetch_one(&mut *server).await.unwrap();
+        (waits > 0).then_some(())
+    };
+    eventually("another connection waits for a table", waiting).await;
+}
+
 #[tokio::test]
 async fn one_that_was_broken_off_serves_again_as_soon_as_the_server_shows_that_nothing_arrived() {
     let (mut site, file) = served().await;
@@ -249,13 +268,7 @@ async fn a_commit_that_is_still_under_way_is_waited_for() {
 
     site.set("RELANCE_DATABASE_URL", &server.url);
     let commits = async {
-        let waits = "select count(*) from pg_locks where not granted and locktype = 'relation' and database =
-            (select oid from pg_database where datname = current_database())";
-        let waiting = async || {
-            let waits: i64 = sqlx::query_scalar(waits).fetch_one(&mut *tx).await.unwrap();
-            (waits > 0).then_some(())
-        };
-        eventually("the second try waits", waiting).await;
+        somebody_waits(&mut tx).await;
         tx.commit().await.unwrap();
     };
     let (done, ()) = tokio::join!(site.run(&["migrate"]), commits);

@@ -123,7 +123,8 @@ impl Site {
         Said { code, stdout: fs::read_to_string(out).unwrap(), stderr: fs::read_to_string(err).unwrap() }
     }
 
-    fn start(&self, name: &'static str, args: &[&str]) -> Process {
+    /// A command that is not waited for.
+    pub(crate) fn start(&self, name: &'static str, args: &[&str]) -> Process {
         let log = self.path().join(format!(".{name}.log"));
         let file = File::options().create(true).append(true).open(&log).unwrap();
         let mut command = self.command(args);
