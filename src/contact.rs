@@ -1,6 +1,6 @@
 //! Contact: a person, as webhooks and events last told; and the phone number that identifies one.
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, Region};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -205,16 +205,27 @@ impl Phone {
     /// # Errors
     /// [`PhoneError::National`] without a region for a national number; [`PhoneError::Invalid`] otherwise.
     pub fn parse(written: &str, region: Option<&str>) -> Result<Self, PhoneError> {
-        let clean = clean_number(written).ok_or(PhoneError::Invalid)?;
-        let international = match clean.strip_prefix("00") {
-            Some(rest) => format!("+{rest}"),
-            None => clean,
-        };
+        let international = international(written).ok_or(PhoneError::Invalid)?;
         if !international.starts_with('+') && region.is_none() {
             return Err(PhoneError::National);
         }
         let region = if international.starts_with('+') { None } else { region };
         parse_number(&international, region).map(Self)
+    }
+
+    /// A number that can be somebody's, of the country of one that is as long as numbers there and that nobody can have, as
+    /// those of films are; `None` for whatever else is written.
+    pub fn in_place_of(written: &str, region: Option<&str>) -> Option<Self> {
+        if Self::parse(written, region).is_ok() {
+            return None;
+        }
+        let region = region.and_then(|name| Region::from_str(name).ok());
+        let number = PHONE_NUMBER_UTIL.parse(international(written)?, region).ok();
+        let number = number.filter(|number| PHONE_NUMBER_UTIL.is_possible_number(number))?;
+        let country = PHONE_NUMBER_UTIL.get_region_for_country_code(number.country_code)?;
+        let mobile = PhoneNumberType::Mobile;
+        let example = PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(country, mobile).ok()?;
+        Self::parse(&format!("+{}", e164_digits(&example)), None).ok()
     }
 
     /// Reads digits as the vendor writes them: international, with or without `+` and spaces. Old ways of writing
@@ -311,6 +322,12 @@ fn clean_number(written: &str) -> Option<String> {
     let fitting = seen.chars().all(|c| c.is_numeric() || separator(c)) && seen.chars().count() <= MOST_CHARACTERS;
     let one_plus = seen.rfind('+').is_none_or(|at| at == 0);
     (fitting && one_plus && !seen.is_empty()).then(|| seen.to_owned())
+}
+
+/// With `+` in the place of `00`, which begins international numbers too.
+fn international(written: &str) -> Option<String> {
+    let clean = clean_number(written)?;
+    Some(clean.strip_prefix("00").map(|rest| format!("+{rest}")).unwrap_or(clean))
 }
 
 /// E.164 digits of a number that some country assigns.
@@ -419,6 +436,17 @@ mod tests {
         assert_eq!(read("600000001", Some("Spain")), Err(PhoneError::Invalid));
         assert_eq!(read("600000001", None), Err(PhoneError::National));
         assert!(Phone::is_region("GB") && !Phone::is_region("UK") && !Phone::is_region("Spain"));
+    }
+
+    #[test]
+    fn a_number_of_films_has_a_real_one_in_its_place() {
+        let example = |written: &str, region| Phone::in_place_of(written, region).map(|phone| phone.country().unwrap());
+        assert_eq!(example("+447700900001", None).as_deref(), Some("GB"));
+        assert_eq!(example("07700 900001", Some("GB")).as_deref(), Some("GB"));
+        assert_eq!(example("+1 555 010 0123", None).as_deref(), Some("US"));
+        for other in ["+34600000001", "+447400123456", "hello", "+4477", "+999 600 000 001", "600000001"] {
+            assert_eq!(example(other, None), None, "{other}");
+        }
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn list(global: &Global, answer: &Value) -> anyhow::Result<()> {
     let campaigns = answer["campaigns"].as_array().map(Vec::as_slice).unwrap_or_default();
     campaigns.iter().try_for_each(|campaign| writeln!(out, "{}", line(campaign)))?;
     if campaigns.is_empty() {
-        eprintln!("no campaigns");
+        writeln!(out, "no campaigns")?;
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ pub(super) async fn run(global: &Global, command: &Command) -> anyhow::Result<Ex
         writeln!(out, "{}  {:<10}  {:<8}  {}{known}", line.uuid, line.kind, marks.join(", "), line.title)?;
     }
     if lines.is_empty() {
-        eprintln!("the account has no channel");
+        writeln!(out, "the account has no channel")?;
     }
     Ok(Exit::Fine)
 }

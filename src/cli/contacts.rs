@@ -24,8 +24,8 @@ use std::path::{Path, PathBuf};
 /// Columns that mean something; others are left out, and that is said.
 const COLUMNS: [&str; 9] = ["phone", "uuid", "bsuid", "name", "first_name", "email", "language", "timezone", "consent"];
 /// What a withdrawal of everything stops, and what it does not.
-const NO_MORE: &str = "no more messages, but for what workflows of `purpose: service` answer within 24 hours of what the \
-                       person writes";
+const NO_MORE: &str = "no more messages, but for answers within 24 hours of what the person writes: those of workflows of \
+                       `purpose: service`, and text that somebody sends with `relance send` or the API";
 /// Bad rows that are told one by one.
 const LISTED: usize = 100;
 
@@ -38,8 +38,8 @@ pub enum Command {
         #[arg(long)]
         show_pii: bool,
     },
-    /// Note that a person wants no more messages, who said so by phone or at the counter; what `purpose: service` answers
-    /// still reaches them within 24 hours of what they write
+    /// Note that a person wants no more messages, who said so by phone or at the counter; answers of `purpose: service`,
+    /// and of `relance send --text`, still reach them within 24 hours of what they write
     Withdraw {
         #[command(flatten)]
         person: Named,

@@ -195,7 +195,7 @@ fn print_causes(global: &Global, answer: &Value) -> anyhow::Result<()> {
         writeln!(out, "{key}  {count:>5} {kind:<10}  {place}: {reason}  (for instance {example})")?;
     }
     if causes.is_empty() {
-        eprintln!("nothing needs a person");
+        writeln!(out, "nothing needs a person")?;
     }
     Ok(())
 }
@@ -216,7 +216,7 @@ fn print_list(global: &Global, answer: &Value, spoken: Spoken) -> anyhow::Result
         writeln!(out, "{}", line.trim_end())?;
     }
     if runs.is_empty() {
-        eprintln!("no runs");
+        writeln!(out, "no runs")?;
     }
     Ok(())
 }

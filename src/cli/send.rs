@@ -5,10 +5,12 @@
 
 use super::ask::Server;
 use super::exit::Failure;
+use super::runs::spoken;
 use super::{Exit, Global, completions, project};
 use crate::clock::Clock;
 use crate::config::{CatalogueEntry, LockedTemplate, Project};
 use crate::contact::Phone;
+use crate::delivery::inside_id;
 use crate::message::TemplateKind;
 use crate::rehearsal;
 use crate::workflow;
@@ -66,7 +68,7 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     if args.wait {
         return wait_for(global, &server, &uuid).await;
     }
-    print(global, &uuid, answer["message"]["status"].as_str().unwrap_or("enqueued"))?;
+    print(global, &uuid, answer["message"]["status"].as_str().unwrap_or("enqueued"), None)?;
     Ok(Exit::Fine)
 }
 
@@ -217,20 +219,49 @@ async fn wait_for(global: &Global, server: &Server, uuid: &str) -> anyhow::Resul
         let status = answer["message"]["status"].as_str().unwrap_or("enqueued").to_owned();
         let settled = matches!(status.as_str(), "sent" | "delivered" | "read" | "failed");
         if settled || begun.elapsed() >= PATIENCE {
-            print(global, uuid, &status)?;
+            let fault = if status == "failed" { fault(server, uuid, &answer).await } else { None };
+            print(global, uuid, &status, fault)?;
             return Ok(if settled && status != "failed" { Exit::Fine } else { Exit::Problems });
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 
-fn print(global: &Global, uuid: &str, status: &str) -> anyhow::Result<()> {
+/// Why a message failed: relance's own reason, and the same in words.
+struct Fault {
+    reason: String,
+    because: String,
+}
+
+/// What relance keeps of the message says it best: the vendor's answer knows only the codes of the platform. A token that
+/// may not read it gets the words of that answer.
+async fn fault(server: &Server, uuid: &str, answer: &Value) -> Option<Fault> {
+    let kept = kept_reason(server, uuid).await;
+    let told = || answer["message"]["messageStatusPayload"]["payload"]["reason"].as_str().map(str::to_owned);
+    let reason = kept.or_else(told).filter(|reason| !reason.is_empty())?;
+    Some(Fault { because: spoken().reason(&reason), reason })
+}
+
+async fn kept_reason(server: &Server, uuid: &str) -> Option<String> {
+    let id = ulid::Ulid::from_string(&inside_id(uuid)?).ok()?;
+    // The newest one before the id that follows is this one.
+    let answer = server.get(&format!("/api/deliveries?limit=1&before={}", id.increment()?)).await.ok()?;
+    let delivery = &answer["deliveries"][0];
+    let reason = delivery["reason"].as_str().filter(|_| delivery["id"] == id.to_string())?;
+    Some(reason.to_owned()).filter(|reason| !reason.is_empty())
+}
+
+fn print(global: &Global, uuid: &str, status: &str, fault: Option<Fault>) -> anyhow::Result<()> {
     let mut out = global.out();
-    match global.json {
-        true => writeln!(out, "{}", json!({ "version": 1, "message": { "uuid": uuid, "status": status } }))?,
-        false => writeln!(out, "{uuid}  {status}")?,
+    if global.json {
+        let mut message = json!({ "uuid": uuid, "status": status });
+        if let Some(Fault { reason, because }) = fault {
+            (message["reason"], message["because"]) = (reason.into(), because.into());
+        }
+        return Ok(writeln!(out, "{}", json!({ "version": 1, "message": message }))?);
     }
-    Ok(())
+    let because = fault.map(|fault| format!(": {}", fault.because)).unwrap_or_default();
+    Ok(writeln!(out, "{uuid}  {status}{because}")?)
 }
 
 #[cfg(test)]

@@ -250,6 +250,13 @@ pub struct CatalogueEntry {
     pub languages: BTreeMap<String, CatalogueLanguage>,
 }
 
+impl CatalogueEntry {
+    /// The key that says which template of the account it is.
+    pub fn named_by(&self) -> &'static str {
+        if self.uuid.is_some() { "uuid" } else { "title" }
+    }
+}
+
 /// The template of one language, named by one of the two.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CatalogueLanguage {

@@ -92,6 +92,13 @@ pub struct PathUse {
     pub wants: Wants,
 }
 
+impl PathUse {
+    /// As it is written: `event.customer.phone`.
+    pub fn shown(&self) -> String {
+        std::iter::once(self.root.as_str()).chain(self.fields.iter().map(String::as_str)).collect::<Vec<_>>().join(".")
+    }
+}
+
 /// What a place that mentions a path can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wants {

@@ -4,7 +4,7 @@
 
 use super::judge;
 use super::stage::{Opening, Scene, Stage};
-use crate::workflow::test_file::{Entry, Happening, Place, Test, TestFile, What};
+use crate::workflow::test_file::{Entry, Happening, Place, Test, TestFile, Unheard, What};
 use std::collections::BTreeSet;
 
 /// What became of one test.
@@ -59,6 +59,9 @@ fn play_entry(scene: &mut Scene<'_>, file: &TestFile, test: &Test, entry: &Entry
     scene.advance(entry.at_ms)?;
     let happened = match &entry.what {
         What::Expect(expected) => return judge::judge(scene, file, test, expected, entry.place),
+        What::Happens(Happening::Webhook { unheard: Some(unheard), .. }) => {
+            return Ok(vec![meant(entry.place, unheard)]);
+        }
         What::Happens(happening) => happen(scene, happening),
     };
     // What a person can do depends on what was sent: that it cannot be done is a finding of the test.
@@ -67,13 +70,18 @@ fn play_entry(scene: &mut Scene<'_>, file: &TestFile, test: &Test, entry: &Entry
 
 fn happen(scene: &mut Scene<'_>, happening: &Happening) -> anyhow::Result<()> {
     match happening {
-        Happening::Webhook { event, data } => scene.event(event, data.clone()),
+        Happening::Webhook { event, data, .. } => scene.event(event, data.clone()),
         Happening::Message { from, text, media } => scene.says(from, text, media.as_deref()),
         Happening::Button { from, press } => scene.taps(from, press),
         Happening::Status { is, code } => scene.status(*is, *code),
         Happening::Tagged { of, tags } => scene.tagged(of, tags),
         Happening::Restart => scene.restart(),
     }
+}
+
+/// Whatever is expected of an event that was not meant shows nothing.
+fn meant(place: Place, unheard: &Unheard) -> Failure {
+    Failure { place, message: unheard.message.clone(), why: Vec::new(), hint: unheard.hint.clone() }
 }
 
 fn impossible(place: Place, error: &anyhow::Error) -> Failure {

@@ -111,6 +111,7 @@ pub enum Happening {
     Webhook {
         event: String,
         data: Value,
+        unheard: Option<Unheard>,
     },
     /// The person of that number writes.
     Message {
@@ -134,6 +135,14 @@ pub enum Happening {
         tags: Vec<String>,
     },
     Restart,
+}
+
+/// An event that no workflow of the project hears, though one was meant: a test that sends it could not fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unheard {
+    pub message: String,
+    /// Which one was meant.
+    pub hint: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

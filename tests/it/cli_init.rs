@@ -192,6 +192,49 @@ fn nothing_that_is_there_is_written_over() {
     assert!(again.stderr.contains("`.gitignore` should hold") && again.code == 1, "its mistakes are told: {again:?}");
 }
 
+/// A shop's own sample and template have the names of the blueprint's, and other contents.
+#[test]
+fn what_a_blueprint_finds_in_its_place_is_kept_and_told_with_what_differs() {
+    let desk = Desk::empty();
+    assert_eq!(desk.run(&["init", "--yes"]).code, 0);
+    assert_eq!(desk.run(&["init", "fresh", "--yes", "--from", "order"]).code, 0);
+    let theirs: Value = serde_json::from_str(&desk.read("fresh/workflows/samples/order.paid.json")).unwrap();
+    let sample = |change: &dyn Fn(&mut Value)| {
+        let mut sample = theirs.clone();
+        change(&mut sample);
+        fs::write(desk.path("workflows/samples/order.paid.json"), sample.to_string()).unwrap();
+        for file in ["workflows/order.yaml", "workflows/order.test.yaml"] {
+            let _ = fs::remove_file(desk.path(file));
+        }
+        let said = desk.run(&["init", "--from", "order"]);
+        assert_eq!(desk.read("workflows/samples/order.paid.json"), sample.to_string(), "it is the user's");
+        said
+    };
+    // The same, written in another way.
+    let same = sample(&|_| {});
+    assert!(same.code == 0 && !same.stderr.contains("was there before"), "{same:?}");
+    let other = sample(&|sample| sample["order_number"] = "7".into());
+    assert!(other.stderr.contains("was there before and has another value for `order_number`\n"), "{other:?}");
+    let played = desk.run(&["test", "order"]);
+    let failed = played.stdout.lines().find(|line| line.ends_with(" failed")).unwrap();
+    let (failed, all) = failed.strip_suffix(" tests failed").and_then(|line| line.split_once(" of ")).unwrap();
+    let told = format!("warning: of {all} tests of the blueprint {failed} fail with what was kept\n");
+    assert!(other.stderr.contains(&told), "{told}{other:?}");
+
+    let catalogue =
+        desk.read("templates.yaml").replacen("values: [first_name, order_number, total]", "values: [name]", 1);
+    fs::write(desk.path("templates.yaml"), &catalogue).unwrap();
+    let less = sample(&|sample| drop(sample.as_object_mut().unwrap().remove("delivery")));
+    assert_eq!(desk.read("templates.yaml"), catalogue);
+    for told in [
+        "`workflows/samples/order.paid.json` was there before and lacks `delivery`\n",
+        "`templates.yaml` was there before and has another `order_confirmed`: its values are `name`, the blueprint's `first_name`, `order_number`, `total`\n",
+        "warning: its tests cannot be played before the mistakes below are mended\n",
+    ] {
+        assert!(less.code == 1 && less.stderr.contains(told), "{told}: {less:?}");
+    }
+}
+
 const CALLS_OUT: &str = "name: Booked
 purpose: utility
 when: { webhook: booked }

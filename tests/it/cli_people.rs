@@ -68,6 +68,27 @@ async fn what_is_held_of_a_person_is_handed_out_and_erased() {
     }
 }
 
+/// What is kept of the message says more than the platform's codes, of which `opted_out` is one of marketing alone.
+#[tokio::test]
+async fn why_a_message_was_not_sent_is_printed_in_words() {
+    let site = Site::of("shop");
+    let (_sandbox, _serve) = (site.sandbox().await, site.serve().await);
+    assert_eq!(site.run(&["contacts", "withdraw", ANA]).await.code, 0);
+    let values = ["first_name=Ana", "order_number=1", "total=2"].map(|value| ["--value", value]).concat();
+    let send = [&["send", ANA, "--template", "order_paid", "--opted-in", "--wait"][..], &values].concat();
+    let said = site.run(&send).await;
+    assert!(said.code == 1 && said.stdout.ends_with("  failed: the person opted out\n"), "{said:?}");
+    let message = shown(&site.run(&[&send[..], &["--json"]].concat()).await)["message"].clone();
+    assert_eq!((&message["status"], &message["reason"]), (&json!("failed"), &json!("opted_out")), "{message}");
+    assert_eq!(message["because"], "the person opted out");
+    // An answer still leaves, as what is said of the withdrawal says.
+    site.customer_writes(ANA, "one question").await;
+    let answer = site.run(&["send", ANA, "--text", "Yes", "--wait"]).await;
+    assert!(answer.code == 0, "{answer:?}");
+    let told = site.run(&["contacts", "withdraw", ANA]).await;
+    assert!(told.stdout.contains("`relance send`"), "{told:?}");
+}
+
 /// An order of somebody whom nobody knew before.
 fn order_of(phone: &str, id: &str) -> Value {
     let mut order = order();

@@ -36,6 +36,12 @@ async fn a_run_is_told_in_order_and_in_one_language() {
     assert!(told.stdout.starts_with(&format!("exécution {run}")), "{told:?}");
     assert!(told.stdout.contains("  appel update_contact  fait") && told.stdout.contains("tentatives : 1"), "{told:?}");
     assert!(!told.stdout.contains("attempts") && !told.stdout.contains("call "), "{told:?}");
+    let calm = site.run(&["runs", "attention"]).await;
+    assert_eq!(
+        (calm.code, calm.stdout.as_str(), calm.stderr.as_str()),
+        (0, "nothing needs a person\n", ""),
+        "{calm:?}"
+    );
     let listed = site.run(&["runs", "list", "--language", "fr"]).await;
     let shown = site.run(&["runs", "list", "--language", "en"]).await;
     assert!(listed.code == 0 && listed.stdout != shown.stdout, "{listed:?}\n{shown:?}");

@@ -230,6 +230,10 @@ async fn people(ledger: &mut Ledger, site: &Site) {
     ledger.on(site, &["contacts", "show", ANA]).await;
     ledger.on(site, &["contacts", "withdraw", "+34600000077"]).await;
     ledger.on(site, &["contacts", "show", "+34600000077"]).await;
+    let late = ["send", "+34600000077", "--template", "weekly_class", "--opted-in", "--wait"];
+    let values = ["--value", "first_name=Ana", "--value", "class=Yoga"];
+    let refused = ledger.on(site, &[&late[..], &values].concat()).await;
+    assert_eq!(refused["message"]["reason"], "opted_out", "{refused}");
     ledger.on(site, &["contacts", "allow", ANA]).await;
     let held = ledger.on(site, &["contacts", "export", ANA]).await;
     for part in ["runs", "messages", "events", "consents"] {

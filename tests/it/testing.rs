@@ -216,6 +216,31 @@ fn what_came_of_it_is_written_for_programs_the_same_each_time() {
     assert_eq!(test(folder.path(), &["--json"]).1, first);
 }
 
+/// Whatever such a test expects, nothing happens: it would pass for ever.
+#[test]
+fn an_event_that_nothing_hears_fails_its_test_when_another_one_was_meant() {
+    let sends = |event: &str| {
+        format!(
+            "\n  - name: quiet\n    start: 2026-03-02 10:00\n    timeline:\n      - {{ at: 0m, webhook: {event} }}\n      - {{ at: 1m, expect: nothing }}\n"
+        )
+    };
+    for (event, meant) in [("order.payd", "order.paid"), ("Order.cancelled", "order.cancelled")] {
+        let folder = project(&sends(event));
+        let (code, out, _) = test(folder.path(), &[]);
+        assert_eq!(code, 1, "{out}");
+        assert!(out.contains(&format!("  no workflow listens to `{event}`\n  hint: did you mean `{meant}`?")), "{out}");
+        assert!(out.contains("workflows/order_paid.test.yaml:8:9: failed: quiet"), "{out}");
+        // It is another event indeed: there is an example of it.
+        fs::write(folder.path().join(format!("workflows/samples/{event}.json")), "{}").unwrap();
+        assert_eq!(test(folder.path(), &[]).0, 0);
+    }
+    // Far from everything, or allowed there.
+    for event in ["parcel.lost", "order.payd }  # allow R307\n      - { at: 30s, restart: true"] {
+        let (code, out, err) = test(project(&sends(event)).path(), &[]);
+        assert_eq!(code, 0, "{out}{err}");
+    }
+}
+
 #[test]
 fn nothing_is_played_of_a_project_with_mistakes_and_a_filter_that_fits_nothing_is_told() {
     let folder =
@@ -223,11 +248,12 @@ fn nothing_is_played_of_a_project_with_mistakes_and_a_filter_that_fits_nothing_i
     let (code, out, err) = test(folder.path(), &[]);
     assert_eq!(code, 1);
     assert!(
-        out.contains("R701") && out.contains("did you mean `webhook`?") && err.contains("nothing was played"),
+        out.contains("R701") && out.contains("did you mean `webhook`?") && out.contains("nothing was played: 1 error"),
         "{out}{err}"
     );
+    assert_eq!(err, "", "the result is data");
     let (_, out, err) = test(project(&"  - a: {\n".repeat(60_000)).path(), &[]);
-    assert!(out.contains("the file is too large") && err.contains("1 error in"), "{out}{err}");
+    assert!(out.contains("the file is too large") && out.contains("1 error in"), "{out}{err}");
     let (code, _, err) = test(project(PASSING).path(), &["no such test"]);
     assert_eq!(code, 2);
     assert!(err.contains("no test holds `no such test`"), "{err}");

@@ -113,6 +113,18 @@ pub(super) fn print_json(global: &Global, diagnostics: &[Diagnostic]) -> anyhow:
     Ok(writeln!(global.out(), "{}", render_json(diagnostics, None))?)
 }
 
+/// The mistakes that keep a project from being played, as its result.
+pub(super) fn nothing_played(global: &Global, mistakes: &[Diagnostic], files: &Files) -> anyhow::Result<()> {
+    if global.json {
+        return print_json(global, mistakes);
+    }
+    show(global.out(), mistakes, files)?;
+    match global.quiet {
+        true => Ok(()),
+        false => Ok(writeln!(global.out(), "nothing was played: {}", summary(mistakes, files))?),
+    }
+}
+
 /// The mistakes for people, as wide and as colourful as the stream is.
 pub(super) fn show(mut out: Out<impl Write>, diagnostics: &[Diagnostic], files: &Files) -> anyhow::Result<()> {
     let shown = out.width().map_or(SHOWN, |width| SHOWN.min(width - GUTTER));

@@ -45,16 +45,14 @@ pub(super) async fn run(global: &Global) -> anyhow::Result<Exit> {
     let answer = Server::of(global)?.get("/api/deploy?show_pii=1").await?;
     let serves: Files = serde_json::from_value(answer["files"].clone()).unwrap_or_default();
     let differs = compare(&decisive(&serves), &decisive(&files));
-    let text = match global.json {
-        true => as_json(&answer, &differs).to_string() + "\n",
-        false => differs.iter().map(said).collect(),
+    let text = match (global.json, differs.is_empty()) {
+        (true, _) => as_json(&answer, &differs).to_string() + "\n",
+        (false, true) if global.quiet => String::new(),
+        (false, true) => format!("the folder is what serves: deploy {}\n", answer["deploy"]["number"]),
+        (false, false) => differs.iter().map(said).collect(),
     };
     global.out().whole().write_all(text.as_bytes())?;
-    if differs.is_empty() {
-        eprintln!("the folder is what serves: deploy {}", answer["deploy"]["number"]);
-        return Ok(Exit::Fine);
-    }
-    Ok(Exit::Problems)
+    Ok(if differs.is_empty() { Exit::Fine } else { Exit::Problems })
 }
 
 /// From what serves to the folder.

@@ -4,6 +4,7 @@
 //! entries are added to the project's.
 
 use super::{Planned, usage};
+use crate::config::Files;
 use crate::expr::nearest;
 use anyhow::Context as _;
 use rust_embed::Embed;
@@ -79,6 +80,11 @@ impl Blueprint {
         format!("workflows/{}.yaml", self.name)
     }
 
+    /// Where its tests are written.
+    pub(super) fn tests(&self) -> String {
+        format!("workflows/{}.test.yaml", self.name)
+    }
+
     /// The catalogue of a project and its lock with the entries that this one needs, each where something is added.
     /// `by_uuid`: the project does without a lock, and one with examples only would not know its templates.
     ///
@@ -97,6 +103,13 @@ impl Blueprint {
         let catalogue = (!added.is_empty()).then(|| format!("{catalogue}{end}{added}"));
         let lock = ours.filter(|_| !by_uuid).map(|ours| with_locked(lock, &ours)).transpose()?.flatten();
         Ok((catalogue, lock))
+    }
+
+    /// A project of its templates alone.
+    pub(super) fn alone(&self) -> Files {
+        let project = "version: 1\nname: Blueprint\nsettings: { timezone: UTC }\n".to_owned();
+        let read = |path: &str| Some((path.to_owned(), self.read(path)?));
+        [TEMPLATES, LOCK].into_iter().filter_map(read).chain([("relance.yaml".to_owned(), project)]).collect()
     }
 
     /// The `name` of its workflow.

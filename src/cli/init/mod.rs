@@ -5,11 +5,13 @@
 
 mod answers;
 mod blueprints;
+mod differs;
 
+use super::counted::counted;
 use super::exit::Failure;
 use super::language::Language;
 use super::replace::replace_file;
-use super::{Exit, Global, check, project, schema};
+use super::{Exit, Global, check, project, schema, test};
 use crate::clock::Clock;
 use crate::config::{CatalogueEntry, Files};
 use crate::workflow::{self, Action, Step, schema::Kind};
@@ -17,6 +19,7 @@ use answers::Answers;
 use anyhow::Context as _;
 use blueprints::Blueprint;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use differs::Differs;
 use serde_json::{Value, json};
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -54,6 +57,10 @@ struct Outcome {
     kept: Vec<String>,
     /// The project does without a lock: its templates are named by their uuid, and so are those of a blueprint.
     by_uuid: bool,
+    /// What was kept and is not the blueprint's.
+    differs: Vec<Differs>,
+    /// Tests of the blueprint that fail with what was kept, of so many; `None` = there is nothing to play.
+    failing: Option<(usize, usize)>,
     /// The zone of a new project whose machine tells no country: most likely it is not the customers' one.
     bare_zone: Option<String>,
 }
@@ -85,6 +92,12 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     }
     let files = project::read_files(&root)?;
     outcome.written.extend(schema::write(&root, &files)?);
+    if let Some(blueprint) = &blueprint {
+        outcome.differs = differs::found(blueprint, &outcome.kept, &root, &files);
+        if !outcome.differs.is_empty() {
+            outcome.failing = test::failing(global, &root, &files, &blueprint.tests())?;
+        }
+    }
     tell(global, &root, &outcome, fresh, blueprint.as_ref())?;
     Ok(told_mistakes(&files, global))
 }
@@ -248,7 +261,12 @@ fn tell(
     blueprint: Option<&Blueprint>,
 ) -> anyhow::Result<()> {
     if global.json {
-        let said = json!({ "version": 1, "written": outcome.written, "kept": outcome.kept });
+        let row = |one: &Differs| json!({ "path": one.path, "what": one.what, "hint": one.hint });
+        let differs: Vec<Value> = outcome.differs.iter().map(row).collect();
+        let failing = outcome.failing.map(|(failing, _)| failing);
+        let said = json!({
+            "version": 1, "written": outcome.written, "kept": outcome.kept, "differs": differs, "failing": failing,
+        });
         writeln!(global.out(), "{said}")?;
         return Ok(());
     }
@@ -260,6 +278,19 @@ fn tell(
     }
     for path in &outcome.kept {
         eprintln!("left as it is: {path}");
+    }
+    for Differs { path, what, hint } in &outcome.differs {
+        eprintln!("warning: `{path}` was there before and {what}");
+        eprintln!("hint: {hint}");
+    }
+    match outcome.failing {
+        None if !outcome.differs.is_empty() => {
+            eprintln!("warning: its tests cannot be played before the mistakes below are mended");
+        }
+        Some((failing, all)) if failing > 0 => {
+            eprintln!("warning: of {} of the blueprint {failing} fail with what was kept", counted(all, "test"));
+        }
+        _ => {}
     }
     let ignored = fs::read_to_string(root.join(".gitignore")).unwrap_or_default();
     if [".relance/", ".env"].iter().any(|entry| !ignored.lines().any(|line| line.trim() == *entry)) {

@@ -159,11 +159,7 @@ fn unusable(
     let own = of(&|path| path == file || path == "relance.yaml");
     let mistakes = if own.is_empty() { of(&|path| !path.starts_with("workflows/")) } else { own };
     if !mistakes.is_empty() && (files.contains_key(&file) || project.is_none()) {
-        match global.json {
-            true => check::print_json(global, &mistakes)?,
-            false => check::show(global.out(), &mistakes, files)?,
-        }
-        eprintln!("nothing was played: {}", check::summary(&mistakes, files));
+        check::nothing_played(global, &mistakes, files)?;
         return Ok(Exit::Problems);
     }
     let ids = || project.into_iter().flat_map(|project| project.workflows.keys()).map(String::as_str);

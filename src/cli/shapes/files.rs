@@ -127,7 +127,19 @@ fn schema() -> Shape {
 fn init() -> Shape {
     let blueprint = object([("name", text()), ("language", text()), ("title", text()), ("about", text())]);
     either([
-        document(1, [("written", list(text())), ("kept", list(text()).about("was there already"))]),
+        document(
+            1,
+            [
+                ("written", list(text())),
+                ("kept", list(text()).about("was there already")),
+                (
+                    "differs",
+                    list(object([("path", text()), ("what", text()), ("hint", text())]))
+                        .about("kept, and not the blueprint's"),
+                ),
+                ("failing", whole().or_null().about("tests of the blueprint that fail with what was kept")),
+            ],
+        ),
         document(1, [("blueprints", list(blueprint))]),
     ])
 }

@@ -156,7 +156,12 @@ fn campaign_ordered() -> Shape {
 }
 
 fn send() -> Shape {
-    document(1, [("message", object([("uuid", text()), ("status", text())]))])
+    let reason = text().about("opted_out, window_closed, rejected:131026 …; with `--wait`, of one that failed");
+    let because = text().about("the same in words, in the language of this machine");
+    document(
+        1,
+        [("message", object([("uuid", text()), ("status", text()), ("reason?", reason), ("because?", because)]))],
+    )
 }
 
 fn person() -> Shape {

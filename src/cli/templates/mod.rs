@@ -105,7 +105,7 @@ fn list(global: &Global, account: &Account, templates: &[LockedTemplate]) -> any
         writeln!(out, "{}  {status:<10}  {category:<14}  {}  {names}", template.uuid, template.title)?;
     }
     if templates.is_empty() {
-        eprintln!("the account has no template");
+        writeln!(out, "the account has no template")?;
     }
     Ok(Exit::Fine)
 }

@@ -118,17 +118,36 @@ fn go(global: &Global, args: &Args, files: &Files) -> anyhow::Result<Exit> {
     Ok(if results.failed() == 0 { Exit::Fine } else { Exit::Problems })
 }
 
+/// How many tests of the file at `path` fail, and of how many; `None` = the project has mistakes, or no such tests.
+///
+/// # Errors
+/// When a test cannot be played at all.
+pub(super) fn failing(
+    global: &Global,
+    root: &Path,
+    files: &Files,
+    path: &str,
+) -> anyhow::Result<Option<(usize, usize)>> {
+    let loaded = workflow::check(files, Clock::machine(0).now_ms());
+    let (0, Some(project)) = (check::counts(&loaded.diagnostics).0, &loaded.project) else { return Ok(None) };
+    let of_file = loaded.tests.iter().filter(|file| file.path == path);
+    let chosen: Vec<_> = of_file.flat_map(|file| file.tests.iter().map(move |test| (file, test))).collect();
+    if chosen.is_empty() {
+        return Ok(None);
+    }
+    let progress = Progress::of_so_many(global, "tests played", chosen.len());
+    let played = play_all(project, root, &chosen, &progress)?;
+    let failed = played.iter().filter(|one| !one.outcome.failures.is_empty()).count();
+    Ok(Some((failed, played.len())))
+}
+
 /// The project, when its files have no error: tests of what cannot run would prove nothing.
 fn usable<'a>(global: &Global, files: &Files, loaded: &'a Loaded) -> anyhow::Result<Option<&'a Project>> {
     let errors: Vec<_> = loaded.diagnostics.iter().filter(|one| one.severity == Severity::Error).cloned().collect();
     if errors.is_empty() {
         return Ok(loaded.project.as_ref());
     }
-    match global.json {
-        true => check::print_json(global, &errors)?,
-        false => check::show(global.out(), &errors, files)?,
-    }
-    eprintln!("nothing was played: {}", check::summary(&errors, files));
+    check::nothing_played(global, &errors, files)?;
     Ok(None)
 }
 

@@ -64,14 +64,15 @@ pub(super) fn read(
             for entry in entries {
                 check_name(report, &entry.key_span, "template name", &entry.key);
                 let (written, ready) = read_entry(report, &entry.value, Some(entry), &templates.lock, usual);
-                speaks.extend(ready.as_ref().and_then(|ready| spoken(report, entry, ready)));
+                speaks.extend(ready.as_ref().and_then(|ready| spoken(report, entry, written.named_by(), ready)));
                 templates.ready.insert(entry.key.clone(), ready);
                 templates.catalogue.entries.insert(entry.key.clone(), written);
             }
         }
         Some(_) => {
             let span = root.map_or(0..0, |root| root.span.clone());
-            let hint = "write one template per line: `order_paid: { title: …, values: [first_name] }`";
+            let by = templates.lock.names();
+            let hint = format!("write one template per line: `order_paid: {{ {by}: …, values: [first_name] }}`");
             report.error("R205", &span, "templates.yaml must be a map of names", hint);
         }
     }
@@ -80,10 +81,10 @@ pub(super) fn read(
 }
 
 /// What an entry with languages speaks; one without is judged where it is used.
-fn spoken(report: &Report, entry: &Entry, ready: &Ready) -> Option<Speaks> {
+fn spoken(report: &Report, entry: &Entry, by: &'static str, ready: &Ready) -> Option<Speaks> {
     let codes: Vec<String> = ready.languages.iter().map(|(code, _)| code.clone()).collect();
     let told = || report.warning("R411", &entry.key_span, "", "");
-    let what = What::Template(entry.key.clone());
+    let what = What::Template { name: entry.key.clone(), by };
     (!codes.is_empty()).then(|| Speaks { what, file: report.file.to_owned(), codes, told: told() })
 }
 
@@ -181,7 +182,7 @@ fn read_languages(
     let mut languages = Vec::new();
     let Some(entry) = fields.get("languages") else { return Some(languages) };
     let mut usable = true;
-    for line in super::project::named(report, entry, "es: { title: Order paid ES }") {
+    for line in super::project::named(report, entry, &format!("es: {{ {}: … }}", written.named_by())) {
         if !is_language(&line.key) {
             refuse_language(report, &line.key_span, &line.key);
         }

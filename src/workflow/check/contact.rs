@@ -4,7 +4,7 @@ use super::expression::{Expected, Holes};
 use super::fields::{Fields, Shape};
 use super::languages::refuse_language;
 use super::lowering::Lowering;
-use super::project::check_phone;
+use super::phone::check_phone;
 use super::seen::Events;
 use crate::expr::{Scope, Text};
 use crate::language;
@@ -115,6 +115,8 @@ impl<'a> Lowering<'a> {
             filled.extend(inner.entries.iter().map(|entry| entry.key.clone()));
             self.read_contact(inner, &mut map);
             self.known_by_tag(inner, by_tag);
+            self.somebody_in_each(inner, &map);
+            self.filled_by_all(&map, &mut filled);
         }
         let identified = IDENTITIES.iter().any(|name| filled.contains(*name));
         let hidden = audience.is_some() && columns.is_none();

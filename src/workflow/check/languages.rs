@@ -42,8 +42,11 @@ pub(super) fn check_codes(report: &mut Report, entry: &Entry, lines: &[Entry], u
 #[derive(Debug)]
 pub(super) enum What {
     Text,
-    /// By its name in the catalogue.
-    Template(String),
+    /// By its name in the catalogue; `by` is the key with which its entry names it, `uuid` or `title`.
+    Template {
+        name: String,
+        by: &'static str,
+    },
 }
 
 /// What one text or template speaks.
@@ -103,13 +106,13 @@ impl Speaks {
             (What::Text, false) => {
                 (format!("`text` does not speak {codes}, which {others}"), format!("add `{first}: …` to it; {until}"))
             }
-            (What::Template(name), true) => (
+            (What::Template { name, by }, true) => (
                 format!("the template `{name}` has one language, and this workflow speaks {codes} as well"),
-                format!("give its entry the approved one, `languages: {{ {first}: {{ title: … }} }}`; {until}"),
+                format!("give its entry the approved one, `languages: {{ {first}: {{ {by}: … }} }}`; {until}"),
             ),
-            (What::Template(name), false) => (
+            (What::Template { name, by }, false) => (
                 format!("the template `{name}` does not speak {codes}, which {others}"),
-                format!("add the approved one to its `languages`, `{first}: {{ title: … }}`; {until}"),
+                format!("add the approved one to its `languages`, `{first}: {{ {by}: … }}`; {until}"),
             ),
         };
         self.told.clone().map(|diagnostic| Diagnostic { message, hint, ..diagnostic })

@@ -18,7 +18,7 @@ use crate::condition::Condition;
 use crate::delivery::Purpose;
 use crate::workflow::yaml::{Entry, Kind, Node};
 use crate::workflow::{Again, Settings, Workflow};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const WORKFLOW: Shape = Shape {
     what: "the workflow",
@@ -74,6 +74,8 @@ pub(super) struct Lowering<'a> {
     pub(super) ids: HashMap<String, usize>,
     /// What started it, for the window and the texts.
     pub(super) triggers: Triggers,
+    /// Names of the events that start or stop its runs.
+    pub(super) listens: BTreeSet<String>,
     /// How the person was heard of last.
     pub(super) heard: Heard,
     /// The channel that the last message before here names.
@@ -111,13 +113,14 @@ impl<'a> Lowering<'a> {
                 events: Events::Silent,
                 filled: None,
                 vars,
-                vars_later: std::collections::BTreeSet::new(),
+                vars_later: BTreeSet::new(),
                 steps: BTreeMap::new(),
                 anywhere: false,
             },
             settings: world.settings.defaults.clone(),
             ids: HashMap::new(),
             triggers: Triggers::default(),
+            listens: BTreeSet::new(),
             heard: Heard::Start,
             asked_on: None,
             in_request: false,

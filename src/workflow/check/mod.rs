@@ -21,14 +21,17 @@ mod http_request;
 mod json;
 mod languages;
 mod limits;
+mod listens;
 mod lock;
 mod lowering;
 mod media;
 mod never;
+mod one_of_several;
 mod opt_out;
 mod overlap;
 mod paths;
 mod pattern;
+mod phone;
 mod project;
 mod relays;
 mod report;
@@ -62,6 +65,7 @@ use crate::config::{Files, Loaded, Project, ProjectSettings};
 pub use account::AccountNames;
 use catalogue::Templates;
 use languages::Speaks;
+use listens::Listens;
 use lock::Lock;
 use lowering::Lowering;
 use overlap::{Spoken, overlaps};
@@ -123,8 +127,10 @@ fn load_as(files: &Files, asked: Asked<'_>) -> Loaded {
     let world = World { settings: &settings, usable, templates: &templates, samples: &samples, workflows, asked };
     let mut workflows = BTreeMap::new();
     let mut spoken = Vec::new();
+    let mut listens = Listens::default();
     for (path, text) in files {
-        if let Some((workflow, words)) = read_workflow(path, text, &world, &mut speaks, &mut diagnostics) {
+        if let Some((workflow, words)) = read_workflow(path, text, &world, &mut speaks, &mut listens, &mut diagnostics)
+        {
             workflows.insert(workflow.id.clone(), Arc::new(workflow));
             spoken.extend(words);
         }
@@ -133,7 +139,7 @@ fn load_as(files: &Files, asked: Asked<'_>) -> Loaded {
     diagnostics.extend(languages::missing(&speaks, &settings.language));
     // Nothing that serves reads the tests: a mistake in one stops no server.
     let tests = match asked.now_ms {
-        Some(_) => test_file::read_tests(files.iter(), &world, &workflows, &mut diagnostics),
+        Some(_) => test_file::read_tests(files.iter(), &world, &workflows, &listens, &mut diagnostics),
         None => Vec::new(),
     };
     diagnostics.sort_by(|a, b| (&a.file, a.line, a.column, a.code).cmp(&(&b.file, b.line, b.column, b.code)));
@@ -199,11 +205,12 @@ fn read_templates(
     templates
 }
 
-fn read_workflow(
+fn read_workflow<'a>(
     path: &str,
-    text: &str,
+    text: &'a str,
     world: &World,
     speaks: &mut Vec<Speaks>,
+    listens: &mut Listens<'a>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<(Workflow, Vec<Spoken>)> {
     let name = path.strip_prefix("workflows/")?;
@@ -227,6 +234,8 @@ fn read_workflow(
     };
     let spoken = std::mem::take(&mut lowering.spoken);
     speaks.append(&mut lowering.speaks);
+    listens.events.append(&mut lowering.listens);
+    listens.unread.extend(workflow.is_none().then_some(text));
     diagnostics.extend(lowering.report.finish());
     workflow.map(|workflow| (workflow, spoken))
 }

@@ -9,18 +9,26 @@ use crate::workflow::yaml::{Kind, Node};
 use serde_json::Value as Json;
 use std::ops::Range;
 
+/// A field that samples lack.
+pub(super) struct Lacking {
+    pub(super) message: String,
+    pub(super) hint: String,
+    /// The hint names the field that was meant.
+    pub(super) near: bool,
+}
+
 impl<'a> Lowering<'a> {
     /// Compares one path with what is known. `holes` is `None` in a question, where a missing field is null.
     pub(super) fn check_path(&mut self, node: &Node, used: &PathUse, holes: Option<Holes>) {
         let span = self.report.document.part_of(node, used.offset, used.len);
         let strict = holes == Some(Holes::Fail) && !used.optional;
         match used.root.as_str() {
-            "event" => self.check_event(node, used, &span, strict),
+            "event" => self.check_event(node, used, &span, holes),
             "steps" => self.check_step(used, &span),
             "vars" => self.check_variable(used, &span),
             "secret" => self.check_secret(used, &span),
             "contact" if strict && self.seen.contact_may_lack(used) => {
-                let path = shown(used);
+                let path = used.shown();
                 let hint = format!("write `{{{{default {path} '…'}}}}`, or fill it in `contact:`");
                 let told = (format!("`{path}` may be unknown, and the message would not be sent"), hint);
                 self.report.warn_in("R309", node, &span, told);
@@ -71,7 +79,7 @@ impl<'a> Lowering<'a> {
         self.report.error("R307", span, format!("there is no variable `{name}` here"), hint);
     }
 
-    fn check_event(&mut self, node: &Node, used: &PathUse, span: &Range<usize>, strict: bool) {
+    fn check_event(&mut self, node: &Node, used: &PathUse, span: &Range<usize>, holes: Option<Holes>) {
         let events = std::mem::replace(&mut self.seen.events, Events::Silent);
         match &events {
             Events::Silent => {}
@@ -88,8 +96,10 @@ impl<'a> Lowering<'a> {
                 let missing = |reach: &Reach| matches!(reach, Reach::Missing(..));
                 if reached.iter().all(|(_, reach)| missing(reach)) {
                     self.missing_field(node, used, span, &reached);
-                } else if strict {
+                } else if holes == Some(Holes::Fail) && !used.optional {
                     self.possible_hole(node, used, span, &reached);
+                } else if holes.is_none() {
+                    self.asked_of_some(node, used, span, &reached);
                 }
             }
         }
@@ -97,12 +107,23 @@ impl<'a> Lowering<'a> {
     }
 
     fn missing_field(&mut self, node: &Node, used: &PathUse, span: &Range<usize>, reached: &[(&str, Reach)]) {
+        let Some(Lacking { message, hint, near }) = self.lacking(used, reached) else { return };
+        match used.optional {
+            // Somebody expects it to be absent at times; only a slip of the hand is worth a word.
+            true if near => self.report.warn_in("R307", node, span, (message, hint)),
+            true => {}
+            false => self.report.error("R307", span, message, hint),
+        }
+    }
+
+    /// What is said of a field that these samples lack.
+    pub(super) fn lacking(&self, used: &PathUse, reached: &[(&str, Reach)]) -> Option<Lacking> {
         // The sample that got furthest says it best.
         let furthest = reached.iter().filter_map(|(name, reach)| match reach {
             Reach::Missing(value, index) => Some((*index, *name, *value)),
             _ => None,
         });
-        let Some((index, sample, value)) = furthest.max_by_key(|(index, _, _)| *index) else { return };
+        let (index, sample, value) = furthest.max_by_key(|(index, _, _)| *index)?;
         let field = &used.fields[index];
         let above = std::iter::once("event").chain(used.fields[..index].iter().map(String::as_str));
         let above = above.collect::<Vec<_>>().join(".");
@@ -124,16 +145,11 @@ impl<'a> Lowering<'a> {
             None if sample.starts_with("the columns") => format!("it has {}; or add the column", listed(&known)),
             None => format!("it has {}; or bring the sample up to date", listed(&known)),
         };
-        match used.optional {
-            // Somebody expects it to be absent at times; only a slip of the hand is worth a word.
-            true if near.is_some() => self.report.warn_in("R307", node, span, (message, hint)),
-            true => {}
-            false => self.report.error("R307", span, message, hint),
-        }
+        Some(Lacking { message, hint, near: near.is_some() })
     }
 
     fn possible_hole(&mut self, node: &Node, used: &PathUse, span: &Range<usize>, reached: &[(&str, Reach)]) {
-        let path = shown(used);
+        let path = used.shown();
         let default = format!("write `{{{{default {path} '…'}}}}`, with what the person reads then");
         let fault = reached.iter().find_map(|(sample, reach)| {
             let (what, hint) = match reach {
@@ -169,7 +185,7 @@ impl<'a> Lowering<'a> {
             Reach::Value(value @ (Json::String(_) | Json::Number(_))) => Some((name, value)),
             _ => None,
         });
-        let path = shown(&comparison.path);
+        let path = comparison.path.shown();
         let operator = comparison.operator;
         let asked = |subject: &str, literal: &str| match operator {
             "in" => format!("{subject} in [{literal}, …]"),
@@ -239,8 +255,4 @@ fn without_quotes(node: &Node, comparison: &Comparison, text: &str) -> Option<(u
         Some((after + between, written.len()))
     });
     literal.map(|(offset, len)| (offset, len, text.to_owned()))
-}
-
-fn shown(used: &PathUse) -> String {
-    std::iter::once(used.root.as_str()).chain(used.fields.iter().map(String::as_str)).collect::<Vec<_>>().join(".")
 }

@@ -6,11 +6,12 @@ use super::duration::parse_zone;
 use super::fields::{Fields, Shape};
 use super::languages::{is_language, refuse_language};
 use super::limits::read_quiet_hours;
+use super::phone::check_phone;
 use super::report::Report;
 use super::values::{check_name, integer, lasting, plain_text, scalar};
 use super::{hosts, opt_out, relays, sources, tokens, vars};
 use crate::config::{CallbellSettings, ConsentRule, OptOut, ProjectSettings};
-use crate::contact::{Phone, PhoneError};
+use crate::contact::Phone;
 use crate::workflow::yaml::{Entry, Kind, Node};
 use crate::workflow::{Again, Duration, Settings};
 use jiff::tz::TimeZone;
@@ -276,16 +277,6 @@ fn read_colleagues(report: &mut Report, entry: &Entry, region: Option<&str>) -> 
         colleagues.insert(line.key.clone(), phone.to_owned());
     }
     colleagues
-}
-
-/// Says so when a phone written in a file cannot be read.
-pub(super) fn check_phone(report: &mut Report, span: &std::ops::Range<usize>, phone: &str, region: Option<&str>) {
-    let hint = match Phone::parse(phone, region) {
-        Ok(_) => return,
-        Err(PhoneError::National) => "write it with its country: `+34…`, or set `phone_region` in `relance.yaml`",
-        Err(PhoneError::Invalid) => "write it in international form: `+34600000001`",
-    };
-    report.error("R205", span, "this phone number cannot be read", hint);
 }
 
 /// The entries of a map of the author's names; says so when it is no map.

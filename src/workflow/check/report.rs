@@ -90,20 +90,21 @@ impl<'a> Report<'a> {
         !self.accepted
     }
 
-    /// A warning, unless a comment `# allow <code>` at the end of its line silences it.
+    /// A warning, unless a comment `# allow <code>` at the end of its line silences it. Whether it is told.
     pub(super) fn warn(
         &mut self,
         code: &'static str,
         span: &Range<usize>,
         message: impl Into<String>,
         hint: impl Into<String>,
-    ) {
+    ) -> bool {
         self.told = false;
         if self.found.len() < MOST {
             let warning = self.warning(code, span, message, hint);
             self.told = warning.is_some();
             self.found.extend(warning);
         }
+        self.told
     }
 
     /// What `--fix` writes for the mistake that was found last.

@@ -73,14 +73,14 @@ fn columns(text: &str) -> Vec<String> {
 }
 
 impl Samples {
+    /// Whether there is an example of the event, be it one that cannot be read.
+    pub(super) fn has(&self, event: &str) -> bool {
+        self.events.contains_key(event) || self.unreadable.iter().any(|unreadable| unreadable == event)
+    }
+
     /// The event that was probably meant by one without a sample: one with a sample whose name is a slip of the hand away.
     pub(super) fn near(&self, event: &str) -> Option<&str> {
-        if self.events.contains_key(event) || self.unreadable.iter().any(|unreadable| unreadable == event) {
-            return None;
-        }
-        let written = event.to_lowercase();
-        let slip = |name: &&String| strsim::damerau_levenshtein(&written, &name.to_lowercase()) <= 1;
-        self.events.keys().find(slip).map(String::as_str)
+        if self.has(event) { None } else { slip(event, self.events.keys()) }
     }
 
     /// What `event` holds in a run of a schedule, with the columns of its audience; `None` when they are not known.
@@ -94,6 +94,18 @@ impl Samples {
         }
         Some(Value::Object(event))
     }
+}
+
+/// The first of the names that is one slip of the hand away from what was written.
+pub(super) fn slip<'n>(written: &str, names: impl IntoIterator<Item = &'n String>) -> Option<&'n str> {
+    let written = written.to_lowercase();
+    let near = |name: &&String| strsim::damerau_levenshtein(&written, &name.to_lowercase()) <= 1;
+    names.into_iter().find(near).map(String::as_str)
+}
+
+/// What is to be done about an event that was probably not meant.
+pub(super) fn did_you_mean(near: &str, event: &str) -> String {
+    format!("did you mean `{near}`? If not, put one real example into `workflows/samples/{event}.json`")
 }
 
 fn message_event() -> Value {

@@ -34,7 +34,7 @@ pub(super) enum Events<'a> {
 }
 
 /// Where a path leads in one sample.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Reach<'v> {
     Value(&'v Value),
     /// Below something null or empty: it may be there.
@@ -76,7 +76,7 @@ impl Events<'_> {
 }
 
 /// The first field that is called as numbers are and holds one.
-fn phone_of(value: &Value) -> Option<String> {
+pub(super) fn phone_of(value: &Value) -> Option<String> {
     let Value::Object(map) = value else { return None };
     let called = |key: &str| {
         let key = plain_name(key).to_lowercase();

@@ -4,7 +4,7 @@ use super::expression::Holes;
 use super::fields::{Fields, Shape};
 use super::languages::{Speaks, What, check_codes, has_words, is_language};
 use super::lowering::Lowering;
-use super::project::check_phone;
+use super::phone::check_phone;
 use super::values::{choice, lasting};
 use super::words::{is_name, nearest};
 use crate::delivery::OutsideWindow;

@@ -8,6 +8,7 @@ use super::media::Media;
 use super::values::scalar;
 use super::wording::{media_name, with_article};
 use super::words::{listed, nearest};
+use crate::config::CatalogueEntry;
 use crate::expr::Text;
 use crate::language;
 use crate::workflow::yaml::{Entry, Kind, Node, Style};
@@ -71,7 +72,12 @@ impl<'a> Lowering<'a> {
         let here = codes.is_empty() || matches!(entry.value.kind, Kind::Map(_));
         let span = if codes.is_empty() { &entry.value.span } else { &entry.key_span };
         let told = if here { self.report.warning("R411", span, "", "") } else { None };
-        let what = What::Template(name.to_owned());
+        let by = match &entry.value.kind {
+            Kind::Map(lines) if lines.iter().any(|line| line.key == "title") => "title",
+            Kind::Map(_) => "uuid",
+            _ => self.world.templates.catalogue.entries.get(name).map_or("title", CatalogueEntry::named_by),
+        };
+        let what = What::Template { name: name.to_owned(), by };
         self.speaks.push(Speaks { what, file: self.report.file.to_owned(), codes, told });
     }
 

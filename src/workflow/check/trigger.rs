@@ -2,6 +2,7 @@
 
 use super::fields::{Fields, Shape};
 use super::lowering::Lowering;
+use super::samples::did_you_mean;
 use super::values::scalar;
 use super::words::{listed, suggestion};
 use crate::condition::Condition;
@@ -168,10 +169,10 @@ impl<'a> Lowering<'a> {
             return None;
         }
         if let Some(near) = self.world.samples.near(event) {
-            let hint =
-                format!("did you mean `{near}`? If not, put one real example into `workflows/samples/{event}.json`");
-            self.report.warn("R307", &key.value.span, format!("there is no sample of `{event}`"), hint);
+            let message = format!("there is no sample of `{event}`");
+            self.report.warn("R307", &key.value.span, message, did_you_mean(near, event));
         }
+        self.listens.insert(event.to_owned());
         self.triggers.webhooks.push(event.to_owned());
         Some(TriggerKind::Webhook { event: event.to_owned(), source })
     }

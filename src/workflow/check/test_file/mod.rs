@@ -10,6 +10,8 @@ mod values;
 
 use super::fields::{Fields, Shape};
 use super::languages::refuse_language;
+use super::listens::Listens;
+use super::phone::nobodys;
 use super::report::Report;
 use super::values::word_place;
 use super::words::suggestion;
@@ -54,6 +56,8 @@ pub(super) struct Reader<'a> {
     phones: BTreeMap<String, Option<Phone>>,
     /// What the workflows under test are; `None` = not all of them can be read.
     tested: Option<Vec<Arc<Workflow>>>,
+    /// What the project's workflows hear.
+    listens: &'a Listens<'a>,
 }
 
 /// Reads every test file of the project.
@@ -61,6 +65,7 @@ pub(super) fn read_tests<'a>(
     files: impl Iterator<Item = (&'a String, &'a String)>,
     world: &World<'_>,
     workflows: &BTreeMap<String, Arc<Workflow>>,
+    listens: &Listens<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<TestFile> {
     let mut tests = Vec::new();
@@ -69,7 +74,7 @@ pub(super) fn read_tests<'a>(
         let unread = !found.is_empty();
         let report = Report::new(path, &document, found).all_as("R701");
         let zone = world.settings.zone().clone();
-        let mut reader = Reader { report, world, zone, phones: BTreeMap::new(), tested: None };
+        let mut reader = Reader { report, world, zone, phones: BTreeMap::new(), tested: None, listens };
         match &document.root {
             Some(root) => tests.extend(reader.file(path, root, workflows)),
             None if document.broken_at.is_none() && !unread => {
@@ -208,7 +213,10 @@ impl<'a> Reader<'a> {
         let phone = Phone::parse(written, self.world.settings.phone_region.as_deref());
         if phone.is_err() {
             let hint = "write it with its country, in quotes: `\"+34600000001\"`";
-            self.wrong(&entry.value.span, format!("`{written}` is no phone number"), hint);
+            match nobodys(written, self.world.settings.phone_region.as_deref(), "a test may use") {
+                Some((message, hint)) => self.wrong(&entry.value.span, message, hint),
+                None => self.wrong(&entry.value.span, format!("`{written}` is no phone number"), hint),
+            }
         }
         phone.ok()
     }

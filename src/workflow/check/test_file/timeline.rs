@@ -2,10 +2,10 @@
 
 use super::Reader;
 use super::values::merge;
-use crate::trigger::{Trigger, TriggerKind};
 use crate::workflow::check::fields::{Fields, Shape};
+use crate::workflow::check::samples::did_you_mean;
 use crate::workflow::check::words::{listed, suggestion};
-use crate::workflow::test_file::{Entry as Moment, Happening, StatusWord, What};
+use crate::workflow::test_file::{Entry as Moment, Happening, StatusWord, Unheard, What};
 use crate::workflow::yaml::{Entry, Kind, Node};
 use serde_json::{Map, Value};
 
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
             self.wrong(&entry.value.span, format!("badly formed name of an event: `{event}`"), hint);
             return None;
         }
-        self.heard(entry, &event);
+        let unheard = self.unheard(entry, &event);
         let mut data = match fields.get("sample") {
             Some(sample) => self.sample(sample)?,
             None => Value::Object(Map::new()),
@@ -122,22 +122,15 @@ impl<'a> Reader<'a> {
         if let Some(with) = fields.get("with") {
             merge(&mut data, Value::Object(self.data(with)));
         }
-        Some(Happening::Webhook { event, data })
+        Some(Happening::Webhook { event, data, unheard })
     }
 
-    /// An event that nothing of the file hears, one slip of the hand away from one that has a sample.
-    fn heard(&mut self, entry: &Entry, event: &str) {
-        let (Some(near), Some(tested)) = (self.world.samples.near(event), &self.tested) else { return };
-        let is_it =
-            |trigger: &Trigger| matches!(&trigger.kind, TriggerKind::Webhook { event: known, .. } if known == event);
-        let heard = tested.iter().any(|workflow| {
-            let stops = workflow.stop_when.iter().map(|stop| &stop.trigger);
-            workflow.triggers.iter().chain(stops).any(is_it)
-        });
-        if !heard {
-            let message = format!("no workflow of this file listens to `{event}`, which has no sample either");
-            self.report.warn("R307", &entry.value.span, message, format!("did you mean `{near}`?"));
-        }
+    /// Says so when no workflow hears the event and a slip of the hand away is one that was meant; `None` as well when a
+    /// comment allows it.
+    fn unheard(&mut self, entry: &Entry, event: &str) -> Option<Unheard> {
+        let near = self.listens.meant(event, self.world.samples)?;
+        let unheard = Unheard { message: format!("no workflow listens to `{event}`"), hint: did_you_mean(near, event) };
+        self.report.warn("R307", &entry.value.span, unheard.message.clone(), unheard.hint.clone()).then_some(unheard)
     }
 
     fn sample(&mut self, entry: &'a Entry) -> Option<Value> {
