@@ -229,7 +229,7 @@ fn an_event_that_nothing_hears_fails_its_test_when_another_one_was_meant() {
         let (code, out, _) = test(folder.path(), &[]);
         assert_eq!(code, 1, "{out}");
         assert!(out.contains(&format!("  no workflow listens to `{event}`\n  hint: did you mean `{meant}`?")), "{out}");
-        assert!(out.contains("workflows/order_paid.test.yaml:8:9: failed: quiet"), "{out}");
+        assert!(out.contains("workflows/order_paid.test.yaml:9:9: failed: quiet"), "{out}");
         // It is another event indeed: there is an example of it.
         fs::write(folder.path().join(format!("workflows/samples/{event}.json")), "{}").unwrap();
         assert_eq!(test(folder.path(), &[]).0, 0);

@@ -100,9 +100,9 @@ impl<'a> Lowering<'a> {
             }
             Ok(question) => {
                 self.expect(node, &question, expected);
-                for used in question.paths() {
-                    self.check_path(node, &used, None);
-                }
+                let paths = question.paths();
+                paths.iter().for_each(|used| self.check_path(node, used, None));
+                self.asked_of_some(node, &paths);
                 for comparison in question.comparisons() {
                     self.check_comparison(node, &comparison);
                 }

@@ -11,7 +11,6 @@ use crate::workflow::ContactMap;
 use crate::workflow::yaml::{Entry, Node};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::ops::Range;
 
 impl<'a> Lowering<'a> {
     /// Every event says who it is about, in one of the ways that `contact` knows.
@@ -54,24 +53,36 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// A question about a field that some events lack: of them it gets no answer.
-    pub(super) fn asked_of_some(
-        &mut self,
-        node: &Node,
-        used: &PathUse,
-        span: &Range<usize>,
-        reached: &[(&str, Reach)],
-    ) {
-        let lacking: Vec<(&str, Reach)> =
-            reached.iter().filter(|(_, reach)| matches!(reach, Reach::Missing(..))).cloned().collect();
-        let Some(told) = self.lacking(used, &lacking).filter(|_| !used.optional) else { return };
-        let (path, samples) = (used.shown(), lacking.iter().map(|(name, _)| *name).collect::<Vec<_>>());
-        let hint = match told.near {
-            true => told.hint,
-            false => format!("ask `has({path})` first, if only some events have it; or bring the sample up to date"),
-        };
-        let message = format!("`{path}` is missing in {}", samples.join(" and in "));
-        self.report.warn_in("R307", node, span, (message, hint));
+    /// A question about a field that some events lack: of them it gets no answer. One that asks `has` tells the events apart
+    /// itself.
+    pub(super) fn asked_of_some(&mut self, node: &Node, paths: &[PathUse]) {
+        let Events::Known(samples) = &self.seen.events else { return };
+        if samples.len() < 2 || paths.iter().any(|used| used.root == "event" && used.optional) {
+            return;
+        }
+        let mut told = Vec::new();
+        for used in paths {
+            let missing: Vec<(&str, Reach)> = samples
+                .iter()
+                .filter(|(_, sample)| is_missing(used, sample))
+                .map(|(name, sample)| (name.as_str(), reach(sample, &used.fields)))
+                .collect();
+            let Some(lacking) = self.lacking(used, &missing).filter(|_| missing.len() < samples.len()) else {
+                continue;
+            };
+            let (path, names) = (used.shown(), missing.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+            let hint = match lacking.near {
+                true => lacking.hint,
+                false => {
+                    format!("ask `has({path})` first, if only some events have it; or bring the sample up to date")
+                }
+            };
+            told.push((used, (format!("`{path}` is missing in {}", names.join(" and in ")), hint)));
+        }
+        for (used, told) in told {
+            let span = self.report.document.part_of(node, used.offset, used.len);
+            self.report.warn_in("R307", node, &span, told);
+        }
     }
 
     /// The samples of webhooks, where there are several kinds of events: whom the others are about is known.

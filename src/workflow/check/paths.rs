@@ -23,7 +23,7 @@ impl<'a> Lowering<'a> {
         let span = self.report.document.part_of(node, used.offset, used.len);
         let strict = holes == Some(Holes::Fail) && !used.optional;
         match used.root.as_str() {
-            "event" => self.check_event(node, used, &span, holes),
+            "event" => self.check_event(node, used, &span, strict),
             "steps" => self.check_step(used, &span),
             "vars" => self.check_variable(used, &span),
             "secret" => self.check_secret(used, &span),
@@ -79,7 +79,7 @@ impl<'a> Lowering<'a> {
         self.report.error("R307", span, format!("there is no variable `{name}` here"), hint);
     }
 
-    fn check_event(&mut self, node: &Node, used: &PathUse, span: &Range<usize>, holes: Option<Holes>) {
+    fn check_event(&mut self, node: &Node, used: &PathUse, span: &Range<usize>, strict: bool) {
         let events = std::mem::replace(&mut self.seen.events, Events::Silent);
         match &events {
             Events::Silent => {}
@@ -96,10 +96,8 @@ impl<'a> Lowering<'a> {
                 let missing = |reach: &Reach| matches!(reach, Reach::Missing(..));
                 if reached.iter().all(|(_, reach)| missing(reach)) {
                     self.missing_field(node, used, span, &reached);
-                } else if holes == Some(Holes::Fail) && !used.optional {
+                } else if strict {
                     self.possible_hole(node, used, span, &reached);
-                } else if holes.is_none() {
-                    self.asked_of_some(node, used, span, &reached);
                 }
             }
         }

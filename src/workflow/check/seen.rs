@@ -34,7 +34,7 @@ pub(super) enum Events<'a> {
 }
 
 /// Where a path leads in one sample.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub(super) enum Reach<'v> {
     Value(&'v Value),
     /// Below something null or empty: it may be there.
