@@ -53,10 +53,10 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// A question about a field that some events lack: of them it gets no answer. One that asks `has` tells the events apart
-    /// itself.
+    /// A question about a field that some webhooks lack: of them it gets no answer. One that asks `has` tells the events apart
+    /// itself, and nobody takes a message or a schedule for a webhook.
     pub(super) fn asked_of_some(&mut self, node: &Node, paths: &[PathUse]) {
-        let Events::Known(samples) = &self.seen.events else { return };
+        let samples = self.samples_of_some();
         if samples.len() < 2 || paths.iter().any(|used| used.root == "event" && used.optional) {
             return;
         }
