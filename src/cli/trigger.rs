@@ -64,11 +64,13 @@ fn meant(global: &Global, args: &Args, answer: &Value) -> Option<String> {
     let unheard = answer["evaluations"].as_array().is_some_and(Vec::is_empty) && !global.json && !global.quiet;
     let files = unheard.then(|| project::read_files(&global.project).ok())??;
     let workflows = crate::workflow::load(&files).project?.workflows;
-    let heard = workflows.values().flat_map(|workflow| &workflow.triggers).filter_map(|trigger| match &trigger.kind {
-        TriggerKind::Webhook { event, .. } if *event != args.event => Some(event.as_str()),
+    let stops = workflows.values().flat_map(|workflow| &workflow.stop_when).map(|stop| &stop.trigger);
+    let triggers = workflows.values().flat_map(|workflow| &workflow.triggers).chain(stops);
+    let heard = triggers.filter_map(|trigger| match &trigger.kind {
+        TriggerKind::Webhook { event, .. } => Some(event.as_str()),
         _ => None,
     });
-    nearest(&args.event, heard).map(str::to_owned)
+    nearest(&args.event, heard).filter(|near| *near != args.event).map(str::to_owned)
 }
 
 fn read_data(global: &Global, args: &Args) -> anyhow::Result<Value> {

@@ -217,6 +217,13 @@ async fn a_triggered_run_is_listed_and_shown_with_its_trace() {
     assert!(none.code == 0 && none.stdout.contains("no workflow") && none.stderr.is_empty(), "{none:?}");
     let slip = site.run(&["trigger", "order.payd"]).await;
     assert!(slip.stdout.contains("no workflow") && slip.stderr.contains("did you mean `order.paid`?"), "{slip:?}");
+    let workflow = std::fs::read_to_string(site.path().join("workflows/order_paid.yaml")).unwrap();
+    site.write("workflows/order_paid.yaml", &format!("{workflow}stop_when: {{ webhook: order.payd }}\n"));
+    let stops = site.run(&["trigger", "order.payd"]).await;
+    assert!(
+        stops.stdout.contains("no workflow") && stops.stderr.is_empty(),
+        "what it would stop is not there: {stops:?}"
+    );
     let waited = site.run(&["trigger", "order.paid", "--sample", "--with", "total=0", "--wait"]).await;
     assert_eq!(waited.code, 0, "that nothing starts is an answer: {waited:?}");
     assert!(waited.stdout.contains("event.total > 0"), "and says why: {waited:?}");

@@ -99,8 +99,17 @@ impl Samples {
 /// The first of the names that is one slip of the hand away from what was written.
 pub(super) fn slip<'n>(written: &str, names: impl IntoIterator<Item = &'n String>) -> Option<&'n str> {
     let written = written.to_lowercase();
-    let near = |name: &&String| strsim::damerau_levenshtein(&written, &name.to_lowercase()) <= 1;
-    names.into_iter().find(near).map(String::as_str)
+    let near = |name: &str| strsim::damerau_levenshtein(&written, name) <= 1 && !are_of_a_row(&written, name);
+    names.into_iter().find(|name| near(&name.to_lowercase())).map(String::as_str)
+}
+
+/// Names that are told apart by a number or a letter on purpose: `form.1` and `form.2`, `step_a` and `step_b`.
+fn are_of_a_row(one: &str, other: &str) -> bool {
+    let without_digits = |name: &str| name.replace(|c: char| c.is_ascii_digit(), "");
+    let parts = |name: &str| name.split(['.', '_', '-']).map(str::to_owned).collect::<Vec<_>>();
+    let (ones, others) = (parts(one), parts(other));
+    let letters = || ones.iter().zip(&others).all(|(one, other)| one == other || one.len() == 1 && other.len() == 1);
+    one != other && (without_digits(one) == without_digits(other) || ones.len() == others.len() && letters())
 }
 
 /// What is to be done about an event that was probably not meant.
@@ -117,4 +126,24 @@ fn message_event() -> Value {
         "received_at": "2026-03-02T09:00:00Z",
         "reply_to": null
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::slip;
+
+    #[test]
+    fn a_slip_of_the_hand_is_told_from_names_of_a_row() {
+        for (written, known, meant) in [
+            ("order.payd", "order.paid", true),
+            ("order.piad", "order.paid", true),
+            ("Order.paid", "order.paid", true),
+            ("form.1", "form.2", false),
+            ("form1", "form", false),
+            ("step_a", "step_b", false),
+            ("step_ab", "step_a", true),
+        ] {
+            assert_eq!(slip(written, [&known.to_owned()]).is_some(), meant, "{written} {known}");
+        }
+    }
 }
