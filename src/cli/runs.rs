@@ -192,7 +192,7 @@ fn print_causes(global: &Global, answer: &Value) -> anyhow::Result<()> {
         let (place, reason) = (format!("{}{step}", word("workflow")), spoken.reason(word("reason")));
         let example = cause["examples"][0].as_str().unwrap_or_default();
         let (key, count, kind) = (word("key"), &cause["count"], word("kind"));
-        writeln!(out, "{key}  {count:>5} {kind:<10}  {place}: {reason}  (for instance {example})")?;
+        writeln!(out, "{key}  {count:>5} {kind:<10}  {place}{}{reason}  (for instance {example})", spoken.colon())?;
     }
     if causes.is_empty() {
         writeln!(out, "nothing needs a person")?;
@@ -270,7 +270,7 @@ pub(super) fn print_run(global: &Global, answer: &Value, spoken: Spoken) -> anyh
         let asked = format!("{} {}", word(&call["method"]), word(&call["host"]));
         let asked = if call["host"].is_null() { word(&call["kind"]) } else { asked };
         let status = call["http_status"].as_u64().map(|status| format!("HTTP {status}")).unwrap_or_default();
-        let attempts = format!("{}: {}", spoken.part("attempts"), call["attempts"]);
+        let attempts = format!("{}{}{}", spoken.part("attempts"), spoken.colon(), call["attempts"]);
         let detail = joined(vec![status, spoken.reason(&word(&call["reason"])), attempts]);
         let when = moments.at(if call["ended_at"].is_null() { &call["planned_at"] } else { &call["ended_at"] });
         let state = word(&call["state"]);

@@ -7,6 +7,7 @@ use super::contacts::kind_of;
 use super::language::Language;
 use super::runs::escaped;
 use super::{Exit, Global};
+use crate::http::dashboard::Spoken;
 use serde_json::{Value, json};
 use std::io::Write as _;
 
@@ -47,20 +48,21 @@ pub async fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
     let mut out = global.out();
     match global.json {
         true => writeln!(out, "{answer}")?,
-        false => out.write_all(rendered(&answer).as_bytes())?,
+        false => out.write_all(rendered(&answer, Spoken::of(language.code())).as_bytes())?,
     }
     Ok(Exit::Fine)
 }
 
-fn rendered(answer: &Value) -> String {
+fn rendered(answer: &Value, spoken: Spoken) -> String {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut out = String::new();
     for line in list(&answer["lines"]) {
-        let name = word(&line["name"]);
-        let name = if name.is_empty() { name } else { format!("{name}: ") };
+        let (name, run) = (word(&line["name"]), word(&line["run"]));
+        let run = if run.is_empty() { run } else { format!(" [{run}]") };
+        let name = if name.is_empty() { name } else { format!("{name}{run}{}", spoken.colon()) };
         let facts: Vec<String> = list(&line["facts"]).iter().map(word).collect();
-        let facts = if facts.is_empty() { String::new() } else { format!("  ({})", facts.join("; ")) };
+        let facts = if facts.is_empty() { String::new() } else { format!("  ({})", facts.join(spoken.semicolon())) };
         out.push_str(&format!("{}  {name}{}{facts}\n", word(&line["local"]), word(&line["text"])));
     }
     for sentence in list(&answer["conclusion"]) {

@@ -44,6 +44,7 @@ fn why() -> Shape {
         ("local", text().about("in the project's zone")),
         ("kind", text().about("event, run, message, consent, campaign")),
         ("id", text()),
+        ("run", text().or_null().about("the run that is started, ended, or sends")),
         ("workflow", text().or_null()),
         ("name", text().or_null()),
         ("text", text()),

@@ -92,6 +92,7 @@ fn shown(line: &Line) -> Value {
         "local": line.at,
         "kind": line.kind,
         "id": line.id,
+        "run": line.run,
         "workflow": word(&line.workflow),
         "name": word(&line.name),
         "text": line.text,

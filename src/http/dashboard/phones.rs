@@ -116,7 +116,7 @@ fn phone(
         open: until.is_some(),
         quiet: newest_first.len() < 2 && last_of_ours(Some(newest_first)) == 0,
         window: match until {
-            Some(until_ms) => words.window_open.replace("{}", &moments.short(until_ms)),
+            Some(until_ms) => words.window_open.replace("{}", &moments.until(until_ms)),
             None => words.window_closed.to_owned(),
         },
         conversation: words.conversation.replace("{}", &name),

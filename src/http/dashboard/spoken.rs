@@ -34,7 +34,7 @@ impl Spoken {
 
     /// What the parts of a run are called: `run`, `call`, `attempts`.
     pub fn part<'a>(&self, code: &'a str) -> &'a str {
-        self.translated(&[("run", "exécution"), ("call", "appel"), ("attempts", "tentatives ")], code)
+        self.translated(&[("run", "exécution"), ("call", "appel"), ("attempts", "tentatives")], code)
     }
 
     /// `text`, `template`.
@@ -46,6 +46,16 @@ impl Spoken {
     pub fn status<'a>(&self, code: &'a str) -> &'a str {
         let known: Option<VendorStatus> = serde_json::from_value(code.into()).ok();
         known.filter(|_| self.translates()).map_or(code, |status| self.0.status(status))
+    }
+
+    /// Between a thing and what is said of it.
+    pub fn colon(&self) -> &'static str {
+        self.0.colon
+    }
+
+    /// Between things of a list.
+    pub fn semicolon(&self) -> &'static str {
+        self.0.semicolon
     }
 
     /// A reason, as a sentence.

@@ -113,7 +113,7 @@ pub(super) fn runs(
             class: state,
             state: word(&words.run_states, state).to_owned(),
             reason: words.reason(&run.reason),
-            goes_on: run.wake_at_ms.map(|at_ms| words.goes_on.replace("{}", &moments.short(at_ms))),
+            goes_on: run.wake_at_ms.map(|at_ms| words.goes_on.replace("{}", &moments.at(at_ms))),
             trace: run
                 .progress
                 .trace

@@ -91,14 +91,15 @@ pub fn explain(code: &str, language: &str) -> Option<String> {
     let mut out = String::new();
     let severity = if example.of_a_test { "test" } else { &example.severity };
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "{code}: {}", words.title);
+    let colon = said("colon");
+    let _ = writeln!(out, "{code}{colon}{}", words.title);
     let _ = writeln!(out, "({})", said(severity).replace("{}", &code));
     if example.fixable {
         let _ = writeln!(out, "({})", said("fixable"));
     }
-    let _ = writeln!(out, "\n{}\n\n{}: {}\n", in_a_line(&words.what), said("why"), in_a_line(&words.why));
+    let _ = writeln!(out, "\n{}\n\n{}{colon}{}\n", in_a_line(&words.what), said("why"), in_a_line(&words.why));
     for (name, text) in [("wrong", &example.wrong), ("right", &example.right)] {
-        let _ = writeln!(out, "{}:", said(name));
+        let _ = writeln!(out, "{}", format!("{}{colon}", said(name)).trim_end());
         for line in text.trim_end().lines() {
             let _ = writeln!(out, "    {line}");
         }
@@ -129,7 +130,7 @@ mod tests {
         for (name, language) in WORDS.iter() {
             let explained: Vec<&str> = language.codes.keys().map(String::as_str).collect();
             assert_eq!(explained, all().collect::<Vec<_>>(), "{name}");
-            for word in ["error", "warning", "both", "test", "fixable", "why", "wrong", "right"] {
+            for word in ["error", "warning", "both", "test", "fixable", "colon", "why", "wrong", "right"] {
                 assert!(language.words.contains_key(word), "{name}: {word}");
             }
         }

@@ -3,6 +3,8 @@
 use super::phrases::Phrases;
 
 pub(super) static ENGLISH: Phrases = Phrases {
+    colon: ": ",
+    semicolon: "; ",
     starts: "When it starts",
     who: "Who gets it",
     only_if: "Only if",

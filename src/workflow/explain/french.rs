@@ -3,6 +3,8 @@
 use super::phrases::Phrases;
 
 pub(super) static FRENCH: Phrases = Phrases {
+    colon: " : ",
+    semicolon: " ; ",
     starts: "Quand il démarre",
     who: "Qui le reçoit",
     only_if: "Seulement si",
@@ -56,7 +58,7 @@ pub(super) static FRENCH: Phrases = Phrases {
     restart: "Si une exécution sur la même valeur est en cours, elle est arrêtée et une nouvelle démarre (`again: restart`).",
     skip: "Tant qu’une exécution sur la même valeur est en cours, rien de nouveau ne démarre (`again: skip`).",
     queue: "Tant qu’une exécution sur la même valeur est en cours, la suivante attend son tour (`again: queue`).",
-    limit: "Une personne est atteinte par au plus {} de ses exécutions en {} ; les suivantes sont écartées.",
+    limit: "Une personne est jointe par au plus {} de ses exécutions en {} ; les suivantes sont écartées.",
     pace: ["Au plus {} message part en {}.", "Au plus {} messages partent en {}."],
     note: "{} = {}",
     step_if: "Seulement si {} : ",
@@ -87,7 +89,7 @@ pub(super) static FRENCH: Phrases = Phrases {
     wait_after: "Attendre jusqu’à {} après {}",
     past_stop: " ; si ce moment est déjà passé, l’exécution s’arrête.",
     past_continue: " ; si ce moment est déjà passé, continuer aussitôt.",
-    wait_next: "Attendre le prochain {}, fuseau {}.",
+    wait_next: "Attendre le prochain moment {}, fuseau {}.",
     ask: "Attendre la réponse de la personne, au plus {}.",
     answer: "Si la réponse {} :",
     other_answer: "Si la personne répond autre chose :",
@@ -97,7 +99,7 @@ pub(super) static FRENCH: Phrases = Phrases {
     branch: "Le premier de ces cas qui est vrai est suivi :",
     case: "Si {} :",
     else_case: "Sinon :",
-    else_on: "Sinon il passe à l’étape suivante.",
+    else_on: "Sinon, il passe à l’étape suivante.",
     nothing: "Rien de plus.",
     http: "Appeler un autre système : {} {}",
     headers: "En-têtes : {}",

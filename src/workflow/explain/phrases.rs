@@ -5,6 +5,9 @@
 /// The sentences of one language.
 #[derive(Debug)]
 pub(super) struct Phrases {
+    /// Between a thing and what is said of it, and between things of a list.
+    pub(super) colon: &'static str,
+    pub(super) semicolon: &'static str,
     pub(super) starts: &'static str,
     pub(super) who: &'static str,
     pub(super) only_if: &'static str,

@@ -28,7 +28,7 @@ impl Telling<'_> {
 
     /// The step's name and id, and its condition.
     fn lead(&self, step: &Step) -> String {
-        let name = step.name.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+        let name = step.name.as_ref().map(|name| format!("{name}{}", self.phrases.colon)).unwrap_or_default();
         let id = step.id.as_ref().map(|id| format!("[{id}] ")).unwrap_or_default();
         let only = match &step.condition {
             Condition::Always => String::new(),

@@ -35,7 +35,7 @@ impl Telling<'_> {
     pub(super) fn condition(&self, condition: &Condition) -> String {
         let list = |sentence: &str, items: &[Condition]| {
             let items: Vec<String> = items.iter().map(|item| self.condition(item)).collect();
-            filled(sentence, &[&items.join("; ")])
+            filled(sentence, &[&items.join(self.phrases.semicolon)])
         };
         match condition {
             Condition::Always => "`true`".to_owned(),

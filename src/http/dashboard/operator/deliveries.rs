@@ -159,8 +159,8 @@ fn pause_view(scope: &Scope, pause: &Pause, moments: &Moments, words: &'static W
     PauseView {
         what: format!("{} {name}", word(&operator.scopes, kind)).trim().to_owned(),
         why: if pause.code.is_some() { why } else { told },
-        since: operator.since.replace("{}", &moments.short(pause.since_ms)),
-        until: pause.until_ms.map(|until_ms| operator.until.replace("{}", &moments.short(until_ms))),
+        since: operator.since.replace("{}", &moments.after(pause.since_ms)),
+        until: pause.until_ms.map(|until_ms| moments.until(until_ms)),
         scope: written,
     }
 }

@@ -23,7 +23,7 @@ impl Health {
         Ok(Self {
             alerts: engine.alerts().await?.into_iter().map(|alert| alert_view(alert, moments, words)).collect(),
             due: match oldest {
-                Some(due_ms) => words.operator.due.replace("{}", &moments.exact(due_ms)),
+                Some(due_ms) => words.operator.due.replace("{}", &moments.exactly_after(due_ms)),
                 None => words.operator.nothing_due.to_owned(),
             },
             loosened: loosened(&engine.deployed().settings, words),
@@ -32,7 +32,7 @@ impl Health {
 }
 
 fn alert_view(alert: Alert, moments: &Moments, words: &'static Words) -> (String, String) {
-    let since = words.operator.since.replace("{}", &moments.short(alert.since_ms));
+    let since = words.operator.since.replace("{}", &moments.after(alert.since_ms));
     (masked_text(&alert.what).into_owned(), since)
 }
 

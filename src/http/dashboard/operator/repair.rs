@@ -345,7 +345,7 @@ async fn read_run(
     };
     Ok(Some(Trace {
         words,
-        goes_on: run.wake_at_ms.map(|at_ms| words.goes_on.replace("{}", &moments.short(at_ms))),
+        goes_on: run.wake_at_ms.map(|at_ms| words.goes_on.replace("{}", &moments.at(at_ms))),
         redrive_of: run.redrive_of.clone(),
         acts: acts(run.state, words),
         trace: run.progress.trace.iter().map(told).collect(),

@@ -43,6 +43,7 @@ impl Teller<'_> {
         };
         let mut line = self.line(event.received_at_ms, "event", &event.id, &one.workflow);
         line.text = text;
+        line.run.clone_from(&one.run);
         let refused =
             matches!(one.result, EvaluationResult::NotMatched | EvaluationResult::Skipped | EvaluationResult::Failed);
         if refused {

@@ -3,7 +3,7 @@
 //! Invariant: what the event said is told as it was then; what is known of the person is told as it is today, and says so.
 
 use super::{Teller, filled};
-use crate::contact::Line as Window;
+use crate::contact::{Line as Window, WithdrawalScope};
 use crate::delivery::{Delivery, Scope};
 use crate::event::{Evaluation, EvaluationResult};
 use crate::expr::{PathUse, Question, printed};
@@ -64,7 +64,7 @@ impl Teller<'_> {
             return filled(self.why.gone_run, &[id]);
         };
         let said =
-            [&*run.id, &*self.moments.exact(run.started_at_ms), word(&self.words.run_states, run.state.as_str())];
+            [&*run.id, &*self.moments.at_exactly(run.started_at_ms), word(&self.words.run_states, run.state.as_str())];
         match self.kept.contact.as_ref().is_some_and(|person| person.id == run.contact) {
             true => filled(self.why.earlier_run, &said),
             false => filled(self.why.other_run, &said),
@@ -77,7 +77,7 @@ impl Teller<'_> {
         let mut reached: Vec<i64> = of_it.filter_map(|run| run.reached_at_ms).filter(|at| *at <= before_ms).collect();
         reached.sort_unstable();
         let latest = reached.into_iter().rev().take(3);
-        latest.map(|at_ms| filled(self.why.reached, &[&self.moments.exact(at_ms)])).collect()
+        latest.map(|at_ms| filled(self.why.reached, &[&self.moments.at_exactly(at_ms)])).collect()
     }
 
     fn limit(&self, count: u32, days: i32, ms: i64) -> String {
@@ -86,21 +86,21 @@ impl Teller<'_> {
 
     pub(super) fn facts_of_message(&self, delivery: &Delivery) -> Vec<String> {
         let mut facts = match delivery.reason.as_str() {
-            "opted_out" | "no_consent" => self.consent_facts(),
+            "opted_out" | "no_consent" => self.consent_facts(delivery.planned_at_ms),
             "window_closed" => vec![self.window(&delivery.channel)],
             "quiet_hours" => delivery.rules.quiet.iter().map(|quiet| self.quiet(quiet)).collect(),
             "limit" => {
                 let limits = delivery.rules.limit.iter().map(|limit| self.limit(limit.count, limit.days, limit.ms));
                 limits.chain(self.reached(&delivery.workflow, i64::MAX)).collect()
             }
-            "expired" => vec![filled(self.why.expired_at, &[&self.moments.exact(delivery.expires_at_ms)])],
+            "expired" => vec![filled(self.why.expired_at, &[&self.moments.exactly_after(delivery.expires_at_ms)])],
             "channel_paused" | "template_paused" | "breaker_open" => self.pauses(delivery),
             _ => Vec::new(),
         };
         let waits =
             matches!(delivery.state, crate::delivery::DeliveryState::Held | crate::delivery::DeliveryState::Queued);
         if waits {
-            facts.push(filled(self.why.expires_at, &[&self.moments.exact(delivery.expires_at_ms)]));
+            facts.push(filled(self.why.expires_at, &[&self.moments.at_exactly(delivery.expires_at_ms)]));
         }
         let last = self.kept.attempts.iter().filter(|attempt| attempt.delivery == delivery.id).max_by_key(|one| one.n);
         if let Some(error) = last.and_then(|attempt| attempt.error.as_deref()).filter(|error| !error.is_empty()) {
@@ -109,13 +109,17 @@ impl Teller<'_> {
         facts
     }
 
-    fn consent_facts(&self) -> Vec<String> {
+    fn consent_facts(&self, at_ms: i64) -> Vec<String> {
         let Some(contact) = &self.kept.contact else { return Vec::new() };
         let sources = &self.words.person_page().sources;
-        let withdrawn = contact.withdrawal.as_ref().map(|withdrawal| {
+        let withdrawn = self.withdrawal(at_ms).map(|withdrawal| {
             let (source, proof) = crate::consent::source_and_proof(&withdrawal.source);
             let said = format!("{} {proof}", word(sources, source));
-            filled(self.why.withdrew, &[&self.moments.exact(withdrawal.at_ms), said.trim()])
+            let withdrew = match withdrawal.scope {
+                WithdrawalScope::All => self.why.withdrew,
+                WithdrawalScope::Marketing => self.why.withdrew_marketing,
+            };
+            filled(withdrew, &[&self.moments.at_exactly(withdrawal.at_ms), said.trim()])
         });
         let nothing = contact.consent.is_none().then(|| self.why.no_consent_known.to_owned());
         withdrawn.or(nothing).into_iter().collect()
@@ -124,7 +128,7 @@ impl Teller<'_> {
     fn window(&self, channel: &str) -> String {
         let line: Option<&Window> = self.kept.lines.iter().find(|(name, _)| name == channel).map(|(_, line)| line);
         match line.and_then(|line| line.last_inbound_ms) {
-            Some(at_ms) => filled(self.why.last_wrote, &[&self.moments.exact(at_ms), channel]),
+            Some(at_ms) => filled(self.why.last_wrote, &[&self.moments.at_exactly(at_ms), channel]),
             None => filled(self.why.never_wrote, &[channel]),
         }
     }
@@ -142,7 +146,7 @@ impl Teller<'_> {
             Scope::Template(uuid) => Some(uuid.as_str()) == template,
             Scope::Workflow(_) => false,
         });
-        stands.map(|(_, pause)| filled(self.why.paused, &[&self.moments.exact(pause.since_ms), &pause.why])).collect()
+        stands.map(|(_, pause)| filled(self.why.paused, &[&self.moments.exactly_after(pause.since_ms), &pause.why])).collect()
     }
 }
 

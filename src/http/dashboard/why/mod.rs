@@ -10,7 +10,7 @@ mod rows;
 use super::moment::Moments;
 use super::words::{WhyWords, Words, word};
 use crate::consent::source_and_proof;
-use crate::contact::{Withdrawal, WithdrawalScope};
+use crate::contact::{Contact, Withdrawal, WithdrawalScope};
 use crate::engine::deployed::Deployed;
 use crate::engine::why::{Kept, Question};
 use crate::http::mask::masked_text;
@@ -26,6 +26,8 @@ pub(in crate::http) struct Line {
     pub(in crate::http) at: String,
     /// `event`, `run`, `message`, `consent`, `campaign`.
     pub(in crate::http) kind: &'static str,
+    /// The run that is started, ended, or sends.
+    pub(in crate::http) run: Option<String>,
     /// Id of the event, run, message, or campaign.
     pub(in crate::http) id: String,
     /// Id of the workflow; empty where none is concerned.
@@ -92,8 +94,8 @@ impl Teller<'_> {
         if let Some(wanted) = &self.question.workflow {
             lines.retain(|line| line.workflow == *wanted || line.kind == "consent");
         }
-        // What came stands before what it led to.
-        let rank = |kind: &str| ["campaign", "event", "consent", "run", "message"].iter().position(|one| *one == kind);
+        // What came stands before what it led to, and how a run stands behind what it sent.
+        let rank = |kind: &str| ["campaign", "event", "consent", "message", "run"].iter().position(|one| *one == kind);
         lines.sort_by(|a, b| (a.at_ms, rank(a.kind), &a.id).cmp(&(b.at_ms, rank(b.kind), &b.id)));
         lines
     }
@@ -132,7 +134,7 @@ impl Teller<'_> {
 
     /// What stands whatever consent came later.
     fn refusal(&self, withdrawal: &Withdrawal) -> String {
-        let since = [&*self.moments.exact(withdrawal.at_ms), &*self.said_by(withdrawal)];
+        let since = [&*self.moments.exactly_after(withdrawal.at_ms), &*self.said_by(withdrawal)];
         match withdrawal.scope {
             WithdrawalScope::All => filled(self.why.refuses_all, &since),
             WithdrawalScope::Marketing => filled(self.why.refuses_marketing, &since),
@@ -148,7 +150,7 @@ impl Teller<'_> {
 
     /// Why there is nothing to tell.
     fn nothing(&self) -> Vec<String> {
-        let (why, from, to) = (self.why, self.date(self.question.from_ms), self.date(self.question.to_ms));
+        let (why, from, to) = (self.why, self.dated(self.question.from_ms), self.dated(self.question.to_ms));
         let Some(id) = &self.question.workflow else { return vec![filled(why.nothing, &[&from, &to])] };
         let name = self.workflow(id);
         let mut said = vec![filled(why.nothing_of, &[&name, &from, &to])];
@@ -157,7 +159,7 @@ impl Teller<'_> {
         }
         said.extend(self.kept.newest.iter().map(|(event, at_ms)| match at_ms {
             None => filled(why.never_came, &[event]),
-            Some(at_ms) => filled(why.came_for_others, &[event, &self.moments.exact(*at_ms)]),
+            Some(at_ms) => filled(why.came_for_others, &[event, &self.moments.at_exactly(*at_ms)]),
         }));
         said
     }
@@ -167,6 +169,7 @@ impl Teller<'_> {
             at_ms,
             at: self.date(at_ms),
             kind,
+            run: None,
             id: id.to_owned(),
             workflow: workflow.to_owned(),
             name: if workflow.is_empty() { String::new() } else { self.workflow(workflow) },
@@ -183,8 +186,35 @@ impl Teller<'_> {
 
     /// `2026-03-02 12:00:00`, in the project's zone: lines of several days stand below each other.
     fn date(&self, at_ms: i64) -> String {
-        let at = Timestamp::from_millisecond(at_ms).unwrap_or_default();
-        at.to_zoned(self.deployed.settings.zone().clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+        let [day, time] = self.day_and_time(at_ms);
+        format!("{day} {time}")
+    }
+
+    /// The same within a sentence.
+    fn dated(&self, at_ms: i64) -> String {
+        let [day, time] = self.day_and_time(at_ms);
+        filled(self.words.beside[1], &[&day, &time])
+    }
+
+    fn day_and_time(&self, at_ms: i64) -> [String; 2] {
+        let at = Timestamp::from_millisecond(at_ms).unwrap_or_default().to_zoned(self.deployed.settings.zone().clone());
+        ["%Y-%m-%d", "%H:%M:%S"].map(|part| at.strftime(part).to_string())
+    }
+
+    /// The withdrawal that stood at an instant; when none did, the first to come after it.
+    fn withdrawal(&self, at_ms: i64) -> Option<&Withdrawal> {
+        let all = || self.kept.contact.iter().flat_map(Contact::withdrawals);
+        let stood = all().filter(|one| one.at_ms <= at_ms).max_by_key(|one| one.scope);
+        stood.or_else(|| all().min_by_key(|one| one.at_ms))
+    }
+
+    /// A reason in words. `at_ms`: when it was given.
+    fn reason(&self, reason: &str, at_ms: i64) -> String {
+        let marketing = || self.withdrawal(at_ms).is_some_and(|one| one.scope == WithdrawalScope::Marketing);
+        match reason == "opted_out" && marketing() {
+            true => self.why.opted_out_of_marketing.to_owned(),
+            false => self.words.reason(reason),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Line, Teller, filled};
 use crate::consent::Entry;
 use crate::contact::WithdrawalScope;
-use crate::delivery::{DeliveryState, VendorStatus};
+use crate::delivery::{Delivery, DeliveryState, VendorStatus};
 use crate::http::dashboard::words::word;
 use crate::message::Form;
 use crate::run::sentence::Sentence;
@@ -20,20 +20,24 @@ impl Teller<'_> {
     pub(super) fn run(&self, run: &Run) -> Line {
         let (why, words) = (self.why, self.words);
         let state = word(&words.run_states, run.state.as_str());
-        let reason = words.reason(&run.reason);
-        let mut line = self.line(run.started_at_ms, "run", &run.id, &run.workflow);
-        line.text = match run.ended_at_ms {
-            Some(at_ms) => filled(why.run_ended, &[&self.moments.exact(at_ms), state]),
-            None => filled(why.run_open, &[state, &self.moments.exact(run.since_ms())]),
-        };
+        // The line stands where the run came to what it says of it.
+        let at_ms = run.ended_at_ms.unwrap_or_else(|| run.since_ms());
+        let reason = self.reason(&run.reason, at_ms);
+        let mut line = self.line(at_ms, "run", &run.id, &run.workflow);
+        line.run = Some(run.id.clone());
+        let stands = if run.ended_at_ms.is_some() { why.run_ended } else { why.run_open };
+        line.text = filled(stands, &[&self.moments.at_exactly(run.started_at_ms), state]);
         if !reason.is_empty() {
             line.text = format!("{}, {}", line.text, filled(why.for_this_reason, &[&reason]));
             line.reason.clone_from(&run.reason);
         }
         if let Some(at_ms) = run.wake_at_ms.filter(|_| run.state != RunState::Paused) {
-            line.text = format!("{}, {}", line.text, words.goes_on.replace("{}", &self.moments.short(at_ms)));
+            line.text = format!("{}, {}", line.text, words.goes_on.replace("{}", &self.moments.at(at_ms)));
         }
-        let told = |entry: &&TraceEntry| format!("{} {}", self.moments.exact(entry.at_ms), words.told(&entry.what));
+        let told = |entry: &&TraceEntry| {
+            let what = words.told_with(&entry.what, |part| self.reason(part, entry.at_ms));
+            format!("{} {what}", self.moments.exact(entry.at_ms))
+        };
         let trace: Vec<&TraceEntry> = run.progress.trace.iter().filter(|entry| self.is_news(run, entry)).collect();
         let (first, last) = trace.split_at(trace.len().min(TRACE / 2));
         let left_out = last.len().saturating_sub(TRACE / 2);
@@ -55,11 +59,16 @@ impl Teller<'_> {
 
     pub(super) fn message(&self, row: &DeliveryRow) -> Line {
         let (delivery, why) = (&row.delivery, self.why);
-        let reason = self.words.reason(&delivery.reason);
-        let mut line = self.line(delivery.planned_at_ms, "message", &delivery.id, &delivery.workflow);
+        let reason = self.reason(&delivery.reason, delivery.planned_at_ms);
+        let at_ms = match delivery.state {
+            DeliveryState::Accepted => self.sent_at_ms(delivery),
+            _ => delivery.planned_at_ms,
+        };
+        let mut line = self.line(at_ms, "message", &delivery.id, &delivery.workflow);
+        line.run = Some(delivery.run.clone()).filter(|run| !run.is_empty());
         line.text = match delivery.state {
             DeliveryState::Accepted => self.sent(row),
-            DeliveryState::Held => filled(why.message_held, &[&reason, &self.moments.short(delivery.due_at_ms)]),
+            DeliveryState::Held => filled(why.message_held, &[&reason, &self.moments.at(delivery.due_at_ms)]),
             DeliveryState::Queued => why.message_queued.to_owned(),
             DeliveryState::Sending => why.message_sending.to_owned(),
             DeliveryState::Skipped => filled(why.message_skipped, &[&reason]),
@@ -80,15 +89,19 @@ impl Teller<'_> {
             Some(Form::Template) => self.words.template,
             _ => self.words.text_form,
         };
-        let begun = self.kept.attempts.iter().filter(|attempt| attempt.delivery == delivery.id);
-        let at_ms = begun.map(|attempt| attempt.started_at_ms).max().unwrap_or(delivery.planned_at_ms);
-        let sent = filled(self.why.message_sent, &[form, &self.moments.exact(at_ms)]);
+        let sent = filled(self.why.message_sent, &[form]);
         match row.status {
             Some(status) if status != VendorStatus::Enqueued => {
                 format!("{sent}, {}", filled(self.why.then, &[self.words.status(status)]))
             }
             _ => sent,
         }
+    }
+
+    /// When its last attempt began.
+    fn sent_at_ms(&self, delivery: &Delivery) -> i64 {
+        let begun = self.kept.attempts.iter().filter(|attempt| attempt.delivery == delivery.id);
+        begun.map(|attempt| attempt.started_at_ms).max().unwrap_or(delivery.planned_at_ms)
     }
 
     pub(super) fn consent(&self, entry: &Entry) -> Line {

@@ -92,8 +92,17 @@ pub(super) struct Words {
     pub(super) former_project: &'static str,
     /// Between a thing and what is said of it.
     pub(super) colon: &'static str,
+    /// Between things of a list.
+    pub(super) semicolon: &'static str,
     pub(super) hint: &'static str,
     pub(super) warning: &'static str,
+    /// When something is, of the present day, and of another one: the time, after its day.
+    pub(super) at: [&'static str; 2],
+    /// The same behind a word such as `since`.
+    pub(super) after: [&'static str; 2],
+    pub(super) until: [&'static str; 2],
+    /// The same by itself.
+    pub(super) beside: [&'static str; 2],
     pub(super) weekdays: [&'static str; 7],
     pub(super) months: [&'static str; 12],
     /// The pages of `serve`.
@@ -129,10 +138,22 @@ impl Words {
 
     /// A line of a run's story, its reasons as sentences; one that another release wrote stays as it is.
     pub(super) fn told(&self, what: &str) -> String {
+        self.told_with(what, |part| self.reason(part))
+    }
+
+    /// The same, its parts in words of who knows more of them.
+    pub(super) fn told_with(&self, what: &str, say: impl Fn(&str) -> String) -> String {
         let Some((known, parts)) = Sentence::read(what) else { return what.to_owned() };
         let sentence = if self.is_french() { trace::french(known) } else { known.english() };
-        let parts: Vec<String> = parts.into_iter().map(|part| self.reason(part)).collect();
+        let parts: Vec<String> = parts.into_iter().map(|part| self.instant(part).unwrap_or_else(|| say(part))).collect();
         fill(sentence, &parts.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// `2026-03-02 12:00`, as a story keeps it, with the words of the language around it; `None` = it is something else.
+    fn instant(&self, part: &str) -> Option<String> {
+        let (day, time) = part.split_once(' ')?;
+        day.parse::<jiff::civil::Date>().ok()?;
+        Some(fill(self.beside[1], &[day, time]))
     }
 
     /// A reason as a sentence; one that is a sentence already stays.
@@ -223,11 +244,11 @@ mod tests {
     #[test]
     fn a_line_of_a_story_is_told_in_the_language_of_the_reader() {
         for (what, english, french) in [
-            ("waits until 2026-03-02 12:00", "waits until 2026-03-02 12:00", "attend jusqu’au 2026-03-02 12:00"),
+            ("waits until 2026-03-02 12:00", "waits until 2026-03-02 12:00", "attend jusqu’au 2026-03-02 à 12:00"),
             ("not sent: limit", "not sent: the person was reached as often as the workflow may", ""),
-            ("needs attention: contact.first_name is missing", "", "à regarder : contact.first_name manque"),
+            ("needs attention: contact.first_name is missing", "", "à traiter : contact.first_name manque"),
             ("tried again by ops", "", "réessayé par ops"),
-            ("stopped: too_old", "stopped: not at its end after 400 days", "arrêtée : pas terminée après 400 jours"),
+            ("stopped: too_old", "stopped: not at its end after 400 days", "arrêtée : non terminée après 400 jours"),
             ("stopped: the offer has already passed", "", "arrêtée : the offer has already passed"),
             ("an older line: no_consent", "an older line: no_consent", "an older line: no_consent"),
         ] {

@@ -59,7 +59,7 @@ pub(super) static ENGLISH: PersonWords = PersonWords {
     said_by: "Said by",
     proof: "Proof",
     acts: [("given", "agreed"), ("withdrawn", "wants no more"), ("back", "wants them again")],
-    scopes: [("marketing", "marketing"), ("all", "all messages")],
+    scopes: [("marketing", "marketing only"), ("all", "all messages")],
     sources: [
         ("event", "an event"),
         ("import", "an imported file"),
@@ -95,7 +95,7 @@ pub(super) static FRENCH: PersonWords = PersonWords {
     stands: [
         "rien d’enregistré",
         "accepte les messages",
-        "ne veut pas de publicité",
+        "ne veut plus de publicité",
         "ne veut plus de messages, sauf des réponses (purpose service) dans les 24 heures après avoir écrit",
     ],
     no_history: "Rien n’est enregistré.",
@@ -104,12 +104,12 @@ pub(super) static FRENCH: PersonWords = PersonWords {
     said_by: "Dit par",
     proof: "Preuve",
     acts: [("given", "a accepté"), ("withdrawn", "n’en veut plus"), ("back", "en veut à nouveau")],
-    scopes: [("marketing", "publicité"), ("all", "tous les messages")],
+    scopes: [("marketing", "publicité seulement"), ("all", "tous les messages")],
     sources: [
         ("event", "un événement"),
         ("import", "un fichier importé"),
         ("gateway", "un appelant de la passerelle"),
-        ("colleague", "le projet : une collègue"),
+        ("colleague", "le projet : quelqu’un de l’équipe"),
         ("everyone", "le projet : il se porte garant de chacun"),
         ("word", "la personne, par un mot"),
         ("code", "la plateforme, par un code"),
@@ -119,7 +119,7 @@ pub(super) static FRENCH: PersonWords = PersonWords {
     runs: "Exécutions",
     no_runs: "Aucune exécution ne concerne cette personne.",
     started: "Début",
-    workflow: "Automatisme",
+    workflow: "Workflow",
     text: "Texte",
     confirmation: "réponse à un mot d’arrêt",
 };
