@@ -1,11 +1,14 @@
-//! `relance explain`: what a workflow does, in plain words, told from its checked model; or what a code of the checks
-//! means, and how it is done right.
+//! `relance explain`: what a workflow does, in plain words, told from its checked model; what a code of the checks means,
+//! and how it is done right; or what a reason means, why it comes, and what to do.
+//!
+//! Invariant: a workflow of the project comes before a reason of its name.
 
 use super::exit::Failure;
 use super::language::Language;
 use super::{Exit, Global, check, completions, project};
 use crate::config::Files;
 use crate::expr::nearest;
+use crate::http::dashboard::Spoken;
 use crate::workflow::{self, Workflow, codes};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use serde_json::json;
@@ -15,9 +18,12 @@ use std::sync::Arc;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A workflow, by the name of its file without `.yaml`; or a code such as `R102`
-    #[arg(value_name = "WORKFLOW|CODE", add = ArgValueCandidates::new(known))]
+    /// A workflow, by the name of its file without `.yaml`; a code such as `R102`; or a reason such as `opted_out`
+    #[arg(value_name = "WORKFLOW|CODE|REASON", add = ArgValueCandidates::new(known))]
     what: String,
+    /// It is a reason, although a workflow has its name
+    #[arg(long)]
+    reason: bool,
     /// Language of the explanation, by default that of this machine
     #[arg(long)]
     language: Option<Language>,
@@ -25,15 +31,39 @@ pub struct Args {
 
 /// What can be explained, for shells.
 fn known() -> Vec<CompletionCandidate> {
-    completions::workflows().into_iter().chain(codes::all().map(CompletionCandidate::new)).collect()
+    let words = codes::all().chain(Spoken::of("en").reasons());
+    completions::workflows().into_iter().chain(words.map(CompletionCandidate::new)).collect()
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<Exit> {
-    let language = Language::or_of_machine(args.language).code();
-    match is_code(&args.what) {
-        true => tell(global, "code", &args.what, language, &code(&args.what, language)?),
-        false => workflow(global, &args.what, language),
+    let (what, language) = (args.what.trim(), Language::or_of_machine(args.language).code());
+    if is_code(what) && !args.reason {
+        return tell(global, "code", what, language, &code(what, language)?);
     }
+    match Spoken::of(language).explained(what) {
+        Some(text) if args.reason || !is_workflow(global, what) => tell(global, "reason", what, language, &text),
+        None if args.reason => Err(no_reason(what)),
+        reason => {
+            if reason.is_some() {
+                eprintln!("hint: `{what}` is a reason as well: `relance explain --reason {what}`");
+            }
+            workflow(global, what, language)
+        }
+    }
+}
+
+/// Whether the project has a file for it, good or bad.
+fn is_workflow(global: &Global, what: &str) -> bool {
+    project::read_files(&global.project).is_ok_and(|files| files.contains_key(&format!("workflows/{what}.yaml")))
+}
+
+fn no_reason(what: &str) -> anyhow::Error {
+    let reasons: Vec<&str> = Spoken::of("en").reasons().collect();
+    let hint = match nearest(what, reasons.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("there is {}", reasons.join(" ")),
+    };
+    Failure::error(Exit::Usage, format!("there is no reason `{what}`"), hint)
 }
 
 /// A letter and three digits.
@@ -81,7 +111,8 @@ fn tell(global: &Global, kind: &str, what: &str, language: &str, text: &str) -> 
 }
 
 fn unknown(name: &str, workflows: &BTreeMap<String, Arc<Workflow>>, files: &Files) -> anyhow::Error {
-    let hint = match nearest(name, workflows.keys().map(String::as_str)) {
+    let reasons: Vec<&str> = Spoken::of("en").reasons().collect();
+    let hint = match nearest(name, workflows.keys().map(String::as_str).chain(reasons.iter().copied())) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None if workflows.is_empty() && !files.is_empty() => {
             "`relance check` shows what keeps it from being read".into()

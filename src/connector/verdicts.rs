@@ -76,13 +76,21 @@ pub struct Verdict {
     pub pause_s: Option<u32>,
     /// For people; empty for a code in no row.
     pub meaning: String,
+    /// The same in French.
+    pub french: String,
 }
 
 /// What relance does about `code`.
 pub fn verdict(code: i64) -> &'static Verdict {
     static TABLE: OnceLock<HashMap<i64, Verdict>> = OnceLock::new();
-    static UNKNOWN: Verdict =
-        Verdict { class: Class::Content, retry: Retry::None, effect: None, pause_s: None, meaning: String::new() };
+    static UNKNOWN: Verdict = Verdict {
+        class: Class::Content,
+        retry: Retry::None,
+        effect: None,
+        pause_s: None,
+        meaning: String::new(),
+        french: String::new(),
+    };
     TABLE.get_or_init(|| index(read_table())).get(&code).unwrap_or(&UNKNOWN)
 }
 
@@ -108,6 +116,7 @@ struct Row {
     effect: Option<Effect>,
     pause_s: Option<u32>,
     meaning: String,
+    french: String,
 }
 
 #[derive(Deserialize)]
@@ -128,12 +137,19 @@ fn index(table: Table) -> HashMap<i64, Verdict> {
         effect: row.effect,
         pause_s: row.pause_s,
         meaning: row.meaning.clone(),
+        french: row.french.clone(),
     };
     let codes = |row: &Row| {
         let spans = row.ranges.clone().into_iter().flat_map(|(first, last)| first..=last);
         row.codes.clone().into_iter().chain(spans).collect::<Vec<_>>()
     };
     table.verdict.iter().flat_map(|row| codes(row).into_iter().map(|code| (code, verdict(row)))).collect()
+}
+
+/// Everything that the table says in French.
+#[cfg(test)]
+pub(crate) fn french_words() -> Vec<String> {
+    read_table().verdict.into_iter().map(|row| row.french).collect()
 }
 
 #[cfg(test)]
@@ -156,7 +172,7 @@ mod tests {
         for (class, codes) in classes {
             for code in codes {
                 assert_eq!(verdict(code).class, class, "{code}");
-                assert!(!verdict(code).meaning.is_empty(), "{code}");
+                assert!(!verdict(code).meaning.is_empty() && !verdict(code).french.is_empty(), "{code}");
             }
         }
     }

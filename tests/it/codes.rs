@@ -3,6 +3,7 @@
 
 use crate::bad::{NOW_MS, project, root};
 use relance::cli::check::render_human;
+use relance::http::dashboard::Spoken;
 use relance::workflow::codes;
 use std::collections::BTreeSet;
 use std::fs;
@@ -69,4 +70,49 @@ fn no_code_is_told_that_is_not_explained() {
     let explained: BTreeSet<String> = codes::all().map(str::to_owned).collect();
     let unexplained: Vec<&String> = told.difference(&explained).collect();
     assert!(told.len() > 35 && unexplained.is_empty(), "{unexplained:?}");
+}
+
+/// Words that the engine and the outbox give as a reason, by the ways in which they write one down.
+fn told_reasons(folder: &Path, found: &mut BTreeSet<String>) {
+    let ways = [
+        r#"\b(?:skip|refused|failed|dead)\("([a-z_]+)""#,
+        r#"\b(?:hold|hold_until|hold_for|once_more|stop_run|stop)\([^"\n]*"([a-z_]+)""#,
+        r#"\breason"?(?: ==?|:) "([a-z_]+)""#,
+        r#"\bErr\("([a-z_]+)"\)"#,
+        r#"RunState::\w+, "([a-z_]+)"\.into"#,
+        r#"\("needs_attention", "([a-z_]+)""#,
+        r#"\.then_some\("([a-z_]+)"\)"#,
+        r#"const (?:REASON|ERASED|OPTED_OUT|TAKEN_BACK|GIVEN_UP|LIST_READ|RUN_PAUSED|CAMPAIGN_PAUSED|UNREADABLE): &str = "([a-z_]+)""#,
+        r#"None => "([a-z_]+)"\.to_owned\(\)"#,
+    ];
+    let ways: Vec<regex::Regex> = ways.iter().map(|way| regex::Regex::new(way).unwrap()).collect();
+    for entry in walk(folder) {
+        let text = fs::read_to_string(&entry).unwrap();
+        let written = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        for way in &ways {
+            found.extend(way.captures_iter(written).map(|captures| captures[1].to_owned()));
+        }
+    }
+}
+
+fn walk(path: &Path) -> Vec<std::path::PathBuf> {
+    if path.is_dir() {
+        return fs::read_dir(path).unwrap().flat_map(|entry| walk(&entry.unwrap().path())).collect();
+    }
+    let is_source = path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs");
+    Vec::from_iter(is_source.then(|| path.to_owned()))
+}
+
+#[test]
+fn every_reason_that_can_be_given_is_explained() {
+    let mut told = BTreeSet::new();
+    for place in ["src/engine", "src/outbox", "src/delivery.rs"] {
+        told_reasons(&root().join(place), &mut told);
+    }
+    let explained: BTreeSet<String> = Spoken::of("en").reasons().map(str::to_owned).collect();
+    let unexplained: Vec<&String> = told.difference(&explained).collect();
+    assert!(told.len() > 35 && unexplained.is_empty(), "{unexplained:?}");
+    // Nor is one explained that nothing gives: of these, the code is written together with a number.
+    let never: Vec<&String> = explained.difference(&told).collect();
+    assert_eq!(never, ["rejected"]);
 }

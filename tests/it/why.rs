@@ -102,13 +102,11 @@ async fn a_run_and_its_message_are_told_with_what_stood_in_the_way() {
     let account = why(&stand, ANA, "").await;
     let told = lines(&account);
     assert_eq!(told[0], "event paid: `order.paid` started it []");
-    assert!(
-        told[1].starts_with("run paid: its run: needs attention, since 12:00:00, because the 24-hour window is closed"),
-        "{told:?}"
-    );
-    assert!(told[1].contains("12:00:00 not sent: the 24-hour window is closed"), "{told:?}");
+    let stands = "run paid: its run, started at 12:00:00: needs attention, because the 24-hour window is closed";
+    assert!(told[2].starts_with(stands), "{told:?}");
+    assert!(told[2].contains("12:00:00 not sent: the 24-hour window is closed"), "{told:?}");
     assert_eq!(
-        told[2],
+        told[1],
         "message paid: message not sent: the 24-hour window is closed [no message of the person is known on main]"
     );
     assert_eq!(told.len(), 3, "{told:?}");
@@ -129,7 +127,7 @@ async fn a_run_and_its_message_are_told_with_what_stood_in_the_way() {
     }
     assert_eq!(stand.api("/api/contacts?phone=%2B33612340001").await.refused(), 400);
     assert_eq!(stand.api(&format!("/api/contacts?id={id}")).await.status, 200);
-    assert!(lines(&open)[2].contains("message pas envoyé : la fenêtre de 24 heures est fermée"), "{open:#}");
+    assert!(lines(&open)[1].contains("message non envoyé : la fenêtre de 24 heures est fermée"), "{open:#}");
     // Somebody else's event that mentions the person is not theirs.
     trigger(
         &stand,
@@ -139,7 +137,7 @@ async fn a_run_and_its_message_are_told_with_what_stood_in_the_way() {
     .await;
     assert_eq!(lines(&why(&stand, ANA, "").await).len(), 3);
     // The run says the same in plain words.
-    let run = account["lines"][1]["id"].as_str().unwrap();
+    let run = account["lines"][2]["id"].as_str().unwrap();
     let shown = stand.api(&format!("/api/runs/{run}?lang=fr")).await.json();
     assert_eq!(shown["because"], "la fenêtre de 24 heures est fermée");
     let trace = list(&shown["trace"]);
@@ -209,6 +207,64 @@ async fn at_the_terminal_and_on_the_page_everything_that_concerned_a_person_stan
     assert!(!shown.contains("600000001"), "a number is shown: {shown}");
     assert_eq!(page("/contacts/01ARZ3NDEKTSV4RRFFQ69G5FAV/why").await.0, 404);
     assert!(page(&format!("/contacts/{id}")).await.1.contains(&format!("/contacts/{id}/why")));
+}
+
+/// Every line names its run, and stands where it happened: a run that has ended, at its end.
+#[tokio::test]
+async fn lines_of_several_runs_stand_in_order_of_time_and_each_names_its_run() {
+    let site = Site::of("shop");
+    let (_sandbox, _serve) = (site.sandbox().await, site.serve().await);
+    for order in ["A-1", "A-2"] {
+        let data = json!({ "order_id": order, "order_number": 1042, "total": 129.9, "currency": "EUR",
+            "accepts_whatsapp": true, "customer": { "first_name": "Ana", "phone": "+34600000001" } });
+        assert_eq!(site.run(&["trigger", "order.paid", "--data", &data.to_string()]).await.code, 0);
+    }
+    let done = async || Some(list(&site.api("runs?state=done").await["runs"])).filter(|runs| runs.len() == 2);
+    let runs = eventually("both runs are done", done).await;
+    let said = site.run(&["--json", "why", "+34600000001"]).await;
+    let lines = list(&serde_json::from_str::<Value>(&said.stdout).unwrap()["lines"]);
+    let at: Vec<&str> = lines.iter().map(|line| line["at"].as_str().unwrap()).collect();
+    assert!(at.is_sorted(), "{at:?}");
+    for run in &runs {
+        let of_it = |line: &&Value| line["run"] == run["id"];
+        let kinds: Vec<&str> = lines.iter().filter(of_it).map(|line| line["kind"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["event", "message", "run"], "{lines:?}");
+        let last = lines.iter().filter(of_it).next_back().unwrap();
+        assert_eq!(last["at"], run["ended_at"], "{last}");
+        assert!(last["text"].as_str().unwrap().contains("ended: done"), "{last}");
+    }
+    let told = site.run(&["why", "+34600000001", "--language", "fr"]).await;
+    let named = format!("Order paid [{}] : `order.paid` l’a lancé", runs[0]["id"].as_str().unwrap());
+    ends(&told, &[&named, "est terminée"]);
+}
+
+const OFFER: &str = "\
+name: Offer
+purpose: marketing
+when: { webhook: offer.made }
+contact: { phone: \"{{event.phone}}\", consent: event.agreed == true }
+do:
+  - send_message: { text: Half the price, outside_window: skip }
+";
+
+#[tokio::test]
+async fn who_wants_no_marketing_is_told_to_get_everything_else() {
+    let site = Site::of("shop");
+    site.write("workflows/offer.yaml", OFFER);
+    let (_sandbox, _serve) = (site.sandbox().await, site.serve().await);
+    site.customer_writes("+34600000001", "Hello").await;
+    assert_eq!(site.run(&["contacts", "withdraw", "+34600000001", "--marketing"]).await.code, 0);
+    let offer = json!({ "phone": "+34600000001", "agreed": true }).to_string();
+    assert_eq!(site.run(&["trigger", "offer.made", "--data", &offer]).await.code, 0);
+    eventually("it is skipped", async || site.deliveries("state=skipped").await.pop()).await;
+    let told = site.run(&["why", "+34600000001", "--language", "en"]).await;
+    let reason = "message not sent: the person opted out of marketing messages (other messages still leave)";
+    ends(&told, &[reason, "(marketing withdrawn at ", "no more marketing since ", "wants no more (marketing only)"]);
+    // Whoever refuses everything later had refused marketing alone by then.
+    assert_eq!(site.run(&["contacts", "withdraw", "+34600000001"]).await.code, 0);
+    ends(&site.run(&["why", "+34600000001", "--language", "en"]).await, &[reason, "no more messages since "]);
+    let french = "message non envoyé : la personne s’est désinscrite des messages publicitaires (les autres partent encore)";
+    ends(&site.run(&["why", "+34600000001", "--language", "fr"]).await, &[french]);
 }
 
 /// What is told of the events that `once_per` refused.

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 
 const HOUR_MS: i64 = 3_600_000;
 /// Reasons that last for moments: they only order what is sent.
-const MOMENTS: [&str; 5] = ["contact_unknown", "order", "rate_account", "rate_line", "rate_person"];
+const MOMENTS: [&str; 2] = ["contact_unknown", "rate_person"];
 
 /// One message as it is told.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,7 +9,7 @@ pub(super) const PRINTED: &[Printed] = &[
     Printed::new("check", "Mistakes of the project's files", check),
     Printed::new("test", "What came of the tests; the mistakes that keep them from being played", test),
     Printed::new("preview", "Who would get what and when; the mistakes that keep it from being played", preview),
-    Printed::new("explain", "A workflow, or a code of `check`, in plain words", explain),
+    Printed::new("explain", "A workflow, a code of `check`, or a reason, in plain words", explain),
     Printed::new("schedule", "The next firings of each schedule", schedule),
     Printed::new("schema", "A JSON Schema as it is; what there is, or what was written", schema),
     Printed::new("init", "What was written; with `--from` alone, the blueprints", init),
@@ -109,7 +109,7 @@ fn fmt() -> Shape {
 
 fn explain() -> Shape {
     let told = |what| document(1, [(what, text()), ("language", text()), ("text", text())]);
-    either([told("workflow"), told("code"), check()])
+    either([told("workflow"), told("code"), told("reason"), check()])
 }
 
 fn schedule() -> Shape {

@@ -63,6 +63,16 @@ impl Spoken {
         self.0.reason(code)
     }
 
+    /// A reason explained: what it means, why it comes, what to do. `None` for one that there is not.
+    pub fn explained(&self, reason: &str) -> Option<String> {
+        self.0.explained(reason)
+    }
+
+    /// Every reason that is one word.
+    pub fn reasons(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.0.known_reasons()
+    }
+
     /// What a person wants no more of, since when, and who said so. `everything`: not of marketing only.
     pub fn refusal(&self, everything: bool, since: &str, source: &str) -> String {
         let (why, (source, proof)) = (self.0.why(), crate::consent::source_and_proof(source));

@@ -7,8 +7,11 @@ mod english;
 mod french;
 mod operator;
 mod person;
+mod reasons;
 mod repair;
 mod trace;
+#[cfg(test)]
+mod typography;
 mod why;
 
 use crate::delivery::VendorStatus;
@@ -184,7 +187,11 @@ impl Words {
             131_047 | 470 => {
                 self.reasons.iter().find(|(reason, _)| *reason == "window_closed").map(|(_, words)| *words)
             }
-            _ => Some(crate::connector::verdicts::verdict(code).meaning.as_str()).filter(|meaning| !meaning.is_empty()),
+            _ => {
+                let verdict = crate::connector::verdicts::verdict(code);
+                let meaning = if self.is_french() { &verdict.french } else { &verdict.meaning };
+                Some(meaning.as_str()).filter(|meaning| !meaning.is_empty())
+            }
         };
         let meaning = own.unwrap_or(told);
         let number = self.code.replace("{}", &code.to_string());

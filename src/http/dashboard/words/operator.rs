@@ -153,7 +153,7 @@ pub(super) static FRENCH: OperatorWords = OperatorWords {
     due: "Ce qui attend son tour depuis le plus longtemps : depuis {}",
     nothing_due: "Rien n’est en retard.",
     loosened: "Assoupli volontairement",
-    everyone: "consent: everyone. Vous répondez de chaque personne contactée.",
+    everyone: "`consent: everyone` : vous répondez de chaque personne contactée.",
     plain_host: "{} est appelé sans chiffrement : qui se trouve sur le chemin le lit.",
     expired_form: "ce formulaire n’est plus valable : rechargez la page",
     read_only: "ce jeton ne permet que de lire",

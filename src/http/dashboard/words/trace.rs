@@ -53,8 +53,9 @@ pub(super) fn french(sentence: Sentence) -> &'static str {
 }
 
 /// What the engine makes of what it found, in English and in French.
-const FOUND: [(&str, &str); 7] = [
+pub(super) const FOUND: [(&str, &str); 8] = [
     ("couldn't tell: {}", "impossible à dire : {}"),
+    ("missed, with all before {}", "manqué, avec tous ceux d’avant {}"),
     ("{} is missing", "{} manque"),
     ("{} is no", "{} : non"),
     ("answered {}", "réponse {}"),
