@@ -1,6 +1,6 @@
 //! Promise: `relance explain` leaves nothing out: what a workflow holds stands in its explanation, in both languages.
 
-use crate::process::Site;
+use crate::process::{Said, Site};
 use relance::condition::Condition;
 use relance::config::{Files, Project};
 use relance::expr::Text;
@@ -423,6 +423,31 @@ async fn a_workflow_is_explained_at_the_terminal_in_the_language_of_the_reader()
     site.write("workflows/broken.yaml", "name: Broken\nwhen: { webhook: a.b }\n");
     let broken = site.run(&["explain", "broken"]).await;
     assert!(broken.code == 1 && broken.stderr.contains("workflows/broken.yaml:"), "{broken:?}");
+}
+
+#[tokio::test]
+async fn a_reason_is_explained_and_a_workflow_of_its_name_comes_first() {
+    let site = Site::of("smallest");
+    let starts = |said: &Said, start: &str| assert!(said.code == 0 && said.stdout.starts_with(start), "{said:?}");
+    starts(
+        &site.run(&["explain", "already_done", "--language", "en"]).await,
+        "already_done: this was already done once",
+    );
+    let french = site.run(&["explain", "opted_out", "--language", "fr"]).await;
+    starts(&french, "opted_out : la personne s’est désinscrite\n");
+    assert!(french.stdout.contains("\nQue faire : Respectez-le."), "{french:?}");
+    let json = site.run(&["explain", "rejected:131026", "--json", "--language", "en"]).await;
+    let shape: Json = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(shape["reason"], "rejected:131026");
+    let unknown = site.run(&["explain", "opted_oud"]).await;
+    assert!(unknown.code == 2 && unknown.stderr.contains("did you mean `opted_out`?"), "{unknown:?}");
+    site.write("workflows/past.yaml", "name: Past\nwhen: { message: { is: [hi] } }\ndo: [{ send_message: { text: Hi } }]\n");
+    let workflow = site.run(&["explain", "past", "--language", "en"]).await;
+    starts(&workflow, "Past (`past`)\n");
+    assert!(workflow.stderr.contains("`relance explain --reason past`"), "{workflow:?}");
+    starts(&site.run(&["explain", "--reason", "past", "--language", "en"]).await, "past: the time has already passed\n");
+    let none = site.run(&["explain", "--reason", "soon"]).await;
+    assert!(none.code == 2 && none.stderr.contains("there is no reason `soon`"), "{none:?}");
 }
 
 /// Without a lock file nobody knows the title that the account gave a template.

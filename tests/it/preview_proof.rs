@@ -28,7 +28,7 @@ use tempfile::TempDir;
 const OF_A_PROJECT: u64 = 12;
 const BEGIN: &str = "2026-03-02T11:00:00Z";
 /// Reasons to be kept back that last for moments.
-const MOMENTS: [&str; 5] = ["contact_unknown", "order", "rate_account", "rate_line", "rate_person"];
+const MOMENTS: [&str; 2] = ["contact_unknown", "rate_person"];
 
 /// A message as the account got it, or as it was foretold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

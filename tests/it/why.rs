@@ -172,7 +172,10 @@ async fn at_the_terminal_and_on_the_page_everything_that_concerned_a_person_stan
     ends(
         &told,
         &[
-            "Order paid: `order.paid` started it",
+            "Order paid [",
+            "]: `order.paid` started it",
+            "]: its run, started at ",
+            ", ended: done\n",
             "Consent: agreed (all messages)  (said by an event",
             "message sent as template",
             "Order paid: `order.paid` did not start it: this was already done once",

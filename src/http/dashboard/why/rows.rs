@@ -68,7 +68,7 @@ impl Teller<'_> {
         line.run = Some(delivery.run.clone()).filter(|run| !run.is_empty());
         line.text = match delivery.state {
             DeliveryState::Accepted => self.sent(row),
-            DeliveryState::Held => filled(why.message_held, &[&reason, &self.moments.at(delivery.due_at_ms)]),
+            DeliveryState::Held => filled(why.message_held, &[&reason, &self.moments.at_exactly(delivery.due_at_ms)]),
             DeliveryState::Queued => why.message_queued.to_owned(),
             DeliveryState::Sending => why.message_sending.to_owned(),
             DeliveryState::Skipped => filled(why.message_skipped, &[&reason]),
