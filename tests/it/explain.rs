@@ -441,11 +441,17 @@ async fn a_reason_is_explained_and_a_workflow_of_its_name_comes_first() {
     assert_eq!(shape["reason"], "rejected:131026");
     let unknown = site.run(&["explain", "opted_oud"]).await;
     assert!(unknown.code == 2 && unknown.stderr.contains("did you mean `opted_out`?"), "{unknown:?}");
-    site.write("workflows/past.yaml", "name: Past\nwhen: { message: { is: [hi] } }\ndo: [{ send_message: { text: Hi } }]\n");
+    site.write(
+        "workflows/past.yaml",
+        "name: Past\nwhen: { message: { is: [hi] } }\ndo: [{ send_message: { text: Hi } }]\n",
+    );
     let workflow = site.run(&["explain", "past", "--language", "en"]).await;
     starts(&workflow, "Past (`past`)\n");
     assert!(workflow.stderr.contains("`relance explain --reason past`"), "{workflow:?}");
-    starts(&site.run(&["explain", "--reason", "past", "--language", "en"]).await, "past: the time has already passed\n");
+    starts(
+        &site.run(&["explain", "--reason", "past", "--language", "en"]).await,
+        "past: the time has already passed\n",
+    );
     let none = site.run(&["explain", "--reason", "soon"]).await;
     assert!(none.code == 2 && none.stderr.contains("there is no reason `soon`"), "{none:?}");
 }

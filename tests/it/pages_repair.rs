@@ -56,7 +56,7 @@ async fn what_needs_a_person_is_found_by_its_cause_tried_again_left_out_and_canc
     browser.see_text("#run button", "Begin anew").await;
     browser.click("a[hreflang=fr]").await;
     browser.see_text("#trace li", "étape sautée par RELANCE_TOKEN").await;
-    browser.see_text("#trace li", "à regarder : contact.first_name manque").await;
+    browser.see_text("#trace li", "à traiter : contact.first_name manque").await;
 
     browser.client.goto(&format!("{address}/attention?lang=fr")).await.unwrap();
     browser.see("html[lang=fr]").await;

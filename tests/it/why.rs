@@ -266,7 +266,8 @@ async fn who_wants_no_marketing_is_told_to_get_everything_else() {
     // Whoever refuses everything later had refused marketing alone by then.
     assert_eq!(site.run(&["contacts", "withdraw", "+34600000001"]).await.code, 0);
     ends(&site.run(&["why", "+34600000001", "--language", "en"]).await, &[reason, "no more messages since "]);
-    let french = "message non envoyé : la personne s’est désinscrite des messages publicitaires (les autres partent encore)";
+    let french =
+        "message non envoyé : la personne s’est désinscrite des messages publicitaires (les autres partent encore)";
     ends(&site.run(&["why", "+34600000001", "--language", "fr"]).await, &[french]);
 }
 

@@ -123,7 +123,10 @@ mod tests {
         ] {
             let (moments, tomorrow_ms) = (moments(lang), now_ms + 86_400_000);
             assert_eq!((moments.at(now_ms), moments.at(tomorrow_ms)), (today.to_owned(), another_day.to_owned()));
-            assert_eq!((moments.after(now_ms), moments.exactly_after(tomorrow_ms)), ("09:00".to_owned(), since.to_owned()));
+            assert_eq!(
+                (moments.after(now_ms), moments.exactly_after(tomorrow_ms)),
+                ("09:00".to_owned(), since.to_owned())
+            );
         }
     }
 }

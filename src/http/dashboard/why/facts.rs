@@ -4,7 +4,7 @@
 
 use super::{Teller, filled};
 use crate::contact::{Line as Window, WithdrawalScope};
-use crate::delivery::{Delivery, Scope};
+use crate::delivery::{Delivery, Pause, Scope};
 use crate::event::{Evaluation, EvaluationResult};
 use crate::expr::{PathUse, Question, printed};
 use crate::http::dashboard::words::word;
@@ -146,7 +146,11 @@ impl Teller<'_> {
             Scope::Template(uuid) => Some(uuid.as_str()) == template,
             Scope::Workflow(_) => false,
         });
-        stands.map(|(_, pause)| filled(self.why.paused, &[&self.moments.exactly_after(pause.since_ms), &pause.why])).collect()
+        let told = |(_, pause): &(Scope, Pause)| {
+            let why = if pause.code.is_some() { self.words.failure(pause.code, &pause.why) } else { pause.why.clone() };
+            filled(self.why.paused, &[&self.moments.exactly_after(pause.since_ms), &why])
+        };
+        stands.map(told).collect()
     }
 }
 

@@ -148,7 +148,8 @@ impl Words {
     pub(super) fn told_with(&self, what: &str, say: impl Fn(&str) -> String) -> String {
         let Some((known, parts)) = Sentence::read(what) else { return what.to_owned() };
         let sentence = if self.is_french() { trace::french(known) } else { known.english() };
-        let parts: Vec<String> = parts.into_iter().map(|part| self.instant(part).unwrap_or_else(|| say(part))).collect();
+        let parts: Vec<String> =
+            parts.into_iter().map(|part| self.instant(part).unwrap_or_else(|| say(part))).collect();
         fill(sentence, &parts.iter().map(String::as_str).collect::<Vec<_>>())
     }
 

@@ -28,7 +28,9 @@ pub(super) fn french(sentence: Sentence) -> &'static str {
         Sentence::SentAsTemplate => "envoyé comme modèle",
         Sentence::NotSent => "non envoyé : {}",
         Sentence::MessageFailed => "le message a échoué : {}",
-        Sentence::MessageInDoubt => "personne ne peut dire si le message a été pris ; il n’est pas renvoyé automatiquement",
+        Sentence::MessageInDoubt => {
+            "personne ne peut dire si le message a été pris ; il n’est pas renvoyé automatiquement"
+        }
         Sentence::SentAgain => "son message est renvoyé par {}",
         Sentence::SentAgainInDoubt => "renvoyé par {}, bien qu’il soit peut-être arrivé",
         Sentence::TriedAgain => "réessayé par {}",

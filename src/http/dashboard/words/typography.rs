@@ -76,7 +76,8 @@ fn what_breaks_the_rule_is_found() {
     for wrong in ["l'heure", "dit l'`if`", "non: {}", "{}; puis", "Quoi?", "Non !\u{a0}", "fini\u{202f}: {}"] {
         assert!(fault(wrong).is_some(), "{wrong}");
     }
-    for right in ["l’heure : {}", "`wait: {}` est là ; `a':b`", "Quoi ?", "9:30", "4\u{a0}096 caractères", ": ", " : "] {
+    for right in ["l’heure : {}", "`wait: {}` est là ; `a':b`", "Quoi ?", "9:30", "4\u{a0}096 caractères", ": ", " : "]
+    {
         assert_eq!(fault(right), None, "{right}");
     }
 }
