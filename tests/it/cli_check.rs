@@ -143,7 +143,7 @@ async fn a_code_is_explained_in_the_readers_language() {
         "{english:?}"
     );
     let french = site.run(&["explain", "R102", "--language", "fr"]).await;
-    assert!(french.code == 0 && french.stdout.contains("Juste\u{a0}:"), "{french:?}");
+    assert!(french.code == 0 && french.stdout.contains("\nJuste :\n"), "{french:?}");
     let unknown = site.run(&["explain", "R999"]).await;
     assert!(unknown.code == 2 && unknown.stderr.contains("hint: there is R101"), "{unknown:?}");
 }

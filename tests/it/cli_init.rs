@@ -115,7 +115,7 @@ fn a_first_workflow_in_french_sends_in_dev_as_well() {
         serde_json::from_str(&desk.run(&[&["runs", "list", "--json"][..], &url].concat()).stdout).unwrap();
     let run = runs["runs"][0]["id"].as_str().unwrap();
     let shown = desk.run(&[&["runs", "show", run, "--language", "fr"][..], &url].concat());
-    for part in ["  terminée\n", "  envoyé en texte  [étape 1]\n", "  accepté  texte"] {
+    for part in ["  terminée\n", "  envoyé comme texte  [étape 1]\n", "  accepté  texte"] {
         assert!(shown.stdout.contains(part), "`{part}` is missing: {shown:?}");
     }
     // Times are the project's, without a fraction of a second.
@@ -123,7 +123,7 @@ fn a_first_workflow_in_french_sends_in_dev_as_well() {
     let json = desk.run(&[&["runs", "show", run, "--json"][..], &url].concat());
     let sent = &serde_json::from_str::<Value>(&json.stdout).unwrap()["trace"][0];
     let at: jiff::Timestamp = sent["at"].as_str().unwrap().parse().unwrap();
-    let line = at.in_tz("Europe/Paris").unwrap().strftime("  %Y-%m-%d %H:%M:%S  envoyé en texte  [étape 1]\n");
+    let line = at.in_tz("Europe/Paris").unwrap().strftime("  %Y-%m-%d %H:%M:%S  envoyé comme texte  [étape 1]\n");
     assert!(sent["step"] == "0" && shown.stdout.contains(&line.to_string()), "{line}: {shown:?}");
 }
 

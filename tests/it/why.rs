@@ -232,7 +232,7 @@ async fn lines_of_several_runs_stand_in_order_of_time_and_each_names_its_run() {
         let of_it = |line: &&Value| line["run"] == run["id"];
         let kinds: Vec<&str> = lines.iter().filter(of_it).map(|line| line["kind"].as_str().unwrap()).collect();
         assert_eq!(kinds, ["event", "message", "run"], "{lines:?}");
-        let last = lines.iter().filter(of_it).next_back().unwrap();
+        let last = lines.iter().rfind(of_it).unwrap();
         assert_eq!(last["at"], run["ended_at"], "{last}");
         assert!(last["text"].as_str().unwrap().contains("ended: done"), "{last}");
     }
