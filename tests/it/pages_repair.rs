@@ -63,7 +63,7 @@ async fn what_needs_a_person_is_found_by_its_cause_tried_again_left_out_and_canc
     browser.see_text(".cause button", "Tout annuler").await;
     browser.click(".cause button[value=cancel]").await;
     browser.see_text("[role=status]", "faits : 2, refusés : 0").await;
-    browser.see_text("#attention", "Rien n’attend personne").await;
+    browser.see_text("#attention", "Rien à traiter").await;
     browser.click(".places a[href^='/runs']").await;
     browser.click(".filter a[href*='state=stopped']").await;
     browser.see_text("td .state", "arrêtée").await;
