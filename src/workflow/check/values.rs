@@ -115,7 +115,7 @@ pub(super) fn lasting(report: &mut Report, entry: &Entry) -> Option<Duration> {
 pub(super) fn waiting(report: &mut Report, entry: &Entry) -> Option<Duration> {
     let duration = lasting(report, entry)?;
     if i64::from(duration.days) * DAY_MS + duration.ms >= LONGEST_DAYS * DAY_MS {
-        let message = format!("`{}` is no shorter than a run lives: it is ended after {LONGEST_DAYS} days", entry.key);
+        let message = format!("`{}` would never be over: a run is ended after {LONGEST_DAYS} days", entry.key);
         let hint = "write fewer days; what comes later is a workflow of its own";
         return (!report.stricter("R205", &entry.value.span, message, hint)).then_some(duration);
     }
