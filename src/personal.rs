@@ -11,8 +11,10 @@ const NUMBERS: [&str; 9] =
     ["phone", "mobile", "movil", "móvil", "telefon", "teléfono", "téléphone", "whatsapp", "msisdn"];
 /// Whole names of such fields.
 const WHOLE_NUMBERS: [&str; 7] = ["tel", "wa_id", "from", "to", "destination", "recipient_id", "identifier"];
-/// Parts of the names of fields with people's names.
-const NAMES: [&str; 7] = ["name", "nombre", "apellido", "prenom", "prénom", "cognome", "nachname"];
+/// Parts of the names of fields with a name, of a person or of a thing.
+const NAMES: [&str; 2] = ["name", "nombre"];
+/// Parts of the names of fields with a name that only people have.
+const NAMES_OF_PEOPLE: [&str; 5] = ["apellido", "prenom", "prénom", "cognome", "nachname"];
 /// Words beside which a name is a person's.
 const PERSONS: [&str; 10] =
     ["first", "last", "full", "given", "family", "customer", "client", "contact", "person", "user"];
@@ -42,7 +44,7 @@ pub fn is_number(field: &str) -> bool {
 /// Whether a field of this name holds the name of a person, or of anything else: a product has one too.
 pub fn is_name(field: &str) -> bool {
     let lower = field.to_lowercase();
-    lower == "nom" || NAMES.iter().any(|part| lower.contains(part))
+    lower == "nom" || NAMES.iter().chain(&NAMES_OF_PEOPLE).any(|part| lower.contains(part))
 }
 
 /// Whether a field of this name holds the name of a person, and not of a thing. `beside`: the names of the fields that
@@ -50,7 +52,7 @@ pub fn is_name(field: &str) -> bool {
 pub fn is_persons_name<'f>(field: &str, mut beside: impl Iterator<Item = &'f String>) -> bool {
     let lower = field.to_lowercase();
     let says_person = || words(field).any(|word| PERSONS.contains(&word.as_str()));
-    let is_of_people = NAMES.iter().skip(2).any(|part| lower.contains(part));
+    let is_of_people = NAMES_OF_PEOPLE.iter().any(|part| lower.contains(part));
     let reaches = |other: &String| is_number(other) || other.to_lowercase().contains("mail");
     is_name(field) && (is_of_people || says_person() || BARE_NAMES.contains(&lower.as_str()) && beside.any(reaches))
 }

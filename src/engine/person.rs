@@ -6,7 +6,7 @@ use super::evaluate::first_scope;
 use super::unit::{Unit, keys_of, nothing};
 use crate::config::ProjectSettings;
 use crate::contact::{Consent, Contact, Phone};
-use crate::expr::Scope;
+use crate::expr::{Scope, Text};
 use crate::language;
 use crate::store::contacts::ContactKey;
 use crate::workflow::{ContactMap, Workflow};
@@ -56,18 +56,9 @@ pub(super) fn person(
 }
 
 fn given(map: &ContactMap, scope: &Scope) -> Map<String, Value> {
-    let parts = [
-        ("name", &map.name),
-        ("first_name", &map.first_name),
-        ("email", &map.email),
-        ("language", &map.language),
-        ("timezone", &map.timezone),
-    ];
-    let read = |(name, text): (&str, &Option<crate::expr::Text>)| {
-        let value = text.as_ref()?.render_optional(scope)?;
-        Some((name.to_owned(), Value::String(value)))
-    };
-    parts.into_iter().filter_map(read).filter(|(name, value)| usable(name, value)).collect()
+    let read =
+        |(name, text): (&'static str, &Text)| Some((name.to_owned(), Value::String(text.render_optional(scope)?)));
+    map.details().filter_map(read).filter(|(name, value)| usable(name, value)).collect()
 }
 
 /// No such language code or zone = unknown.

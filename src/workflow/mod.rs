@@ -100,6 +100,26 @@ pub struct ContactMap {
     pub consent: Option<Question>,
 }
 
+impl ContactMap {
+    /// What says who the person is, as far as it is there, by key; any of them will do.
+    pub fn ways(&self) -> impl Iterator<Item = (&'static str, &Text)> {
+        let ways = [("phone", &self.phone), ("bsuid", &self.bsuid), ("uuid", &self.uuid)];
+        ways.into_iter().filter_map(|(key, text)| Some((key, text.as_ref()?)))
+    }
+
+    /// What it says of the person beside that, as far as it is there, by key.
+    pub fn details(&self) -> impl Iterator<Item = (&'static str, &Text)> {
+        let details = [
+            ("name", &self.name),
+            ("first_name", &self.first_name),
+            ("email", &self.email),
+            ("language", &self.language),
+            ("timezone", &self.timezone),
+        ];
+        details.into_iter().filter_map(|(key, text)| Some((key, text.as_ref()?)))
+    }
+}
+
 /// `settings`, the project's defaults already merged in.
 #[derive(Debug, Clone)]
 pub struct Settings {

@@ -153,18 +153,8 @@ impl Choice<'_> {
     fn said_of_person(&self, data: &Value) -> Option<String> {
         let (zone, language) = (&self.workflow.settings.timezone, &self.project.settings.language);
         let scope = Scope::of_event(data, self.now_ms, zone, language);
-        let map = &self.workflow.contact;
-        let fields = [
-            ("name", &map.name),
-            ("first_name", &map.first_name),
-            ("email", &map.email),
-            ("language", &map.language),
-            ("timezone", &map.timezone),
-        ];
-        let said = fields.into_iter().filter_map(|(field, text)| {
-            let value = text.as_ref()?.render_optional(&scope).filter(|value| !value.is_empty())?;
-            Some(format!("`{field}` is `{value}`"))
-        });
+        let told = |(field, text): (&str, &Text)| Some(format!("`{field}` is `{}`", text.render_optional(&scope)?));
+        let said = self.workflow.contact.details().filter_map(told);
         let said: Vec<String> = said.collect();
         (!said.is_empty()).then(|| format!("as the sample says, not the contact: {}", said.join(", ")))
     }

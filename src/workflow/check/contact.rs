@@ -97,7 +97,7 @@ impl<'a> Lowering<'a> {
         };
     }
 
-    fn sample_of(&self, event: &str) -> Option<(String, Cow<'a, Value>)> {
+    pub(super) fn sample_of(&self, event: &str) -> Option<(String, Cow<'a, Value>)> {
         let sample = self.world.samples.events.get(event)?;
         Some((format!("the sample `{event}`"), Cow::Borrowed(sample)))
     }

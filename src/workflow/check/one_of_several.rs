@@ -10,14 +10,14 @@ use crate::expr::{PathUse, Text};
 use crate::workflow::ContactMap;
 use crate::workflow::yaml::{Entry, Node};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 impl<'a> Lowering<'a> {
     /// Every event says who it is about, in one of the ways that `contact` knows.
     pub(super) fn somebody_in_each(&mut self, inner: &Fields<'a>, map: &ContactMap) {
-        let ways = [("phone", &map.phone), ("bsuid", &map.bsuid), ("uuid", &map.uuid)];
         let ways: Vec<(&'a Entry, &Text)> =
-            ways.into_iter().filter_map(|(key, text)| Some((inner.get(key)?, text.as_ref()?))).collect();
+            map.ways().filter_map(|(key, text)| Some((inner.get(key)?, text))).collect();
         for (name, sample) in self.samples_of_some() {
             let lacks = |text: &Text| text.paths().into_iter().find(|used| is_missing(used, &sample));
             let Some((entry, used)) = ways.first().and_then(|(entry, text)| Some((*entry, lacks(text)?))) else {
@@ -38,17 +38,10 @@ impl<'a> Lowering<'a> {
 
     /// What `contact` fills only for some of the events may be unknown in a text.
     pub(super) fn filled_by_all(&self, map: &ContactMap, filled: &mut BTreeSet<String>) {
-        let details = [
-            ("name", &map.name),
-            ("first_name", &map.first_name),
-            ("email", &map.email),
-            ("language", &map.language),
-            ("timezone", &map.timezone),
-        ];
         for (_, sample) in self.samples_of_some() {
             let lacks = |text: &Text| text.paths().iter().any(|used| is_missing(used, &sample));
-            for (name, _) in details.iter().filter(|(_, text)| text.as_ref().is_some_and(lacks)) {
-                filled.remove(*name);
+            for (name, _) in map.details().filter(|(_, text)| lacks(text)) {
+                filled.remove(name);
             }
         }
     }
@@ -86,10 +79,13 @@ impl<'a> Lowering<'a> {
     }
 
     /// The samples of webhooks, where there are several kinds of events: whom the others are about is known.
-    fn samples_of_some(&self) -> Vec<(String, Value)> {
-        let Events::Known(samples) = &self.seen.events else { return Vec::new() };
-        let webhooks = samples.iter().filter(|(name, _)| samples.len() > 1 && name.starts_with("the sample"));
-        webhooks.map(|(name, sample)| (name.clone(), sample.clone().into_owned())).collect()
+    fn samples_of_some(&self) -> Vec<(String, Cow<'a, Value>)> {
+        match &self.seen.events {
+            Events::Known(samples) if samples.len() > 1 => {
+                self.triggers.webhooks.iter().filter_map(|event| self.sample_of(event)).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Else it is told where the path is read.

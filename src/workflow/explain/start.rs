@@ -4,7 +4,6 @@ use super::Telling;
 use super::words::{code, filled};
 use crate::condition::Condition;
 use crate::delivery::Purpose;
-use crate::expr::Text;
 use crate::trigger::contact::Change;
 use crate::trigger::message::Matcher;
 use crate::trigger::schedule::Missed;
@@ -94,20 +93,8 @@ impl Telling<'_> {
             None => {}
         }
         let map = &workflow.contact;
-        let fields: [(&str, &Option<Text>); 8] = [
-            ("phone", &map.phone),
-            ("bsuid", &map.bsuid),
-            ("uuid", &map.uuid),
-            ("name", &map.name),
-            ("first_name", &map.first_name),
-            ("email", &map.email),
-            ("language", &map.language),
-            ("timezone", &map.timezone),
-        ];
-        let given: Vec<String> = fields
-            .iter()
-            .filter_map(|(name, text)| Some(filled(p.field, &[&code(name), &self.text(text.as_ref()?)])))
-            .collect();
+        let fields = map.ways().chain(map.details());
+        let given: Vec<String> = fields.map(|(name, text)| filled(p.field, &[&code(name), &self.text(text)])).collect();
         match (given.is_empty(), &workflow.audience) {
             (true, None) => self.line(0, p.the_writer),
             (true, Some(_)) => {}
